@@ -1,0 +1,50 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <string>
+
+#include "core/figure/figure.h"
+
+namespace headroom {
+
+/// Draws Figures into the current ImGui window. Attention tiles live in one texture atlas that is refilled only when a snapshot or
+/// the way of looking changes; all tiles of a figure are one draw call. Tiles that cost more than a frame may are evaluated on a
+/// thread of its own, the previous picture standing meanwhile.
+///
+/// Threads  the thread that owns the OpenGL context.
+class ImGuiPainter {
+ public:
+  /// `wake` is called (from any thread) when a tile became ready and a new frame should be drawn.
+  explicit ImGuiPainter(std::function<void()> wake);
+  ~ImGuiPainter();
+
+  /// Adds the figure's items with its origin at (x, y) in ImGui's screen coordinates, times `scale`.
+  void draw(const Figure& figure, const Theme& theme, Point origin, double scale);
+  /// True while a tile asked for in the last frame is not ready yet.
+  bool is_waiting() const;
+  /// Waits for all tiles (exports and tests).
+  void finish();
+
+  struct Counters {
+    int tiles_drawn = 0, tiles_evaluated = 0;
+    std::int64_t bytes_uploaded = 0;
+  };
+  Counters take_counters();  ///< since the last call
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// The fonts of FontFiles in ImGui's atlas at a scale; rebuilt when the scale or the set of characters changes.
+class ImGuiFonts {
+ public:
+  /// Call between frames. `text` = every character that will be drawn (token texts, the sentence). Returns whether the atlas changed.
+  bool update(double scale, std::string_view text);
+};
+/// Text widths from the atlas, in logical pixels.
+std::unique_ptr<TextMeasurer> make_imgui_measurer();
+
+}  // namespace headroom

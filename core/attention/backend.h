@@ -1,0 +1,62 @@
+#pragma once
+
+#include <memory>
+#include <span>
+#include <stop_token>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "core/attention/config.h"
+#include "core/tensor/parallel.h"
+#include "core/tensor/view.h"
+
+namespace headroom {
+
+struct Support {
+  bool ok = true;
+  std::string reason;  ///< Why not, one sentence; empty when ok.
+};
+
+struct AttentionInputs {
+  ConstHeadsView q;  ///< [batch, n_heads, seq_q, d_head], rotated where the model rotates
+  ConstHeadsView k;  ///< [batch, n_kv_heads, seq_k, d_head]
+  ConstHeadsView v;  ///< [batch, n_kv_heads, seq_k, d_head]
+};
+
+struct AttentionOutputs {
+  HeadsView out;               ///< [batch, n_heads, seq_q, d_head]
+  std::span<float> logsumexp;  ///< [batch, n_heads, seq_q] in nats
+  std::span<float> probs;      ///< [batch, n_heads, seq_q, seq_k] or empty; only backends that materialise can fill it
+};
+
+/// Softmax attention: out_i = sum_j exp(scale * q_i·k_j - logsumexp_i) v_j over the visible j.
+///
+/// Shapes  as in AttentionInputs and AttentionOutputs; head h reads K/V head config.kv_head(h).
+/// Units   logsumexp in nats.
+/// Edge    A row with every key masked, and every row of a pruned head: out = 0, probs = 0, logsumexp = -inf, never NaN.
+/// Errors  ShapeError when config is invalid or a view does not have its shape; Cancelled when asked to stop.
+/// Threads One call at a time per backend object.
+/// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; logsumexp as in Dao 2023, arXiv:2307.08691.
+class AttentionBackend {
+ public:
+  virtual ~AttentionBackend() = default;
+  virtual std::string_view name() const = 0;
+  virtual Support supports(const AttentionConfig& config) const = 0;
+  /// Whether run() can fill AttentionOutputs::probs.
+  virtual bool materialises_probs() const { return false; }
+  virtual void run(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,
+                   std::stop_token stop = {}) = 0;
+};
+
+/// Throws ShapeError unless config is valid and every view has its shape. Every backend calls it first.
+void check_arguments(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs);
+
+/// Plain loops in double: the oracle of all others. Slow, obvious.
+std::unique_ptr<AttentionBackend> make_reference_backend();
+/// Materialised scores with Eigen: what textbooks draw, and the baseline of every comparison.
+std::unique_ptr<AttentionBackend> make_naive_backend(ThreadPool& pool);
+/// Tiled, online softmax, all threads, SIMD chosen at run time: the default.
+std::unique_ptr<AttentionBackend> make_flash_backend(ThreadPool& pool);
+
+}  // namespace headroom

@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/attention/mask.h"
+
+namespace headroom {
+
+inline constexpr std::int64_t kMaxDHead = 256;
+
+struct Dropout {
+  float probability = 0;
+  std::uint64_t seed = 0;
+  bool operator==(const Dropout&) const = default;
+};
+
+/// Everything that one attention call needs to know beside its tensors.
+struct AttentionConfig {
+  std::int64_t batch = 1;
+  std::int64_t n_heads = 1;
+  std::int64_t n_kv_heads = 1;
+  std::int64_t d_head = 1;
+  std::int64_t seq_q = 1;
+  std::int64_t seq_k = 1;
+  /// Factor on q·k; unset: 1 / sqrt(d_head).
+  std::optional<float> scale;
+  Mask mask;
+  /// Heads to skip: their out is 0 and their logsumexp -inf. Empty: none. Otherwise n_heads entries, non-zero = pruned.
+  std::vector<std::uint8_t> pruned;
+  /// Which K/V head each query head reads. Empty: head / (n_heads / n_kv_heads). Uneven groups arise when heads are removed.
+  std::vector<std::int64_t> kv_head_of;
+  std::optional<Dropout> dropout;
+
+  float effective_scale() const;
+  std::int64_t kv_head(std::int64_t head) const;
+  bool is_pruned(std::int64_t head) const { return !pruned.empty() && pruned[static_cast<std::size_t>(head)] != 0; }
+};
+
+/// One sentence on the first thing that is wrong, or nothing when the configuration can be run.
+std::optional<std::string> validate(const AttentionConfig& config);
+
+}  // namespace headroom

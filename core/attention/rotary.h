@@ -1,0 +1,29 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/tensor/view.h"
+
+namespace headroom {
+
+/// Rotary positions in the rotate-half convention: coordinates (c, c + d_head / 2) turn together by position * theta^(-2c / d_head).
+/// Source  Su et al. 2021, arXiv:2104.09864; pairing as in Hugging Face's Llama (the halves, not neighbours).
+struct Rotary {
+  float theta = 10000;
+
+  bool operator==(const Rotary&) const = default;
+};
+
+/// cos and sin of every angle, computed in double. Shape  [seq, d_head / 2] each.
+struct RotaryTable {
+  std::int64_t half = 0;
+  std::vector<float> cos;
+  std::vector<float> sin;
+};
+RotaryTable make_rotary_table(const Rotary& rotary, std::int64_t first_position, std::int64_t seq, std::int64_t d_head);
+
+/// Turns every row of `heads` in place. Shapes  heads [batch, n, seq, d_head], d_head even; table made for the same seq and d_head.
+void rotate(const RotaryTable& table, HeadsView heads);
+
+}  // namespace headroom

@@ -1,0 +1,142 @@
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <variant>
+#include <vector>
+
+#include "core/figure/color.h"
+#include "core/session/action.h"
+#include "core/session/snapshot.h"
+
+namespace headroom {
+
+// A picture as a value. Lengths are logical pixels (scale 1), the origin is the top left corner, y grows downwards.
+
+struct Point {
+  double x = 0, y = 0;
+  bool operator==(const Point&) const = default;
+};
+struct Rect {
+  double x = 0, y = 0, w = 0, h = 0;
+  bool contains(Point p) const { return p.x >= x && p.y >= y && p.x < x + w && p.y < y + h; }
+  bool operator==(const Rect&) const = default;
+};
+struct Size {
+  double w = 0, h = 0;
+  bool operator==(const Size&) const = default;
+};
+
+enum class FontFace { kSans, kSansMedium, kMono };
+/// Two text sizes and a heading, in logical pixels.
+inline constexpr double kTextSize = 13, kSmallTextSize = 11.5, kHeadingSize = 16;
+
+struct FilledRect {
+  Rect rect;
+  std::optional<Color> fill, stroke;
+  double stroke_width = 1, radius = 0;
+};
+struct Polyline {
+  std::vector<Point> points;
+  Color color;
+  double width = 1;
+  bool is_closed = false;
+  std::optional<Color> fill;
+};
+/// Cubic Bézier.
+struct Curve {
+  Point from, control_from, control_to, to;
+  Color color;
+  double width = 1;
+};
+enum class Anchor { kLeft, kCentre, kRight };
+struct TextRun {
+  Point at;                ///< anchor point: left/centre/right end, at the vertical middle of the line
+  std::string text;        ///< UTF-8
+  FontFace face = FontFace::kSans;
+  double size = kTextSize;
+  Color color;
+  Anchor anchor = Anchor::kLeft;
+  double angle = 0;        ///< degrees, counter-clockwise around `at`
+  double max_width = 0;    ///< 0: unlimited; longer text is shortened in the middle with "…"
+};
+/// Attention cells, by reference to the figure's snapshot (request), painted with a colour per cell, no smoothing.
+struct AttentionTile {
+  Rect rect;
+  TileRequest request;
+  ColorMapName colormap = ColorMapName::kViridis;
+  ColorScale scale = ColorScale::kLinear;
+  FirstToken first_token = FirstToken::kShown;  ///< left out: column 0 is drawn as masked, and rows are scaled without it
+  double value_min = 0, value_max = 1;          ///< what the ends of the map mean (scores: the tile's own range)
+  double opacity = 1;
+  bool shows_grid = false;                      ///< hairlines between cells, when cells are at least 8 px
+};
+/// Diagonal hatching: pruned heads.
+struct Hatch {
+  Rect rect;
+  Color color;
+  double spacing = 6;
+};
+/// The colour map from left to right.
+struct ColorRamp {
+  Rect rect;
+  ColorMapName colormap;
+};
+/// Everything after it is clipped to rect, until the next ClipTo. An empty rect lifts the clip.
+struct ClipTo {
+  Rect rect;
+};
+using Item = std::variant<FilledRect, Polyline, Curve, TextRun, AttentionTile, Hatch, ColorRamp, ClipTo>;
+
+/// Where the pointer does something.
+struct HitRegion {
+  Rect shape;
+  std::string tooltip;                 ///< lines; the first is the title
+  std::optional<Action> click;
+  std::optional<Action> double_click;
+  std::optional<Action> ctrl_click;
+  std::string name;                    ///< stable, for tests: "head L3 H7", "cell 8 2"
+};
+
+/// A grid of cells as one region: hover and click are computed, not stored per cell.
+struct CellGrid {
+  Rect rect;
+  TileRequest request;  ///< row/col ranges that the rectangle spans
+  bool opens_head = false;  ///< click: HeadOpened (overview) instead of CellSelected
+};
+
+struct Figure {
+  std::string title;  ///< plain words: what the picture shows; goes into exported files
+  Size size;
+  std::vector<Item> items;
+  std::vector<HitRegion> hits;      ///< later ones lie on top
+  std::vector<CellGrid> cell_grids;
+  std::shared_ptr<const Snapshot> snapshot;
+};
+
+/// Widths of text, so that figures can be laid out without a window. One per painter; widths agree within a pixel.
+class TextMeasurer {
+ public:
+  virtual ~TextMeasurer() = default;
+  virtual double width(std::string_view text, FontFace face, double size) const = 0;
+};
+
+/// `text` shortened in the middle with "…" until it is at most max_width wide.
+std::string shorten_middle(std::string_view text, double max_width, FontFace face, double size, const TextMeasurer& measurer);
+
+/// A token as it is drawn: whitespace and control characters visible, unknown words in ‹ ›, right-to-left marks as code points.
+std::string display_token(const Token& token);
+
+/// What lies under the pointer.
+struct Hover {
+  const HitRegion* region = nullptr;
+  const CellGrid* grid = nullptr;
+  std::int64_t query = -1, key = -1;  ///< when grid is set
+};
+Hover hit_test(const Figure& figure, Point at);
+
+/// Tooltip of a cell: tokens, score, probability, masked or not.
+std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std::int64_t query, std::int64_t key);
+
+}  // namespace headroom

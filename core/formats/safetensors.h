@@ -1,0 +1,84 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "core/formats/file.h"
+#include "core/tensor/tensor.h"
+
+namespace headroom {
+
+enum class DType {
+  kBool, kF4, kF6E2M3, kF6E3M2, kU8, kI8, kF8E5M2, kF8E4M3, kF8E8M0, kF8E4M3Fnuz, kF8E5M2Fnuz,
+  kI16, kU16, kF16, kBF16, kI32, kU32, kF32, kC64, kF64, kI64, kU64
+};
+const char* dtype_name(DType dtype);  ///< as in the file: "F32"
+int dtype_bits(DType dtype);
+
+struct TensorEntry {
+  std::string name;
+  DType dtype = DType::kF32;
+  std::vector<std::uint64_t> shape;
+  std::uint64_t begin = 0;  ///< bytes after the header
+  std::uint64_t end = 0;
+};
+
+struct SafetensorsLimits {
+  std::uint64_t max_header_bytes = 16u << 20;
+  std::uint64_t max_tensors = 1000000;
+  std::size_t max_rank = 16;
+  std::size_t max_name_bytes = 1024;
+};
+
+/// An opened *.safetensors file: the header is checked completely (offsets tile the buffer, sizes match shapes), values are read by need.
+/// Errors  Error with file, tensor and what would be right. Nothing is allocated before the header's sizes are checked.
+class SafetensorsFile {
+ public:
+  explicit SafetensorsFile(const std::filesystem::path& path, const SafetensorsLimits& limits = {});
+
+  const std::vector<TensorEntry>& tensors() const { return tensors_; }  ///< in file order
+  const std::map<std::string, std::string>& metadata() const { return metadata_; }
+  const TensorEntry* find(std::string_view name) const;
+  const std::filesystem::path& path() const { return file_.path(); }
+  std::uint64_t file_size() const { return file_.size(); }
+
+  /// F32, F16, BF16 and F64 values as float32. Errors  Error for other types.
+  Tensor read_float(const TensorEntry& entry) const;
+  /// I32, I64, U8 values. Errors  Error for other types or values outside int64.
+  std::vector<std::int64_t> read_integers(const TensorEntry& entry) const;
+
+ private:
+  InputFile file_;
+  std::uint64_t data_begin_ = 0;
+  std::vector<TensorEntry> tensors_;
+  std::map<std::string, std::size_t> by_name_;
+  std::map<std::string, std::string> metadata_;
+};
+
+/// Collects tensors and writes them as one file, whole or not at all (header begins with '{' and is padded to 8 bytes).
+class SafetensorsWriter {
+ public:
+  void add(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
+  void add(std::string name, std::vector<std::int64_t> shape, std::span<const std::int32_t> values);
+  void set_metadata(std::string key, std::string value);
+  void write(const std::filesystem::path& path) const;
+
+ private:
+  struct Item {
+    std::string name;
+    DType dtype;
+    std::vector<std::int64_t> shape;
+    std::string bytes;
+  };
+  std::vector<Item> items_;
+  std::map<std::string, std::string> metadata_;
+};
+
+}  // namespace headroom

@@ -1,0 +1,63 @@
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <span>
+#include <stop_token>
+#include <vector>
+
+#include "core/attention/layer.h"
+#include "core/model/params.h"
+
+namespace headroom {
+
+/// What one block computed. Shapes with seq rows; head counts are those of the (possibly pruned) layer.
+struct LayerTrace {
+  Tensor input;                    ///< [seq, d_model] residual stream before the block
+  Tensor normed;                   ///< [seq, d_model] after the attention norm: what W_Q, W_K, W_V read
+  AttentionLayerResult attention;  ///< q, k (rotated), v, logsumexp, head_out, out
+  std::vector<std::int64_t> heads;       ///< as LayerParams::heads
+  std::vector<std::int64_t> kv_head_of;  ///< as LayerParams::kv_head_of
+  std::int64_t d_head = 0;
+  float scale = 0;
+
+  /// Index of unpruned head `head` among the remaining ones, or -1 when it was pruned.
+  std::int64_t index_of(std::int64_t head) const;
+};
+
+struct ForwardTrace {
+  std::vector<std::int32_t> ids;  ///< [seq]
+  std::vector<LayerTrace> layers;
+  Tensor output;  ///< [seq, d_model] residual stream after the last block, before the final norm
+  Tensor logits;  ///< [seq, vocab_size]
+  Mask mask;
+  std::vector<StageTime> times;  ///< summed over layers: embed, norm, q k v, rotary, attention, W_O, MLP, logits
+};
+
+struct ForwardOptions {
+  Mask mask;  ///< direction and pattern; query_offset 0
+  /// Keep input, normed and the attention tensors of each layer (true for a picture, false for a loss).
+  enum class Keep { kTrace, kLogitsOnly } keep = Keep::kTrace;
+  std::stop_token stop;
+};
+
+/// One pass over one sequence. Errors  Error when an id is outside the vocabulary; ShapeError; Cancelled.
+/// Source  Touvron et al. 2023, arXiv:2302.13971 (block); Qwen2's biases on q, k, v.
+ForwardTrace forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionLayer& attention, ThreadPool& pool,
+                     const ForwardOptions& options);
+
+/// -log softmax(logits[i])[ids[i + 1]] for i in [0, seq - 1), in nats. Shapes  logits [seq, vocab], ids [seq]; result [seq - 1].
+std::vector<double> next_token_losses(const Tensor& logits, std::span<const std::int32_t> ids);
+
+struct Prediction {
+  std::int32_t id = 0;
+  double probability = 0;
+};
+/// The n most probable next tokens after row `position`, descending; softmax in double.
+std::vector<Prediction> top_predictions(const Tensor& logits, std::int64_t position, std::size_t n);
+
+/// Mean next-token loss over rows of ids, nats a token; progress gets the share done in [0, 1].
+double mean_loss(const ModelParams& params, std::span<const std::vector<std::int32_t>> rows, AttentionLayer& attention,
+                 ThreadPool& pool, const ForwardOptions& options, const std::function<void(double)>& progress);
+
+}  // namespace headroom

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+namespace headroom {
+
+/// The numbers that decide a decoder-only transformer's size.
+struct ModelShape {
+  std::int64_t n_layers = 4;
+  std::int64_t d_model = 128;
+  std::int64_t n_heads = 8;
+  std::int64_t n_kv_heads = 8;
+  std::int64_t d_head = 16;
+  std::int64_t d_ff = 344;
+  std::int64_t vocab_size = 366;
+  std::int64_t max_positions = 64;
+
+  bool operator==(const ModelShape&) const = default;
+};
+
+/// A value that a control settled on, and why it is not the one asked for (empty when it is).
+struct Snapped {
+  std::int64_t value = 0;
+  std::string why;
+};
+
+/// Which h can be had by slicing the trained matrices anew: d_k = (n_heads * d_head) / h whole, even (rotary turns pairs), at most 256,
+/// and dividing the width of K and V. Ascending; never empty.
+std::vector<std::int64_t> valid_heads(const ModelShape& trained);
+/// kv_heads that divide the K/V heads which slicing to `n_heads` leaves, and so divide n_heads. Ascending.
+std::vector<std::int64_t> valid_kv_heads(const ModelShape& trained, std::int64_t n_heads);
+
+/// The same two for seeded random parameters (lab), where K and V can have any width. d_model in [8, 4096].
+std::vector<std::int64_t> valid_lab_heads(std::int64_t d_model);
+std::vector<std::int64_t> valid_lab_kv_heads(std::int64_t n_heads);
+std::vector<std::int64_t> valid_lab_d_models();
+
+/// Nearest member of `valid` (ties go down), with `why` = reason when `asked` itself is not a member.
+Snapped snap(std::int64_t asked, const std::vector<std::int64_t>& valid, const std::string& reason);
+
+}  // namespace headroom

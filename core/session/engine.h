@@ -1,0 +1,108 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/session/snapshot.h"
+
+namespace headroom {
+
+/// The GPU's part, handed in so that core/session knows no OpenGL. Called on the engine's thread only.
+struct GpuProvider {
+  /// Opens the device on first use. Errors  Error with one sentence why there is none.
+  std::function<std::unique_ptr<AttentionLayer>()> open;
+  /// Name of the device, and whether it is a software renderer (then `auto` never picks it). Cheap; may open a context.
+  struct Facts {
+    bool is_available = false;
+    bool is_software = false;
+    std::string name;    ///< "llvmpipe (LLVM 15.0.6, 256 bits)"
+    std::string reason;  ///< why not available
+  };
+  std::function<Facts()> facts;
+};
+
+struct EngineOptions {
+  std::filesystem::path assets;  ///< folder with models/ and text/
+  int n_threads = 0;             ///< 0 = all processors
+  GpuProvider gpu;               ///< empty functions: no GPU
+  std::size_t max_tokens = 4096; ///< longer texts are cut, with a notice
+  bool measures_held_out_loss = true;
+};
+
+/// Work that keeps what is expensive between calls: the loaded model, its surgery, its losses. One thread at a time.
+class Computer {
+ public:
+  explicit Computer(EngineOptions options);
+  ~Computer();
+
+  using Progress = std::function<void(const std::string& stage, double share)>;
+  /// The picture's snapshot, without the held-out loss. Recomputes only what changed since the last call.
+  /// Errors  Error with one sentence; Cancelled.
+  std::shared_ptr<const Snapshot> compute(const Compute& compute, std::uint64_t id, std::stop_token stop = {},
+                                          const Progress& progress = {});
+  /// A copy of `snapshot` with the held-out loss filled in. Losses are remembered by compute without text.
+  std::shared_ptr<const Snapshot> add_held_out_loss(const std::shared_ptr<const Snapshot>& snapshot, std::stop_token stop = {},
+                                                    const Progress& progress = {});
+  /// A copy with the other device's times filled in (GPU when the CPU ran, and the reverse).
+  std::shared_ptr<const Snapshot> add_other_device_timing(const std::shared_ptr<const Snapshot>& snapshot,
+                                                          std::stop_token stop = {}, const Progress& progress = {});
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// What the engine has to say, in order.
+struct Answer {
+  std::uint64_t id = 0;
+  std::shared_ptr<const Snapshot> snapshot;  ///< set when there is a newer picture
+  std::string failure;                       ///< one sentence when the request failed; the last snapshot stands
+};
+
+struct EngineProgress {
+  bool is_busy = false;
+  std::string stage;  ///< "held-out loss"
+  double share = 0;   ///< [0, 1]
+};
+
+/// One worker thread over a Computer. The newest submitted Compute wins: older work is stopped, not finished.
+class Engine {
+ public:
+  /// `wake` is called on the worker's thread after each answer or change of progress.
+  Engine(EngineOptions options, std::function<void()> wake);
+  ~Engine();
+  Engine(const Engine&) = delete;
+
+  /// Never waits. Returns the id that its answers will carry.
+  std::uint64_t submit(const Compute& compute);
+  /// Measures the snapshot's pass on the other device too. A newer submit stops it.
+  void measure_other_device();
+  /// Stops what runs; the last snapshot stands.
+  void cancel();
+  /// Answers since the last call; stale ones are already dropped.
+  std::vector<Answer> take_answers();
+  EngineProgress progress() const;
+  /// Blocks until idle: for commands and tests.
+  void wait();
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
+};
+
+/// Names of the folders under assets/models that hold a config.json, with their shapes; sorted.
+struct BundledModel {
+  std::string name;
+  ModelShape shape;
+};
+std::vector<BundledModel> list_bundled_models(const std::filesystem::path& assets);
+/// Shape of the model in a folder, from its config.json alone. Errors  Error.
+ModelShape read_model_shape(const std::filesystem::path& folder);
+
+}  // namespace headroom

@@ -1,0 +1,76 @@
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/analysis/tile.h"
+#include "core/attention/mask.h"
+#include "core/cost/kv_cache.h"
+#include "core/model/shape.h"
+#include "core/model/surgery.h"
+
+namespace headroom {
+
+enum class ModelSource { kBundled, kFolder };
+/// Trained parameters as read (perhaps after surgery), or seeded random ones of a free shape.
+enum class ParameterSource { kTrained, kLab };
+enum class BackendChoice { kAuto, kReference, kNaive, kFlash, kGl };
+
+/// Everything that decides what the engine computes. Two sessions with equal Compute need no new computation.
+struct Compute {
+  std::string text = "The cat that sat on the mat was fluffy";
+  ModelSource model_source = ModelSource::kBundled;
+  std::string model = "grammar-base";  ///< a bundled model's name, or a folder's path
+  ModelShape trained;                  ///< shape of the parameters as they lie in the folder
+  ParameterSource parameters = ParameterSource::kTrained;
+  std::uint64_t lab_seed = 1;
+  std::int64_t n_heads = 8;     ///< h
+  std::int64_t n_kv_heads = 8;  ///< kv_heads
+  std::int64_t d_model = 128;
+  Mask mask;                    ///< direction and pattern; query_offset 0, no padding
+  std::vector<HeadRef> pruned;  ///< ascending, no duplicates
+  BackendChoice backend = BackendChoice::kAuto;
+
+  std::int64_t d_head() const { return d_model / n_heads; }
+  bool operator==(const Compute&) const = default;
+};
+
+enum class StageView { kHeads, kHead, kToken };
+enum class ColorScale { kLinear, kLog, kPerRow };
+enum class FirstToken { kShown, kLeftOut };
+enum class ColorMapName { kViridis, kMagma, kCividis, kGrey };
+enum class HeadSort { kLayer, kEntropy, kPreviousToken, kFirstToken, kSelf, kBroadcast };
+enum class HeadDrawing { kHeatmap, kArcs };
+enum class BottomPanel { kTiming, kKvCache };
+
+/// How it is looked at. Changing any of it computes nothing.
+struct View {
+  StageView stage = StageView::kHeads;
+  std::optional<HeadRef> head;        ///< the chosen head, unpruned numbering
+  std::optional<std::int64_t> query;  ///< the chosen row: a token index
+  std::optional<std::int64_t> key;    ///< the chosen column; with query: a cell
+  Quantity quantity = Quantity::kProbs;
+  Pooling pooling = Pooling::kMax;
+  ColorScale scale = ColorScale::kLinear;
+  FirstToken first_token = FirstToken::kShown;
+  ColorMapName colormap = ColorMapName::kViridis;
+  HeadSort sort = HeadSort::kLayer;
+  HeadDrawing drawing = HeadDrawing::kHeatmap;
+  double zoom = 1;                 ///< of the heads grid and of the head's heatmap, 1 = fits; in [1, 16]
+  double pan_x = 0, pan_y = 0;     ///< in [0, 1]: which part a zoomed picture shows
+  KvType kv_type = KvType::kFloat32;
+  std::int64_t kv_context = 0;     ///< tokens; 0 = as many as the sentence has
+
+  bool operator==(const View&) const = default;
+};
+
+/// The one plain value that a saved file, an undo step, an export and a test case each are.
+struct Session {
+  Compute compute;
+  View view;
+  bool operator==(const Session&) const = default;
+};
+
+}  // namespace headroom

@@ -1,0 +1,69 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/analysis/head_metrics.h"
+#include "core/formats/tokenizer.h"
+#include "core/model/forward.h"
+#include "core/session/session.h"
+
+namespace headroom {
+
+/// Loss on the bundled held-out text, before (the model as opened) and after (the shape, mask and pruning of this snapshot).
+struct HeldOutLoss {
+  double before = 0;  ///< nats a token, measured
+  double after = 0;
+  std::int64_t n_tokens = 0;
+  double floor = 0;   ///< entropy of the grammar that wrote the text; no model can go below it
+};
+
+struct UnknownWord {
+  std::size_t token = 0;                  ///< index into tokens
+  std::string word;
+  std::vector<std::string> suggestions;   ///< nearest known words, best first
+};
+
+/// Stage times of one pass.
+struct PassTiming {
+  std::string backend;            ///< "CPU flash, AVX-512, 2 threads"
+  std::vector<StageTime> stages;  ///< in order; ms, measured
+  double total_ms = 0;            ///< wall time of the pass, measured
+};
+
+/// Everything that one computation found. Immutable; memory of the processor only.
+struct Snapshot {
+  std::uint64_t id = 0;       ///< the request that it answers; grows
+  std::uint64_t version = 0;  ///< differs between any two snapshots: what picture caches are keyed by
+  Compute compute;            ///< what was asked
+
+  std::vector<Token> tokens;
+  std::vector<UnknownWord> unknown;
+  std::vector<std::string> notices;  ///< sentences for the person: text cut, positions beyond training, ...
+
+  ModelConfig config;        ///< after surgery (or lab)
+  ParameterCount parameters; ///< after surgery
+  bool is_untrained = false; ///< lab
+  std::vector<std::int64_t> n_kv_heads_left;  ///< [n_layers] K/V heads left after pruning
+
+  std::shared_ptr<const ForwardTrace> trace;
+  std::vector<double> losses;           ///< next-token loss of this text, [seq - 1], nats
+  std::vector<std::vector<HeadMetrics>> heads;  ///< [n_layers][n_heads]
+  std::vector<std::vector<Tile>> thumbnails;    ///< [n_layers][n_heads], probabilities, max-pooled to at most kThumbnailCells a side
+
+  PassTiming cpu;                   ///< times of this pass where the CPU ran it
+  std::optional<PassTiming> gpu;    ///< likewise on the GPU, when it was measured
+  bool ran_on_gpu = false;
+  std::string backend_reason;       ///< why this backend: "auto: the CPU is faster here than llvmpipe", ...
+  double engine_ms = 0;             ///< from the request's arrival to this snapshot, measured
+
+  std::optional<HeldOutLoss> held_out;  ///< arrives in a later snapshot with the same id
+
+  std::size_t seq() const { return tokens.size(); }
+};
+inline constexpr std::int64_t kThumbnailCells = 128;
+
+}  // namespace headroom

@@ -1,0 +1,26 @@
+#pragma once
+
+#include <span>
+#include <stop_token>
+
+#include "core/tensor/parallel.h"
+#include "core/tensor/view.h"
+
+namespace headroom {
+
+/// out = x · weightᵀ (+ bias), the linear layer: SIMD chosen at run time, rows shared over the pool's threads.
+///
+/// Shapes  x [n, d_in]; weight [d_out, d_in] (the layout of checkpoints); bias [d_out] or empty; out [n, d_out].
+/// Errors  ShapeError when they disagree.
+void linear(ThreadPool& pool, ConstMatrixView x, ConstMatrixView weight, std::span<const float> bias, MatrixView out);
+
+/// out = a · b. Shapes  a [m, k]; b [k, n]; out [m, n]. Errors  ShapeError.
+void matmul(ThreadPool& pool, ConstMatrixView a, ConstMatrixView b, MatrixView out);
+
+/// Sum over i of a[i] * b[i]. Shapes  equal sizes.
+float dot(std::span<const float> a, std::span<const float> b);
+
+/// Name of the SIMD instructions that run here, e.g. "AVX-512", "AVX2", "SSE4", "NEON".
+const char* simd_name();
+
+}  // namespace headroom

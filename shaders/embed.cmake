@@ -1,0 +1,12 @@
+# Writes OUT: a table of (file name, text) for every shader in FILES. See core/gl/shader_source.h for the reader.
+file(WRITE ${OUT}.tmp "// Made by shaders/embed.cmake.\n#include \"core/gl/embedded_shaders.h\"\nnamespace headroom::gl {\n")
+set(rows "")
+foreach(path IN LISTS FILES)
+  get_filename_component(name ${path} NAME)
+  file(READ ${path} text)
+  string(MAKE_C_IDENTIFIER ${name} id)
+  file(APPEND ${OUT}.tmp "static const char k_${id}[] = R\"headroom_glsl(${text})headroom_glsl\";\n")
+  string(APPEND rows "    {\"${name}\", k_${id}},\n")
+endforeach()
+file(APPEND ${OUT}.tmp "const EmbeddedShader kEmbeddedShaders[] = {\n${rows}    {nullptr, nullptr}};\n}  // namespace headroom::gl\n")
+file(RENAME ${OUT}.tmp ${OUT})

@@ -1,0 +1,60 @@
+#include "app/window/gpu_provider.h"
+
+#include <memory>
+#include <utility>
+
+#include "core/gl/attention.h"
+#include "core/gl/context.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+
+namespace {
+
+/// An attention layer together with the context that it needs; the layer goes first.
+class GpuLayer : public AttentionLayer {
+ public:
+  explicit GpuLayer(std::unique_ptr<gl::OffscreenContext> context)
+      : context_(std::move(context)), layer_(gl::make_attention_layer(*context_)) {}
+  ~GpuLayer() override {
+    context_->make_current();
+    layer_.reset();
+  }
+  GpuLayer(const GpuLayer&) = delete;
+  GpuLayer& operator=(const GpuLayer&) = delete;
+
+  std::string_view name() const override { return layer_->name(); }
+  Support supports(const AttentionConfig& config) const override { return layer_->supports(config); }
+  AttentionLayerResult run(const AttentionConfig& config, const AttentionLayerParams& params, const std::optional<Rotary>& rotary,
+                           ConstMatrixView x, std::stop_token stop) override {
+    return layer_->run(config, params, rotary, x, stop);
+  }
+
+ private:
+  std::unique_ptr<gl::OffscreenContext> context_;
+  std::unique_ptr<AttentionLayer> layer_;
+};
+
+}  // namespace
+
+GpuProvider make_gpu_provider() {
+  GpuProvider provider;
+  provider.open = []() -> std::unique_ptr<AttentionLayer> {
+    return std::make_unique<GpuLayer>(gl::OffscreenContext::open(gl::OffscreenContext::Need::kCompute43));
+  };
+  provider.facts = [] {
+    GpuProvider::Facts facts;
+    try {
+      const auto context = gl::OffscreenContext::open(gl::OffscreenContext::Need::kCompute43);
+      facts.is_available = true;
+      facts.is_software = context->facts().is_software;
+      facts.name = context->facts().renderer;
+    } catch (const Error& error) {
+      facts.reason = error.what();
+    }
+    return facts;
+  };
+  return provider;
+}
+
+}  // namespace headroom

@@ -2,6 +2,7 @@
 
 #include <deque>
 #include <filesystem>
+#include <limits>
 #include <memory>
 #include <optional>
 #include <string>
@@ -86,6 +87,9 @@ struct Outbox {
   };
   std::vector<Sent> actions;
   std::vector<Command> commands;
+  /// Seconds after which a frame should be drawn even without input (a tooltip's delay, a toast that fades, a folder being read).
+  /// Infinite: nothing moves by itself.
+  double redraw_after = std::numeric_limits<double>::infinity();
 };
 
 }  // namespace headroom

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <filesystem>
 #include <span>
@@ -34,6 +35,11 @@ std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_
 /// Writes all or nothing: temporary file beside the target, fsync, rename. A symbolic link is followed to its target.
 /// Errors  Error naming the path and the reason; nothing is left behind and an old file stays whole.
 void write_file_atomically(const std::filesystem::path& path, std::string_view bytes);
+
+/// The path as messages show it: escaped, at most 400 bytes.
+std::string shown_path(const std::filesystem::path& path);
+/// "No such file or directory", the same in every locale.
+std::string errno_text(int error);
 
 /// The text with control characters, bidirectional marks and invalid UTF-8 made visible (\u{202E}, \xFF): safe to show or log.
 std::string escape_for_display(std::string_view text, std::size_t max_bytes = 200);

@@ -1,1 +1,3 @@
-int main() { return 0; }
+#include "app/commands/cli.h"
+
+int main(int argc, char** argv) { return headroom::run_cli(argc, argv); }

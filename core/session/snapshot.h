@@ -40,6 +40,7 @@ struct Snapshot {
   std::uint64_t version = 0;  ///< differs between any two snapshots: what picture caches are keyed by
   Compute compute;            ///< what was asked
 
+  std::shared_ptr<const Tokenizer> tokenizer;  ///< spells the ids of predictions: tokenizer->token_text(id)
   std::vector<Token> tokens;
   std::vector<UnknownWord> unknown;
   std::vector<std::string> notices;  ///< sentences for the person: text cut, positions beyond training, ...

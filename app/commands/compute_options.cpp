@@ -1,0 +1,184 @@
+#include "app/commands/compute_options.h"
+
+#include <CLI/CLI.hpp>
+#include <algorithm>
+#include <charconv>
+#include <string_view>
+#include <utility>
+
+#include "app/commands/command.h"
+#include "app/window/gpu_provider.h"
+#include "core/formats/file.h"
+#include "core/session/engine.h"
+#include "core/session/reduce.h"
+#include "core/session/session_json.h"
+
+namespace headroom {
+
+namespace {
+
+constexpr std::uint64_t kMaxTextBytes = 64u << 20;
+
+std::vector<std::string_view> split(std::string_view text, char separator) {
+  std::vector<std::string_view> parts;
+  while (true) {
+    const auto at = text.find(separator);
+    parts.push_back(text.substr(0, at));
+    if (at == std::string_view::npos) return parts;
+    text.remove_prefix(at + 1);
+  }
+}
+
+std::int64_t whole_number(std::string_view text, const std::string& what) {
+  std::int64_t value = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (error != std::errc() || end != text.data() + text.size() || value < 0) {
+    throw UsageError(what + ": \"" + escape_for_display(text) + "\" is no whole number");
+  }
+  return value;
+}
+
+/// causal | bidirectional, then optionally a pattern with its numbers: "causal,local_window:4".
+void apply_mask(Session& session, std::string_view text) {
+  const auto parts = split(text, ',');
+  Direction direction = Direction::kCausal;
+  if (parts[0] == "bidirectional") {
+    direction = Direction::kBidirectional;
+  } else if (parts[0] != "causal") {
+    throw UsageError("--mask " + escape_for_display(text) + ": it begins with causal or bidirectional, e.g. causal,local_window:4");
+  }
+  MaskPattern pattern;
+  if (parts.size() > 1) {
+    const auto words = split(parts[1], ':');
+    std::vector<std::int64_t*> numbers;
+    if (words[0] == "dense") {
+      pattern.kind = PatternKind::kDense;
+    } else if (words[0] == "local_window") {
+      pattern.kind = PatternKind::kLocalWindow;
+      numbers = {&pattern.window};
+    } else if (words[0] == "strided") {
+      pattern.kind = PatternKind::kStrided;
+      numbers = {&pattern.stride};
+    } else if (words[0] == "global_local") {
+      pattern.kind = PatternKind::kGlobalLocal;
+      numbers = {&pattern.n_global, &pattern.window};
+    } else if (words[0] == "random_blocks") {
+      pattern.kind = PatternKind::kRandomBlocks;
+      numbers = {&pattern.block, &pattern.blocks_per_row};
+    } else {
+      throw UsageError("--mask: there is no pattern \"" + escape_for_display(words[0]) +
+                       "\"; there are dense, local_window:W, strided:K, global_local:G:W, random_blocks:SIZE:COUNT");
+    }
+    if (words.size() - 1 > numbers.size() || parts.size() > 2) {
+      throw UsageError("--mask " + escape_for_display(text) + ": too many numbers for this pattern");
+    }
+    for (std::size_t i = 1; i < words.size(); ++i) *numbers[i - 1] = whole_number(words[i], "--mask");
+  }
+  session = reduce(session, DirectionSet{direction}).session;
+  auto next = reduce(session, PatternSet{pattern});
+  if (next.session.compute.mask.pattern != pattern) throw UsageError("--mask " + escape_for_display(text) + ": " + next.notice);
+  session = std::move(next.session);
+}
+
+void apply_pruning(Session& session, std::string_view text) {
+  session = reduce(session, PruningCleared{}).session;
+  if (text.empty()) return;
+  for (const std::string_view part : split(text, ',')) {
+    const auto numbers = split(part, '.');
+    if (numbers.size() != 2) throw UsageError("--prune: \"" + escape_for_display(part) + "\" should be LAYER.HEAD, e.g. 0.3,2.1");
+    const HeadRef head{whole_number(numbers[0], "--prune"), whole_number(numbers[1], "--prune")};
+    if (head.layer >= session.compute.trained.n_layers || head.head >= session.compute.n_heads) {
+      throw UsageError("--prune " + escape_for_display(part) + ": the model has layers 0 to " +
+                       std::to_string(session.compute.trained.n_layers - 1) + " with heads 0 to " +
+                       std::to_string(session.compute.n_heads - 1));
+    }
+    const auto& pruned = session.compute.pruned;
+    if (std::find(pruned.begin(), pruned.end(), head) == pruned.end()) session = reduce(session, HeadPruneToggled{head}).session;
+  }
+}
+
+void apply_model(Session& session, const std::string& model, const std::filesystem::path& assets) {
+  for (const auto& bundled : list_bundled_models(assets)) {
+    if (bundled.name == model) {
+      session = reduce(session, ModelOpened{ModelSource::kBundled, model, bundled.shape}).session;
+      return;
+    }
+  }
+  const auto folder = std::filesystem::absolute(model).lexically_normal();
+  session = reduce(session, ModelOpened{ModelSource::kFolder, folder.string(), read_model_shape(folder)}).session;
+}
+
+/// Applies the action that sets `field`; a value that reduce() had to change is wrong use here.
+void apply_number(Session& session, const Action& action, std::int64_t Compute::*field, std::pair<const char*, std::int64_t> asked) {
+  const auto next = reduce(session, action);
+  if (next.session.compute.*field != asked.second) {
+    throw UsageError(std::string(asked.first) + " " + std::to_string(asked.second) + ": " + next.notice);
+  }
+  if (!next.notice.empty()) print_note(next.notice);
+  session = next.session;
+}
+
+}  // namespace
+
+void ComputeOptions::add_to(CLI::App& command) {
+  command.add_option("--session", session_path, "Begin with a saved session (*.headroom.json) instead of the default one")
+      ->type_name("FILE");
+  command.add_option("--model", model, "A bundled model's name, or a Hugging Face folder")->type_name("DIR");
+  command.add_option("--text", text, "The sentence")->type_name("T");
+  command.add_option("--text-file", text_file, "The sentence, from a file")->type_name("FILE");
+  command.add_option("--heads", heads, "h: slice the matrices into so many heads")->type_name("N");
+  command.add_option("--kv-heads", kv_heads, "Mean-pool K and V into so many heads")->type_name("N");
+  command.add_option("--d-model", d_model, "Another width: seeded random (untrained) parameters")->type_name("N");
+  command.add_option("--prune", prune, "Heads to remove: LAYER.HEAD,LAYER.HEAD,...")->type_name("L.H,...");
+  command.add_option("--mask", mask, "causal or bidirectional, and a pattern: local_window:W, strided:K, global_local:G:W, random_blocks:SIZE:COUNT")
+      ->type_name("MASK");
+  command.add_option("--backend", backend, "auto, flash, naive, reference or gl")
+      ->check(CLI::IsMember({"auto", "flash", "naive", "reference", "gl"}))
+      ->type_name("NAME");
+  command.add_option("--set", set, "Any other value of the session, as KEY=VALUE (headroom session set --help lists the keys)")
+      ->type_name("KEY=VALUE")
+      ->allow_extra_args(false);
+}
+
+Session ComputeOptions::session(const std::filesystem::path& assets) const {
+  Session session;
+  if (!session_path.empty()) {
+    auto parsed = load_session(session_path);
+    for (const auto& notice : parsed.notices) print_note(notice);
+    session = std::move(parsed.session);
+  }
+  if (model) apply_model(session, *model, assets);
+  if (text && text_file) throw UsageError("--text and --text-file cannot both be given");
+  if (text) session = reduce(session, TextEdited{*text}).session;
+  if (text_file) session = reduce(session, TextEdited{read_text_file(*text_file, kMaxTextBytes)}).session;
+  if (d_model) apply_number(session, DModelSet{*d_model}, &Compute::d_model, {"--d-model", *d_model});
+  if (heads) apply_number(session, HeadsCountSet{*heads}, &Compute::n_heads, {"--heads", *heads});
+  if (kv_heads) apply_number(session, KvHeadsSet{*kv_heads}, &Compute::n_kv_heads, {"--kv-heads", *kv_heads});
+  if (mask) apply_mask(session, *mask);
+  if (prune) apply_pruning(session, *prune);
+  if (backend) session = set_session_value(session, "compute.backend", *backend).session;
+  for (const std::string& pair : set) {
+    const auto at = pair.find('=');
+    if (at == std::string::npos) throw UsageError("--set " + escape_for_display(pair) + ": it should be KEY=VALUE");
+    auto result = set_session_value(session, pair.substr(0, at), pair.substr(at + 1));
+    if (!result.notice.empty()) print_note(result.notice);
+    session = std::move(result.session);
+  }
+  return session;
+}
+
+std::shared_ptr<const Snapshot> compute_now(const Session& session, const ComputeRequest& request) {
+  EngineOptions options;
+  options.assets = request.assets;
+  options.gpu = make_gpu_provider();
+  options.max_tokens = request.max_tokens;
+  options.measures_held_out_loss = request.needs_held_out_loss;
+  Computer computer(std::move(options));
+  auto snapshot = computer.compute(session.compute, 1);
+  if (request.needs_held_out_loss) snapshot = computer.add_held_out_loss(snapshot);
+  for (const auto& notice : snapshot->notices) print_note(notice);
+  if (session.compute.backend == BackendChoice::kGl && !snapshot->ran_on_gpu) print_note(snapshot->backend_reason);
+  return snapshot;
+}
+
+}  // namespace headroom

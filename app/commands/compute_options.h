@@ -1,0 +1,40 @@
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/session/session.h"
+#include "core/session/snapshot.h"
+
+namespace CLI {
+class App;
+}
+
+namespace headroom {
+
+/// The options that say what is computed, the same on every command: each is one control of the window's left rail.
+struct ComputeOptions {
+  std::string session_path;
+  std::optional<std::string> model, text, text_file, mask, prune, backend;
+  std::optional<std::int64_t> heads, kv_heads, d_model;
+  std::vector<std::string> set;  ///< KEY=VALUE, as in `headroom session set`
+
+  void add_to(CLI::App& command);
+  /// The session that they describe: the file's (or the default one) with the options applied in the order of the rail.
+  /// Errors  UsageError for a value that the model cannot have (nothing snaps silently here); Error for files.
+  Session session(const std::filesystem::path& assets) const;
+};
+
+/// Computes a session's picture on this thread, notes on standard error.
+struct ComputeRequest {
+  std::filesystem::path assets;
+  bool needs_held_out_loss = false;
+  std::size_t max_tokens = 4096;
+};
+std::shared_ptr<const Snapshot> compute_now(const Session& session, const ComputeRequest& request);
+
+}  // namespace headroom

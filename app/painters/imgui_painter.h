@@ -4,8 +4,11 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "core/figure/figure.h"
+
+struct ImFont;
 
 namespace headroom {
 
@@ -38,12 +41,24 @@ class ImGuiPainter {
   std::unique_ptr<State> state_;
 };
 
-/// The fonts of FontFiles in ImGui's atlas at a scale; rebuilt when the scale or the set of characters changes.
+/// The fonts of FontFiles in the current ImGui context's atlas at a scale; rebuilt when the scale or the set of characters changes.
 class ImGuiFonts {
  public:
-  /// Call between frames. `text` = every character that will be drawn (token texts, the sentence). Returns whether the atlas changed.
-  bool update(double scale, std::string_view text);
+  ImGuiFonts();
+  ~ImGuiFonts();
+  /// Call between frames. `text` = every character that will be drawn (token texts, the sentence). Returns whether the atlas changed:
+  /// then its texture must be made anew.
+  /// Edge  The atlas stays within max_texture pixels a side: what does not fit is drawn as code points.
+  bool update(double scale, std::string_view text, int max_texture = 8192);
+
+ private:
+  struct State;
+  std::unique_ptr<State> state_;
 };
+/// The font of the current ImGui context's atlas that draws this face at this logical size, or the nearest one that there is; never null.
+ImFont* imgui_font(FontFace face, double size);
+/// `text` with what no font of the atlas has as \u{1F642}, and bytes that are no UTF-8 as \xFF.
+std::string imgui_drawable(std::string_view text, FontFace face);
 /// Text widths from the atlas, in logical pixels.
 std::unique_ptr<TextMeasurer> make_imgui_measurer();
 

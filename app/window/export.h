@@ -1,0 +1,37 @@
+#pragma once
+
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "app/painters/cairo_painter.h"
+#include "app/views/model.h"
+
+namespace headroom {
+
+/// What is exported, in the window's menu and on the command line alike.
+struct ExportRequest {
+  std::string view = "heads";  ///< one of export_views()
+  FigureFormat format = FigureFormat::kPng;
+  Size size{1600, 900};  ///< logical pixels, each side in [16, 16384]
+  double scale = 1;      ///< PNG pixels to a logical pixel, in [0.25, 8]
+  ThemeName theme = ThemeName::kDark;
+};
+
+/// heads, head, token, kv, timing, window.
+const std::vector<std::string>& export_views();
+/// By the path's ending: .png, .svg or .pdf. Errors  Error naming the three.
+FigureFormat export_format(const std::filesystem::path& path);
+
+/// The file's bytes: figures as vectors or pixels by Cairo; "window" is the whole window's picture (off-screen OpenGL), embedded whole in SVG
+/// and PDF. Needs no display. The same bytes for the same model.
+///
+/// Threads  figures on any thread; "window" only on the thread that runs ImGui, where it leaves the current OpenGL context to be set again.
+/// Errors   Error for an unknown view or a size out of range; when no off-screen OpenGL can be had.
+std::string export_view(const AppModel& model, const ExportRequest& request);
+
+/// What the window would show of this session and its snapshot: for commands.
+AppModel export_model(const Session& session, std::shared_ptr<const Snapshot> snapshot);
+
+}  // namespace headroom

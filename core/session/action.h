@@ -27,7 +27,7 @@ struct HeadOpened { HeadRef head; };    ///< chosen, and shown large
 struct HeadSelected { HeadRef head; };  ///< chosen, the stage stays
 struct QuerySelected { std::int64_t query; };
 struct CellSelected { std::int64_t query; std::int64_t key; };
-struct SelectionReleased {};  ///< Esc: cell, then row, then head, then the stage back to all heads
+struct SelectionReleased {};  ///< Esc: cell, then row, then the stage back to all heads, then the head
 struct QuantitySet { Quantity quantity; };
 struct PoolingSet { Pooling pooling; };
 struct ColorScaleSet { ColorScale scale; };

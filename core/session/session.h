@@ -33,7 +33,10 @@ struct Compute {
   std::vector<HeadRef> pruned;  ///< ascending, no duplicates
   BackendChoice backend = BackendChoice::kAuto;
 
-  std::int64_t d_head() const { return d_model / n_heads; }
+  /// d_k. The trained W_Q may be wider or narrower than d_model; the lab's is exactly as wide.
+  std::int64_t d_head() const {
+    return parameters == ParameterSource::kTrained ? trained.n_heads * trained.d_head / n_heads : d_model / n_heads;
+  }
   bool operator==(const Compute&) const = default;
 };
 

@@ -1,0 +1,99 @@
+#include <cstdio>
+
+#include "core/session/names.h"
+#include "core/session/reduce.h"
+
+namespace headroom {
+namespace {
+
+std::string spaced(std::string name) {
+  for (char& c : name) {
+    if (c == '_') c = ' ';
+  }
+  return name;
+}
+
+std::string model_name(const std::string& model) {
+  const std::size_t end = model.find_last_not_of('/');
+  if (end == std::string::npos) return model;
+  const std::size_t slash = model.find_last_of('/', end);
+  return model.substr(slash == std::string::npos ? 0 : slash + 1, slash == std::string::npos ? end + 1 : end - slash);
+}
+
+std::string number(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g", value);
+  return text;
+}
+
+struct Text {
+  std::string operator()(const TextEdited&) const { return "edit the sentence"; }
+  std::string operator()(const ModelOpened& a) const { return "open " + model_name(a.model); }
+  std::string operator()(const HeadsCountSet& a) const { return "h = " + std::to_string(a.n_heads); }
+  std::string operator()(const KvHeadsSet& a) const { return "kv_heads = " + std::to_string(a.n_kv_heads); }
+  std::string operator()(const DModelSet& a) const { return "d_model = " + std::to_string(a.d_model); }
+  std::string operator()(const ParameterSourceSet& a) const {
+    return a.parameters == ParameterSource::kTrained ? "trained parameters" : "random parameters";
+  }
+  std::string operator()(const LabSeedSet& a) const { return "seed = " + std::to_string(a.seed); }
+  std::string operator()(const ShapeReset&) const { return "reset the shape"; }
+  std::string operator()(const DirectionSet& a) const { return spaced(enum_name(a.direction)) + " mask"; }
+  std::string operator()(const PatternSet& a) const {
+    const MaskPattern& p = a.pattern;
+    switch (p.kind) {
+      case PatternKind::kLocalWindow:
+        return "local window " + std::to_string(p.window);
+      case PatternKind::kStrided:
+        return "strided " + std::to_string(p.stride);
+      case PatternKind::kGlobalLocal:
+        return "global " + std::to_string(p.n_global) + " + local " + std::to_string(p.window);
+      case PatternKind::kRandomBlocks:
+        return "random blocks of " + std::to_string(p.block);
+      case PatternKind::kDense:
+      case PatternKind::kHashedBuckets:
+        break;
+    }
+    return "dense pattern";
+  }
+  std::string operator()(const HeadPruneToggled& a) const { return "prune " + head_text(a.head); }
+  std::string operator()(const PruningCleared&) const { return "restore all heads"; }
+  std::string operator()(const BackendSet& a) const { return std::string("backend ") + enum_name(a.backend); }
+  std::string operator()(const StageViewSet& a) const { return std::string("show ") + enum_name(a.stage); }
+  std::string operator()(const HeadOpened& a) const { return "open " + head_text(a.head); }
+  std::string operator()(const HeadSelected& a) const { return "choose " + head_text(a.head); }
+  std::string operator()(const QuerySelected& a) const { return "choose token " + std::to_string(a.query); }
+  std::string operator()(const CellSelected& a) const {
+    return "choose cell " + std::to_string(a.query) + ", " + std::to_string(a.key);
+  }
+  std::string operator()(const SelectionReleased&) const { return "release the selection"; }
+  std::string operator()(const QuantitySet& a) const { return std::string("show ") + enum_name(a.quantity); }
+  std::string operator()(const PoolingSet& a) const { return std::string(enum_name(a.pooling)) + " pooling"; }
+  std::string operator()(const ColorScaleSet& a) const { return spaced(enum_name(a.scale)) + " color scale"; }
+  std::string operator()(const FirstTokenSet& a) const {
+    return a.first_token == FirstToken::kShown ? "show the first token" : "leave out the first token";
+  }
+  std::string operator()(const ColorMapSet& a) const { return std::string("colors ") + enum_name(a.colormap); }
+  std::string operator()(const HeadSortSet& a) const { return "sort by " + spaced(enum_name(a.sort)); }
+  std::string operator()(const HeadDrawingSet& a) const { return std::string("draw as ") + enum_name(a.drawing); }
+  std::string operator()(const ZoomSet& a) const { return "zoom " + number(a.zoom) + "x"; }
+  std::string operator()(const KvTypeSet& a) const { return std::string("KV cache in ") + enum_name(a.type); }
+  std::string operator()(const KvContextSet& a) const {
+    return a.context == 0 ? std::string("KV context of the sentence") : "KV context " + std::to_string(a.context);
+  }
+  std::string operator()(const SessionReplaced&) const { return "open a session"; }
+};
+
+}  // namespace
+
+std::string action_text(const Action& action) { return std::visit(Text{}, action); }
+
+std::string action_text(const Session& before, const Action& action) {
+  if (const auto* toggled = std::get_if<HeadPruneToggled>(&action)) {
+    for (const HeadRef& head : before.compute.pruned) {
+      if (head == toggled->head) return "restore " + head_text(head);
+    }
+  }
+  return action_text(action);
+}
+
+}  // namespace headroom

@@ -1,0 +1,54 @@
+#include "core/session/names.h"
+
+#include <array>
+#include <charconv>
+
+namespace headroom {
+
+#define HEADROOM_ENUM_NAMES(E, ...)                                           \
+  template <>                                                                 \
+  std::span<const EnumName<E>> enum_names<E>() {                              \
+    static constexpr auto kNames = std::to_array<EnumName<E>>({__VA_ARGS__}); \
+    return kNames;                                                            \
+  }
+
+HEADROOM_ENUM_NAMES(ModelSource, {ModelSource::kBundled, "bundled"}, {ModelSource::kFolder, "folder"})
+HEADROOM_ENUM_NAMES(ParameterSource, {ParameterSource::kTrained, "trained"}, {ParameterSource::kLab, "lab"})
+HEADROOM_ENUM_NAMES(BackendChoice, {BackendChoice::kAuto, "auto"}, {BackendChoice::kReference, "reference"},
+                    {BackendChoice::kNaive, "naive"}, {BackendChoice::kFlash, "flash"}, {BackendChoice::kGl, "gl"})
+HEADROOM_ENUM_NAMES(Direction, {Direction::kCausal, "causal"}, {Direction::kBidirectional, "bidirectional"})
+HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::kLocalWindow, "local_window"},
+                    {PatternKind::kStrided, "strided"}, {PatternKind::kGlobalLocal, "global_local"},
+                    {PatternKind::kRandomBlocks, "random_blocks"})
+HEADROOM_ENUM_NAMES(StageView, {StageView::kHeads, "heads"}, {StageView::kHead, "head"}, {StageView::kToken, "token"})
+HEADROOM_ENUM_NAMES(Quantity, {Quantity::kProbs, "probs"}, {Quantity::kScores, "scores"})
+HEADROOM_ENUM_NAMES(Pooling, {Pooling::kMax, "max"}, {Pooling::kMean, "mean"})
+HEADROOM_ENUM_NAMES(ColorScale, {ColorScale::kLinear, "linear"}, {ColorScale::kLog, "log"}, {ColorScale::kPerRow, "per_row"})
+HEADROOM_ENUM_NAMES(FirstToken, {FirstToken::kShown, "shown"}, {FirstToken::kLeftOut, "left_out"})
+HEADROOM_ENUM_NAMES(ColorMapName, {ColorMapName::kViridis, "viridis"}, {ColorMapName::kMagma, "magma"},
+                    {ColorMapName::kCividis, "cividis"}, {ColorMapName::kGrey, "grey"})
+HEADROOM_ENUM_NAMES(HeadSort, {HeadSort::kLayer, "layer"}, {HeadSort::kEntropy, "entropy"},
+                    {HeadSort::kPreviousToken, "previous_token"}, {HeadSort::kFirstToken, "first_token"}, {HeadSort::kSelf, "self"},
+                    {HeadSort::kBroadcast, "broadcast"})
+HEADROOM_ENUM_NAMES(HeadDrawing, {HeadDrawing::kHeatmap, "heatmap"}, {HeadDrawing::kArcs, "arcs"})
+HEADROOM_ENUM_NAMES(KvType, {KvType::kFloat32, "float32"}, {KvType::kFloat16, "float16"}, {KvType::kInt8, "int8"})
+
+#undef HEADROOM_ENUM_NAMES
+
+std::string head_text(const HeadRef& head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
+
+std::string head_key(const HeadRef& head) { return std::to_string(head.layer) + "." + std::to_string(head.head); }
+
+std::optional<HeadRef> head_from_key(std::string_view text) {
+  const std::size_t dot = text.find('.');
+  if (dot == std::string_view::npos) return std::nullopt;
+  HeadRef head;
+  const auto read = [](std::string_view digits, std::int64_t& value) {
+    const auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), value);
+    return error == std::errc() && end == digits.data() + digits.size() && value >= 0;
+  };
+  if (!read(text.substr(0, dot), head.layer) || !read(text.substr(dot + 1), head.head)) return std::nullopt;
+  return head;
+}
+
+}  // namespace headroom

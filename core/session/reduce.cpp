@@ -1,0 +1,238 @@
+#include "core/session/reduce.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/session/names.h"
+#include "core/session/validity.h"
+
+namespace headroom {
+namespace {
+
+void add_notice(std::string& notice, const std::string& sentence) {
+  if (sentence.empty()) return;
+  if (!notice.empty()) notice += ' ';
+  notice += sentence;
+}
+
+/// One reducer an Action; each changes `session` in place and adds to `notice`.
+struct Reducer {
+  Session& session;
+  std::string& notice;
+  Compute& compute = session.compute;
+  View& view = session.view;
+
+  /// After h became another: K/V heads, pruning and the chosen head were counted in the old numbering.
+  void heads_changed(std::int64_t old_heads, bool was_mha) {
+    resnap_kv_heads(compute, was_mha);
+    if (compute.n_heads == old_heads) return;
+    if (const std::size_t n = compute.pruned.size(); n > 0) {
+      add_notice(notice, std::to_string(n) + (n == 1 ? " pruned head was" : " pruned heads were") +
+                             " restored: with another h the heads are others.");
+      compute.pruned.clear();
+    }
+    forget_missing_head();
+  }
+
+  void forget_missing_head() {
+    if (!view.head || has_head(compute, *view.head)) return;
+    view.head.reset();
+    if (view.stage == StageView::kHead) view.stage = StageView::kHeads;
+  }
+
+  void restore_trained_shape() {
+    const std::int64_t old_heads = compute.n_heads;
+    compute.parameters = ParameterSource::kTrained;
+    compute.d_model = compute.trained.d_model;
+    compute.n_heads = compute.trained.n_heads;
+    heads_changed(old_heads, false);
+    compute.n_kv_heads = compute.trained.n_kv_heads;
+  }
+
+  void become_lab(std::int64_t d_model) {
+    const std::int64_t old_heads = compute.n_heads;
+    const bool was_mha = compute.n_kv_heads == compute.n_heads;
+    compute.parameters = ParameterSource::kLab;
+    compute.d_model = snap(d_model, valid_lab_d_models(), "").value;
+    compute.n_heads = snap(compute.n_heads, valid_lab_heads(compute.d_model), "").value;
+    if (compute.n_heads != old_heads) {
+      add_notice(notice, "h became " + std::to_string(compute.n_heads) + ": d_k = d_model / h must be whole.");
+    }
+    heads_changed(old_heads, was_mha);
+  }
+
+  bool check_head(const HeadRef& head) {
+    if (has_head(compute, head)) return true;
+    add_notice(notice, "There is no head " + head_text(head) + ": this model has " + std::to_string(compute.trained.n_layers) +
+                           " layers of " + std::to_string(compute.n_heads) + " heads, counted from 0.");
+    return false;
+  }
+
+  void operator()(const TextEdited& action) {
+    compute.text = action.text;
+    add_notice(notice, limit_text(compute.text));
+  }
+
+  void operator()(const ModelOpened& action) {
+    if (const auto problem = shape_problem(action.shape)) {
+      add_notice(notice, *problem + " The model was not opened.");
+      return;
+    }
+    compute.model_source = action.source;
+    compute.model = action.model;
+    compute.trained = action.shape;
+    compute.pruned.clear();
+    view.head.reset();
+    view.query.reset();
+    view.key.reset();
+    if (view.stage == StageView::kHead) view.stage = StageView::kHeads;
+    restore_trained_shape();
+  }
+
+  void operator()(const HeadsCountSet& action) {
+    const std::int64_t old_heads = compute.n_heads;
+    const bool was_mha = compute.n_kv_heads == compute.n_heads;
+    const Snapped snapped = snap(action.n_heads, heads_choices(compute), "d_k = d_model / h must be whole and even.");
+    compute.n_heads = snapped.value;
+    if (snapped.value == old_heads) {
+      add_notice(notice, snapped.why);
+      return;
+    }
+    add_notice(notice, snapped.why);
+    heads_changed(old_heads, was_mha);
+  }
+
+  void operator()(const KvHeadsSet& action) {
+    const Snapped snapped = snap(action.n_kv_heads, kv_heads_choices(compute), "kv_heads must divide h.");
+    compute.n_kv_heads = snapped.value;
+    add_notice(notice, snapped.why);
+  }
+
+  void operator()(const DModelSet& action) {
+    std::vector<std::int64_t> valid = valid_lab_d_models();
+    // The trained width is always a choice, also where the lab would not offer it.
+    if (compute.parameters == ParameterSource::kTrained &&
+        std::find(valid.begin(), valid.end(), compute.trained.d_model) == valid.end()) {
+      valid.insert(std::upper_bound(valid.begin(), valid.end(), compute.trained.d_model), compute.trained.d_model);
+    }
+    const Snapped snapped = snap(action.d_model, valid, "d_model must be one that heads can divide evenly.");
+    add_notice(notice, snapped.why);
+    if (snapped.value == compute.d_model) return;
+    if (compute.parameters == ParameterSource::kTrained) {
+      add_notice(notice,
+                 "d_model = " + std::to_string(snapped.value) +
+                     " needs other parameters: this is a seeded random (untrained) model; Reset shape returns to the trained one.");
+    }
+    become_lab(snapped.value);
+  }
+
+  void operator()(const ParameterSourceSet& action) {
+    if (action.parameters == compute.parameters || *enum_name(action.parameters) == '\0') return;
+    if (action.parameters == ParameterSource::kTrained) {
+      restore_trained_shape();
+    } else {
+      become_lab(compute.d_model);
+    }
+  }
+
+  void operator()(const LabSeedSet& action) { compute.lab_seed = action.seed; }
+
+  void operator()(const ShapeReset&) {
+    compute.pruned.clear();
+    restore_trained_shape();
+  }
+
+  void operator()(const DirectionSet& action) { compute.mask.direction = action.direction; }
+
+  void operator()(const PatternSet& action) {
+    MaskPattern pattern = action.pattern;
+    for (const std::string& sentence : make_valid(pattern))
+      add_notice(notice, sentence);
+    compute.mask.pattern = std::move(pattern);
+  }
+
+  void operator()(const HeadPruneToggled& action) {
+    if (!check_head(action.head)) return;
+    const auto at = std::lower_bound(compute.pruned.begin(), compute.pruned.end(), action.head);
+    if (at != compute.pruned.end() && *at == action.head) {
+      compute.pruned.erase(at);
+    } else {
+      compute.pruned.insert(at, action.head);
+    }
+  }
+
+  void operator()(const PruningCleared&) { compute.pruned.clear(); }
+  void operator()(const BackendSet& action) { compute.backend = action.backend; }
+
+  void operator()(const StageViewSet& action) { view.stage = action.stage; }
+
+  void operator()(const HeadOpened& action) {
+    if (!check_head(action.head)) return;
+    view.head = action.head;
+    view.stage = StageView::kHead;
+  }
+
+  void operator()(const HeadSelected& action) {
+    if (check_head(action.head)) view.head = action.head;
+  }
+
+  void operator()(const QuerySelected& action) {
+    if (action.query < 0) return;
+    view.query = action.query;
+    view.key.reset();
+  }
+
+  void operator()(const CellSelected& action) {
+    if (action.query < 0 || action.key < 0) return;
+    view.query = action.query;
+    view.key = action.key;
+  }
+
+  void operator()(const SelectionReleased&) {
+    if (view.key) {
+      view.key.reset();
+    } else if (view.query) {
+      view.query.reset();
+    } else if (view.stage != StageView::kHeads) {
+      view.stage = StageView::kHeads;
+    } else {
+      view.head.reset();
+    }
+  }
+
+  void operator()(const QuantitySet& action) { view.quantity = action.quantity; }
+  void operator()(const PoolingSet& action) { view.pooling = action.pooling; }
+  void operator()(const ColorScaleSet& action) { view.scale = action.scale; }
+  void operator()(const FirstTokenSet& action) { view.first_token = action.first_token; }
+  void operator()(const ColorMapSet& action) { view.colormap = action.colormap; }
+  void operator()(const HeadSortSet& action) { view.sort = action.sort; }
+  void operator()(const HeadDrawingSet& action) { view.drawing = action.drawing; }
+
+  void operator()(const ZoomSet& action) {
+    // A wheel turned past its end is no mistake: clamped without a word.
+    const auto bring = [](double value, double low, double high) {
+      return std::isfinite(value) ? std::clamp(value, low, high) : low;
+    };
+    view.zoom = bring(action.zoom, 1, kMaxZoom);
+    view.pan_x = bring(action.pan_x, 0, 1);
+    view.pan_y = bring(action.pan_y, 0, 1);
+  }
+
+  void operator()(const KvTypeSet& action) { view.kv_type = action.type; }
+  void operator()(const KvContextSet& action) { view.kv_context = std::clamp(action.context, std::int64_t{0}, kMaxKvContext); }
+
+  void operator()(const SessionReplaced& action) { session = action.session; }
+};
+
+}  // namespace
+
+Reduced reduce(const Session& session, const Action& action) {
+  Reduced result{session, ""};
+  std::visit(Reducer{result.session, result.notice}, action);
+  // One owner of validity: whatever an action brought, the answer can be computed and drawn.
+  for (const std::string& sentence : make_valid(result.session))
+    add_notice(result.notice, sentence);
+  return result;
+}
+
+}  // namespace headroom

@@ -1,0 +1,197 @@
+#include "core/session/validity.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/attention/config.h"
+#include "core/session/names.h"
+
+namespace headroom {
+namespace {
+
+/// Clamps and says so.
+template <typename T>
+void clamp_value(T& value, T low, T high, const char* name, std::vector<std::string>& notices) {
+  const T asked = value;
+  value = std::clamp(value, low, high);
+  if (value != asked) {
+    notices.push_back(std::string(name) + " = " + std::to_string(asked) + " is outside " + std::to_string(low) + " to " +
+                      std::to_string(high) + ": it became " + std::to_string(value) + ".");
+  }
+}
+
+void snap_value(std::int64_t& value, const std::vector<std::int64_t>& valid, const std::string& reason,
+                std::vector<std::string>& notices) {
+  const Snapped snapped = snap(value, valid, reason);
+  if (snapped.value != value && !snapped.why.empty()) notices.push_back(snapped.why);
+  value = snapped.value;
+}
+
+/// Every enumeration value must have a name; a Session from memory could hold any integer.
+template <typename E>
+void valid_enum(E& value, E fallback) {
+  if (*enum_name(value) == '\0') value = fallback;
+}
+
+void make_valid_shape(Compute& compute, std::vector<std::string>& notices) {
+  if (const auto problem = shape_problem(compute.trained)) {
+    notices.push_back(*problem + " The shape of grammar-base was taken instead.");
+    compute.trained = ModelShape{};
+    compute.model_source = ModelSource::kBundled;
+    compute.model = Compute{}.model;
+    compute.parameters = ParameterSource::kTrained;
+  }
+  if (compute.parameters == ParameterSource::kTrained) {
+    if (compute.d_model != compute.trained.d_model) {
+      notices.push_back("d_model = " + std::to_string(compute.d_model) + " is not the trained model's: it became " +
+                        std::to_string(compute.trained.d_model) + ".");
+      compute.d_model = compute.trained.d_model;
+    }
+  } else {
+    snap_value(compute.d_model, valid_lab_d_models(), "d_model must be one that heads can divide evenly.", notices);
+  }
+  const bool was_mha = compute.n_kv_heads == compute.n_heads;
+  const std::int64_t asked_heads = compute.n_heads;
+  snap_value(compute.n_heads, heads_choices(compute), "d_k = d_model / h must be whole and even.", notices);
+  if (compute.n_heads != asked_heads) {
+    resnap_kv_heads(compute, was_mha);
+  } else {
+    snap_value(compute.n_kv_heads, kv_heads_choices(compute), "kv_heads must divide h.", notices);
+  }
+}
+
+void make_valid_pruning(Compute& compute, std::vector<std::string>& notices) {
+  std::vector<HeadRef>& pruned = compute.pruned;
+  std::sort(pruned.begin(), pruned.end());
+  pruned.erase(std::unique(pruned.begin(), pruned.end()), pruned.end());
+  const std::size_t before = pruned.size();
+  std::erase_if(pruned, [&](const HeadRef& head) { return !has_head(compute, head); });
+  if (pruned.size() != before) {
+    const std::size_t n = before - pruned.size();
+    notices.push_back(std::to_string(n) + (n == 1 ? " pruned head does" : " pruned heads do") + " not exist in this shape and " +
+                      (n == 1 ? "was" : "were") + " forgotten.");
+  }
+}
+
+void make_valid_view(Session& session, std::vector<std::string>& notices) {
+  View& view = session.view;
+  const View defaults;
+  valid_enum(view.stage, defaults.stage);
+  valid_enum(view.quantity, defaults.quantity);
+  valid_enum(view.pooling, defaults.pooling);
+  valid_enum(view.scale, defaults.scale);
+  valid_enum(view.first_token, defaults.first_token);
+  valid_enum(view.colormap, defaults.colormap);
+  valid_enum(view.sort, defaults.sort);
+  valid_enum(view.drawing, defaults.drawing);
+  valid_enum(view.kv_type, defaults.kv_type);
+  if (view.head && !has_head(session.compute, *view.head)) {
+    notices.push_back("The chosen head " + head_text(*view.head) + " does not exist in this shape.");
+    view.head.reset();
+    if (view.stage == StageView::kHead) view.stage = StageView::kHeads;
+  }
+  if (view.stage == StageView::kHead && !view.head) view.head = HeadRef{0, 0};  // never an empty canvas
+  if (view.query && *view.query < 0) view.query.reset();
+  if (view.key && (*view.key < 0 || !view.query)) view.key.reset();
+  if (!std::isfinite(view.zoom)) view.zoom = 1;
+  if (!std::isfinite(view.pan_x)) view.pan_x = 0;
+  if (!std::isfinite(view.pan_y)) view.pan_y = 0;
+  clamp_value(view.zoom, 1.0, kMaxZoom, "zoom", notices);
+  clamp_value(view.pan_x, 0.0, 1.0, "pan_x", notices);
+  clamp_value(view.pan_y, 0.0, 1.0, "pan_y", notices);
+  clamp_value(view.kv_context, std::int64_t{0}, kMaxKvContext, "kv_context", notices);
+}
+
+}  // namespace
+
+std::optional<std::string> shape_problem(const ModelShape& shape) {
+  struct Limit {
+    const char* name;
+    std::int64_t value;
+    std::int64_t high;
+  };
+  // Far above any published model, far below what overflows a product of three.
+  const Limit limits[] = {{"n_layers", shape.n_layers, 1024},        {"d_model", shape.d_model, 65536},
+                          {"n_heads", shape.n_heads, 1024},          {"n_kv_heads", shape.n_kv_heads, 1024},
+                          {"d_head", shape.d_head, kMaxDHead},       {"d_ff", shape.d_ff, 1 << 20},
+                          {"vocab_size", shape.vocab_size, 1 << 24}, {"max_positions", shape.max_positions, 1 << 28}};
+  for (const Limit& limit : limits) {
+    if (limit.value < 1 || limit.value > limit.high) {
+      return std::string("The model's ") + limit.name + " is " + std::to_string(limit.value) + "; it must be between 1 and " +
+             std::to_string(limit.high) + ".";
+    }
+  }
+  if (shape.n_heads % shape.n_kv_heads != 0) {
+    return "The model's n_kv_heads (" + std::to_string(shape.n_kv_heads) + ") must divide its n_heads (" +
+           std::to_string(shape.n_heads) + ").";
+  }
+  if (shape.d_head % 2 != 0)
+    return "The model's d_head is " + std::to_string(shape.d_head) + "; rotary positions need an even one.";
+  return std::nullopt;
+}
+
+std::vector<std::int64_t> heads_choices(const Compute& compute) {
+  return compute.parameters == ParameterSource::kTrained ? valid_heads(compute.trained) : valid_lab_heads(compute.d_model);
+}
+
+std::vector<std::int64_t> kv_heads_choices(const Compute& compute) {
+  return compute.parameters == ParameterSource::kTrained ? valid_kv_heads(compute.trained, compute.n_heads)
+                                                         : valid_lab_kv_heads(compute.n_heads);
+}
+
+bool has_head(const Compute& compute, const HeadRef& head) {
+  return head.layer >= 0 && head.layer < compute.trained.n_layers && head.head >= 0 && head.head < compute.n_heads;
+}
+
+void resnap_kv_heads(Compute& compute, bool was_mha) {
+  const std::int64_t asked = was_mha ? compute.n_heads : compute.n_kv_heads;
+  compute.n_kv_heads = snap(asked, kv_heads_choices(compute), "kv_heads must divide h.").value;
+}
+
+std::vector<std::string> make_valid(MaskPattern& pattern) {
+  std::vector<std::string> notices;
+  if (*enum_name(pattern.kind) == '\0') {
+    notices.push_back("Hashed buckets follow from q and k and cannot be set by hand: the pattern became dense.");
+    pattern.kind = PatternKind::kDense;
+  }
+  pattern.query_bucket.clear();
+  pattern.key_bucket.clear();
+  clamp_value(pattern.window, std::int64_t{1}, kMaxWindow, "window", notices);
+  clamp_value(pattern.stride, std::int64_t{1}, kMaxWindow, "stride", notices);
+  clamp_value(pattern.n_global, std::int64_t{0}, kMaxGlobal, "n_global", notices);
+  clamp_value(pattern.block, std::int64_t{1}, kMaxBlock, "block", notices);
+  clamp_value(pattern.blocks_per_row, std::int64_t{0}, kMaxBlocksPerRow, "blocks_per_row", notices);
+  return notices;
+}
+
+std::string limit_text(std::string& text) {
+  if (text.size() <= kMaxTextBytes) return "";
+  std::size_t end = kMaxTextBytes;
+  // A byte 10xxxxxx continues a sequence; at most three follow its first byte.
+  for (int step = 0; step < 3 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u; ++step)
+    --end;
+  const std::size_t asked = text.size();
+  text.resize(end);
+  return "The text was cut to " + std::to_string(end) + " of its " + std::to_string(asked) + " bytes.";
+}
+
+std::vector<std::string> make_valid(Session& session) {
+  std::vector<std::string> notices;
+  Compute& compute = session.compute;
+  const Compute defaults;
+  if (std::string notice = limit_text(compute.text); !notice.empty()) notices.push_back(std::move(notice));
+  valid_enum(compute.model_source, defaults.model_source);
+  valid_enum(compute.parameters, defaults.parameters);
+  valid_enum(compute.backend, defaults.backend);
+  valid_enum(compute.mask.direction, defaults.mask.direction);
+  compute.mask.query_offset = 0;
+  compute.mask.key_lengths.clear();
+  make_valid_shape(compute, notices);
+  for (std::string& notice : make_valid(compute.mask.pattern))
+    notices.push_back(std::move(notice));
+  make_valid_pruning(compute, notices);
+  make_valid_view(session, notices);
+  return notices;
+}
+
+}  // namespace headroom

@@ -1,0 +1,43 @@
+#pragma once
+
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/session/session.h"
+
+namespace headroom {
+
+// Limits of what a Session can hold. Values outside are brought to the nearest end.
+inline constexpr std::size_t kMaxTextBytes = 4u << 20;
+inline constexpr std::int64_t kMaxWindow = 4096;  ///< also of stride
+inline constexpr std::int64_t kMaxGlobal = 64;
+inline constexpr std::int64_t kMaxBlock = 256;
+inline constexpr std::int64_t kMaxBlocksPerRow = 16;
+inline constexpr double kMaxZoom = 16;
+inline constexpr std::int64_t kMaxKvContext = 10000000;
+
+/// One sentence on the first number that no model can have, or nothing.
+std::optional<std::string> shape_problem(const ModelShape& shape);
+
+/// h, kv_heads and d_model that this Session may take, by its parameters (trained or lab).
+std::vector<std::int64_t> heads_choices(const Compute& compute);
+std::vector<std::int64_t> kv_heads_choices(const Compute& compute);
+
+/// Whether layer and head exist under the Session's present shape.
+bool has_head(const Compute& compute, const HeadRef& head);
+
+/// kv_heads after a change of h: as many as h when there were as many as h before, otherwise the nearest valid.
+void resnap_kv_heads(Compute& compute, bool was_mha);
+
+/// Brings every value into its range. Returns one sentence for each change that a person would not expect.
+/// Edge  A session that is valid already is left as it is, with no sentence.
+std::vector<std::string> make_valid(Session& session);
+
+/// Pattern parameters clamped to their limits; hashed buckets become dense.
+std::vector<std::string> make_valid(MaskPattern& pattern);
+
+/// Cuts to kMaxTextBytes without splitting a UTF-8 sequence. The sentence that says so, or "".
+std::string limit_text(std::string& text);
+
+}  // namespace headroom

@@ -13,8 +13,8 @@ namespace headroom {
 enum class HeadPattern { kPreviousToken, kFirstToken, kSelf, kBroadcast };
 inline constexpr std::array kHeadPatterns{HeadPattern::kPreviousToken, HeadPattern::kFirstToken, HeadPattern::kSelf,
                                           HeadPattern::kBroadcast};
-std::string_view pattern_name(HeadPattern pattern);         ///< "previous token"
-std::string_view pattern_definition(HeadPattern pattern);   ///< one sentence: what is averaged over which rows
+std::string_view pattern_name(HeadPattern pattern);        ///< "previous token"
+std::string_view pattern_definition(HeadPattern pattern);  ///< one sentence: what is averaged over which rows
 
 /// A pattern names a head only at or above this score, on this sentence.
 inline constexpr double kPatternThreshold = 0.5;

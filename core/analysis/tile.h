@@ -13,7 +13,7 @@ enum class Pooling { kMax, kMean };
 /// A rectangle of one head's attention matrix at a resolution: what a heatmap asks for.
 struct TileRequest {
   std::int64_t layer = 0;
-  std::int64_t head = 0;  ///< counted in the unpruned model
+  std::int64_t head = 0;                    ///< counted in the unpruned model
   std::int64_t row_begin = 0, row_end = 0;  ///< queries
   std::int64_t col_begin = 0, col_end = 0;  ///< keys
   std::int64_t rows = 0, cols = 0;          ///< cells of the answer; at most row_end - row_begin and col_end - col_begin

@@ -13,9 +13,9 @@ namespace headroom {
 
 /// What one block computed. Shapes with seq rows; head counts are those of the (possibly pruned) layer.
 struct LayerTrace {
-  Tensor input;                    ///< [seq, d_model] residual stream before the block
-  Tensor normed;                   ///< [seq, d_model] after the attention norm: what W_Q, W_K, W_V read
-  AttentionLayerResult attention;  ///< q, k (rotated), v, logsumexp, head_out, out
+  Tensor input;                          ///< [seq, d_model] residual stream before the block
+  Tensor normed;                         ///< [seq, d_model] after the attention norm: what W_Q, W_K, W_V read
+  AttentionLayerResult attention;        ///< q, k (rotated), v, logsumexp, head_out, out
   std::vector<std::int64_t> heads;       ///< as LayerParams::heads
   std::vector<std::int64_t> kv_head_of;  ///< as LayerParams::kv_head_of
   std::int64_t d_head = 0;

@@ -44,7 +44,7 @@ struct LayerParams {
 /// A whole decoder-only transformer: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied or untied output.
 struct ModelParams {
   ModelConfig config;
-  Tensor embedding;   ///< [vocab_size, d_model]
+  Tensor embedding;  ///< [vocab_size, d_model]
   std::vector<LayerParams> layers;
   Tensor final_norm;  ///< [d_model]
   Tensor lm_head;     ///< [vocab_size, d_model]; empty when tied

@@ -23,7 +23,8 @@ ModelParams slice_heads(const ModelParams& params, std::int64_t n_heads);
 ModelParams pool_kv_heads(const ModelParams& params, std::int64_t n_kv_heads);
 
 /// Heads really removed: rows of W_Q and columns of W_O go; rows of W_K and W_V go when no remaining head reads them.
-/// Edge  All heads of a layer may go; its attention then adds nothing (b_o stays).  Errors  ShapeError when a head does not exist.
+/// Edge  All heads of a layer may go; its attention then adds nothing (b_o stays). A head that is already gone stays gone.
+/// Errors  ShapeError when a head does not exist.
 ModelParams prune_heads(const ModelParams& params, std::span<const HeadRef> heads);
 
 }  // namespace headroom

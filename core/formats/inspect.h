@@ -10,7 +10,7 @@ namespace headroom {
 struct Inspection {
   enum class Kind { kSafetensors, kModelFolder, kTokenizer, kConfig, kSession, kUnknown } kind = Kind::kUnknown;
   std::filesystem::path path;
-  std::string problem;               ///< the first thing that is wrong, one sentence; empty when sound
+  std::string problem;  ///< the first thing that is wrong, one sentence; empty when sound
   std::vector<std::string> notices;
   struct TensorLine {
     std::string name, dtype, shape;

@@ -11,9 +11,9 @@ namespace headroom {
 
 struct Token {
   std::int32_t id = 0;
-  std::string text;          ///< as the vocabulary spells it ("<bos>", "cat", "<unk>")
-  std::string source;        ///< the piece of the text that it stands for; empty for added special tokens
-  std::size_t begin = 0;     ///< byte offsets into the text; begin == end for added special tokens
+  std::string text;       ///< as the vocabulary spells it ("<bos>", "cat", "<unk>")
+  std::string source;     ///< the piece of the text that it stands for; empty for added special tokens
+  std::size_t begin = 0;  ///< byte offsets into the text; begin == end for added special tokens
   std::size_t end = 0;
   bool is_special = false;
   bool is_unknown = false;

@@ -1,0 +1,190 @@
+#include "core/formats/json_value.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+#include <unordered_map>
+
+#include "core/formats/file.h"
+#include "core/formats/json_problem.h"
+#include "core/formats/utf8.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+/// Builds a JsonValue from nlohmann's events; the stack is our own, so depth costs no machine stack.
+class Builder : public nlohmann::json_sax<nlohmann::json> {
+ public:
+  bool null() override { return put({}); }
+  bool boolean(bool v) override {
+    JsonValue value;
+    value.type = JsonValue::Type::kBool;
+    value.boolean = v;
+    return put(std::move(value));
+  }
+  bool number_integer(number_integer_t v) override {
+    JsonValue value;
+    value.type = JsonValue::Type::kNegative;
+    value.negative_value = v;
+    return put(std::move(value));
+  }
+  bool number_unsigned(number_unsigned_t v) override {
+    JsonValue value;
+    value.type = JsonValue::Type::kUnsigned;
+    value.unsigned_value = v;
+    return put(std::move(value));
+  }
+  bool number_float(number_float_t v, const string_t&) override {
+    JsonValue value;
+    value.type = JsonValue::Type::kFloat;
+    value.float_value = v;
+    return put(std::move(value));
+  }
+  bool string(string_t& v) override {
+    JsonValue value;
+    value.type = JsonValue::Type::kString;
+    value.string = std::move(v);
+    return put(std::move(value));
+  }
+  bool binary(binary_t&) override { return false; }
+  bool start_object(std::size_t) override { return open(JsonValue::Type::kObject); }
+  bool start_array(std::size_t) override { return open(JsonValue::Type::kArray); }
+  bool key(string_t& v) override {
+    open_.back().key = std::move(v);
+    return true;
+  }
+  bool end_object() override { return close(); }
+  bool end_array() override { return close(); }
+  bool parse_error(std::size_t position, const std::string&, const nlohmann::detail::exception& exception) override {
+    problem = json_problem(position, exception.what());
+    return false;
+  }
+
+  JsonDocument document;
+  std::string problem;
+
+ private:
+  struct Open {
+    JsonValue value;
+    std::string key;
+    std::unordered_map<std::string, std::size_t> index;  // of each member: a vocabulary has 100,000 of them
+  };
+
+  bool open(JsonValue::Type type) {
+    if (open_.size() >= kMaxJsonDepth) {
+      problem = "is nested deeper than " + std::to_string(kMaxJsonDepth) + " levels";
+      return false;
+    }
+    open_.emplace_back().value.type = type;
+    return true;
+  }
+  bool close() {
+    JsonValue value = std::move(open_.back().value);
+    open_.pop_back();
+    return put(std::move(value));
+  }
+  bool put(JsonValue value) {
+    if (open_.empty()) {
+      document.root = std::move(value);
+      return true;
+    }
+    Open& parent = open_.back();
+    if (parent.value.type == JsonValue::Type::kArray) {
+      parent.value.items.push_back(std::move(value));
+      return true;
+    }
+    const auto [found, is_new] = parent.index.try_emplace(parent.key, parent.value.members.size());
+    if (is_new) {
+      parent.value.members.emplace_back(parent.key, std::move(value));
+    } else {
+      parent.value.members[found->second].second = std::move(value);
+      document.duplicates.push_back(parent.key);
+    }
+    return true;
+  }
+
+  std::vector<Open> open_;
+};
+
+}  // namespace
+
+std::string json_problem(std::size_t position, std::string_view what) {
+  // nlohmann's text is "[json.exception…] parse error at line 1, column 2: what is wrong"; its byte counts from 1.
+  const std::size_t colon = what.find(": ");
+  if (what.find("out_of_range") != std::string_view::npos)
+    return "holds a number too large to read before byte " + std::to_string(position);
+  const std::string_view reason = colon == std::string_view::npos ? what : what.substr(colon + 2);
+  return "is not valid JSON at byte " + std::to_string(position == 0 ? 0 : position - 1) + ": " + escape_for_display(reason, 160);
+}
+
+double JsonValue::number() const {
+  switch (type) {
+    case Type::kUnsigned:
+      return static_cast<double>(unsigned_value);
+    case Type::kNegative:
+      return static_cast<double>(negative_value);
+    case Type::kFloat:
+      return float_value;
+    default:
+      return 0;
+  }
+}
+
+const JsonValue* JsonValue::find(std::string_view name) const {
+  const auto found = std::find_if(members.begin(), members.end(), [&](const auto& member) { return member.first == name; });
+  return found == members.end() ? nullptr : &found->second;
+}
+
+const JsonValue* JsonValue::find_set(std::string_view name) const {
+  const JsonValue* value = find(name);
+  return value == nullptr || value->is(Type::kNull) ? nullptr : value;
+}
+
+std::string describe(const JsonValue& value) {
+  switch (value.type) {
+    case JsonValue::Type::kNull:
+      return "null";
+    case JsonValue::Type::kBool:
+      return value.boolean ? "true" : "false";
+    case JsonValue::Type::kUnsigned:
+      return std::to_string(value.unsigned_value);
+    case JsonValue::Type::kNegative:
+      return value.negative_value == 0 ? "-0" : std::to_string(value.negative_value);
+    case JsonValue::Type::kFloat: {
+      char text[32];
+      const auto end = std::to_chars(text, text + sizeof text, value.float_value);
+      return {text, end.ptr};
+    }
+    case JsonValue::Type::kString:
+      return "\"" + escape_for_display(value.string, 60) + "\"";
+    case JsonValue::Type::kArray:
+      return "a list";
+    case JsonValue::Type::kObject:
+      return "an object";
+  }
+  return "";
+}
+
+std::string find_json_text_problem(std::string_view text) {
+  if (text.starts_with("\xEF\xBB\xBF")) return "begins with a byte order mark, which JSON does not allow";
+  if (const auto invalid = find_invalid_utf8(text)) return "is not valid UTF-8 at byte " + std::to_string(*invalid);
+  // nlohmann takes a NUL for the end of its input.
+  if (const auto nul = text.find('\0'); nul != std::string_view::npos) return "holds a NUL at byte " + std::to_string(nul);
+  return "";
+}
+
+JsonDocument parse_json(std::string_view text, const std::string& where) {
+  if (text.empty()) throw Error(where + ": is empty");
+  if (const std::string problem = find_json_text_problem(text); !problem.empty()) throw Error(where + ": " + problem);
+  Builder builder;
+  if (!nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
+    throw Error(where + ": " + (builder.problem.empty() ? "is not valid JSON" : builder.problem));
+  return std::move(builder.document);
+}
+
+JsonDocument read_json_file(const std::filesystem::path& path, std::uint64_t max_bytes) {
+  return parse_json(read_text_file(path, max_bytes), shown_path(path));
+}
+
+}  // namespace headroom

@@ -1,0 +1,101 @@
+#include <algorithm>
+#include <bit>
+#include <nlohmann/json.hpp>
+#include <set>
+
+#include "core/formats/safetensors.h"
+#include "core/formats/utf8.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+/// Row-major values as little-endian bytes of width 4. Errors  ShapeError when the shape does not hold that many.
+template <typename T>
+std::string to_bytes(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const T> values) {
+  std::uint64_t expected = 1;
+  for (const std::int64_t n : shape)
+    if (n < 0 || __builtin_mul_overflow(expected, static_cast<std::uint64_t>(n), &expected))
+      throw ShapeError("tensor \"" + escape_for_display(name) + "\" has the impossible shape " + shape_text(shape));
+  if (expected != values.size())
+    throw ShapeError("tensor \"" + escape_for_display(name) + "\" has shape " + shape_text(shape) + ", but " +
+                     counted(values.size(), "value"));
+  std::string bytes;
+  bytes.reserve(values.size() * 4);
+  for (const T value : values) {
+    const auto bits = std::bit_cast<std::uint32_t>(value);
+    for (int shift = 0; shift < 32; shift += 8)
+      bytes.push_back(static_cast<char>(static_cast<unsigned char>(bits >> shift)));
+  }
+  return bytes;
+}
+
+void check_text(const std::string& text, const char* what) {
+  if (find_invalid_utf8(text)) throw Error(std::string(what) + " \"" + escape_for_display(text) + "\" is not valid UTF-8");
+}
+
+std::string json_text(const std::string& text) { return nlohmann::json(text).dump(); }
+
+}  // namespace
+
+void SafetensorsWriter::add(std::string name, std::vector<std::int64_t> shape, std::span<const float> values) {
+  check_text(name, "the tensor name");
+  std::string bytes = to_bytes(name, shape, values);
+  items_.push_back({std::move(name), DType::kF32, std::move(shape), std::move(bytes)});
+}
+
+void SafetensorsWriter::add(std::string name, std::vector<std::int64_t> shape, std::span<const std::int32_t> values) {
+  check_text(name, "the tensor name");
+  std::string bytes = to_bytes(name, shape, values);
+  items_.push_back({std::move(name), DType::kI32, std::move(shape), std::move(bytes)});
+}
+
+void SafetensorsWriter::set_metadata(std::string key, std::string value) {
+  check_text(key, "the metadata key");
+  check_text(value, "the metadata value");
+  metadata_[std::move(key)] = std::move(value);
+}
+
+void SafetensorsWriter::write(const std::filesystem::path& path) const {
+  // By name, so that the same tensors make the same bytes whatever order they were added in.
+  std::vector<const Item*> order;
+  std::set<std::string_view> names;
+  for (const Item& item : items_) {
+    if (item.name == "__metadata__" || !names.insert(item.name).second)
+      throw Error(shown_path(path) + ": tensor \"" + escape_for_display(item.name) +
+                  "\" cannot be written twice or under this name");
+    order.push_back(&item);
+  }
+  std::sort(order.begin(), order.end(), [](const Item* a, const Item* b) { return a->name < b->name; });
+
+  std::string header = "{";
+  if (!metadata_.empty()) {
+    header += "\"__metadata__\":{";
+    for (const auto& [key, value] : metadata_)
+      header += (header.back() == '{' ? "" : ",") + json_text(key) + ":" + json_text(value);
+    header += "}";
+  }
+  std::uint64_t at = 0;
+  for (const Item* item : order) {
+    std::string shape;
+    for (const std::int64_t n : item->shape)
+      shape += (shape.empty() ? "" : ",") + std::to_string(n);
+    header += (header.size() == 1 ? "" : ",") + json_text(item->name) + ":{\"dtype\":\"" + dtype_name(item->dtype) +
+              "\",\"shape\":[" + shape + "],\"data_offsets\":[" + std::to_string(at) + "," +
+              std::to_string(at + item->bytes.size()) + "]}";
+    at += item->bytes.size();
+  }
+  header += "}";
+  header.append((8 - header.size() % 8) % 8, ' ');
+
+  std::string bytes;
+  bytes.reserve(8 + header.size() + static_cast<std::size_t>(at));
+  for (int shift = 0; shift < 64; shift += 8)
+    bytes.push_back(static_cast<char>(static_cast<unsigned char>(static_cast<std::uint64_t>(header.size()) >> shift)));
+  bytes += header;
+  for (const Item* item : order)
+    bytes += item->bytes;
+  write_file_atomically(path, bytes);
+}
+
+}  // namespace headroom

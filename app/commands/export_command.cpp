@@ -1,0 +1,84 @@
+#include <CLI/CLI.hpp>
+#include <charconv>
+#include <iostream>
+#include <memory>
+#include <string_view>
+
+#include "app/commands/command.h"
+#include "app/commands/compute_options.h"
+#include "app/window/export.h"
+#include "core/formats/file.h"
+
+namespace headroom {
+
+namespace {
+
+struct ExportOptions {
+  ComputeOptions compute;
+  std::string view = "heads", size = "1600x900", theme = "dark", out;
+  double scale = 1;
+};
+
+Size parse_size(const std::string& text) {
+  const auto at = text.find('x');
+  int w = 0, h = 0;
+  const char* end = text.data() + text.size();
+  if (at != std::string::npos) {
+    const auto first = std::from_chars(text.data(), text.data() + at, w);
+    const auto second = std::from_chars(text.data() + at + 1, end, h);
+    const bool is_whole = first.ptr == text.data() + at && second.ptr == end;
+    if (is_whole && first.ec == std::errc() && second.ec == std::errc() && w > 0 && h > 0) {
+      return {static_cast<double>(w), static_cast<double>(h)};
+    }
+  }
+  throw UsageError("--size " + escape_for_display(text) + ": it should be WIDTHxHEIGHT in pixels, e.g. 1600x900");
+}
+
+void export_now(const ExportOptions& options, const std::filesystem::path& assets) {
+  ExportRequest request;
+  request.view = options.view;
+  request.format = export_format(options.out);
+  request.size = parse_size(options.size);
+  request.scale = options.scale;
+  request.theme = options.theme == "light" ? ThemeName::kLight : ThemeName::kDark;
+
+  const Session session = options.compute.session(assets);
+  ComputeRequest compute{assets};
+  compute.needs_held_out_loss = request.view == "window";  // the rail shows it
+  const auto snapshot = compute_now(session, compute);
+  write_file_atomically(options.out, export_view(export_model(session, snapshot), request));
+  std::cout << "Wrote " << options.out << '\n';
+}
+
+}  // namespace
+
+void add_export_command(CommandLine& line) {
+  CLI::App* command = line.app.add_subcommand("export", "Draw one view into a PNG, SVG or PDF file; no display needed");
+  auto options = std::make_shared<ExportOptions>();
+  options->compute.add_to(*command);
+  command->add_option("--view", options->view, "heads, head, token, kv, timing or window")
+      ->check(CLI::IsMember(export_views()))
+      ->capture_default_str()
+      ->type_name("VIEW");
+  command->add_option("--size", options->size, "Logical pixels")->capture_default_str()->type_name("WxH");
+  command->add_option("--scale", options->scale, "Pixels of a PNG for each logical one")
+      ->check(CLI::Range(0.25, 8.0))
+      ->capture_default_str()
+      ->type_name("S");
+  command->add_option("--theme", options->theme, "dark or light")->check(CLI::IsMember({"dark", "light"}))->capture_default_str()->type_name("T");
+  command->add_option("--out", options->out, "The file to write; its ending chooses the format: .png, .svg, .pdf")->required()->type_name("FILE");
+  command->footer(
+      "The picture is the window's own. Times that a view shows are measured in this run; everything else is the same bytes each time.\n"
+      "Examples:\n"
+      "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
+      "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"
+      "  headroom export --view head --set view.head=3.7 --text \"the dogs that the cat chased were loud\" --out head.svg");
+  command->callback([&line, options] {
+    line.run = [assets = line.assets, options] {
+      export_now(*options, assets);
+      return 0;
+    };
+  });
+}
+
+}  // namespace headroom

@@ -41,7 +41,7 @@ struct ForwardOptions {
   std::stop_token stop;
 };
 
-/// One pass over one sequence. Errors  Error when an id is outside the vocabulary; ShapeError; Cancelled.
+/// One pass over one sequence. Errors  Error when an id is outside the vocabulary; ShapeError, also when ids is empty; Cancelled.
 /// Source  Touvron et al. 2023, arXiv:2302.13971 (block); Qwen2's biases on q, k, v.
 ForwardTrace forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionLayer& attention, ThreadPool& pool,
                      const ForwardOptions& options);
@@ -56,8 +56,14 @@ struct Prediction {
 /// The n most probable next tokens after row `position`, descending; softmax in double.
 std::vector<Prediction> top_predictions(const Tensor& logits, std::int64_t position, std::size_t n);
 
-/// Mean next-token loss over rows of ids, nats a token; progress gets the share done in [0, 1].
+/// Mean next-token loss over rows of ids, nats a token, one row after another through `attention`: for any device.
+/// progress gets the share done in [0, 1]. Errors  Error when no row has two tokens; as forward. The stop token is looked at before each row.
 double mean_loss(const ModelParams& params, std::span<const std::vector<std::int32_t>> rows, AttentionLayer& attention,
                  ThreadPool& pool, const ForwardOptions& options, const std::function<void(double)>& progress);
+
+/// The same on the processor, rows shared out over the pool's threads, each with a flash backend of its own: several times faster for
+/// many short rows. progress is called on any of the threads, one at a time. The sum does not depend on the number of threads.
+double mean_loss(const ModelParams& params, std::span<const std::vector<std::int32_t>> rows, ThreadPool& pool,
+                 const ForwardOptions& options, const std::function<void(double)>& progress);
 
 }  // namespace headroom

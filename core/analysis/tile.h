@@ -30,10 +30,13 @@ struct Tile {
   bool is_pruned = false;     ///< the head was removed: values are empty
 };
 
-/// Evaluated from q, k and logsumexp; nothing n × n is stored. Pooling runs over the visible pairs of a cell.
+/// Evaluated from q, k and logsumexp; nothing n × n is stored. Pooling runs over the visible pairs of a cell: with R queries, cell row r
+/// covers the offsets [r * R / rows, (r + 1) * R / rows), and columns likewise.
+/// Errors  ShapeError when the rectangle or its resolution does not fit the trace.
 Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request);
 
-/// One pair: score (nats, scaled), probability, and the product of each dimension q_c * k_c (unscaled). Masked: probability 0.
+/// One pair: score (nats, scaled), probability, and the product of each dimension q_c * k_c (unscaled).
+/// Masked: probability 0, the rest as if it were not. A pruned head: not visible, q, k and products empty.
 struct Cell {
   bool is_visible = true;
   double score = 0;
@@ -42,7 +45,7 @@ struct Cell {
 };
 Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer, std::int64_t head, std::int64_t query, std::int64_t key);
 
-/// One row of probabilities over all keys; NaN where masked. Shape  [seq].
+/// One row of probabilities over all keys; NaN where masked, and everywhere when the head was pruned. Shape  [seq].
 std::vector<float> evaluate_row(const ForwardTrace& trace, std::int64_t layer, std::int64_t head, std::int64_t query);
 
 }  // namespace headroom

@@ -79,7 +79,8 @@ void add_probs(SafetensorsWriter& writer, const Snapshot& snapshot) {
       if (tile.is_pruned) {
         probs.insert(probs.end(), static_cast<std::size_t>(n * n), 0.0f);
       } else {
-        for (const float p : tile.values) probs.push_back(std::isnan(p) ? 0.0f : p);
+        for (const float p : tile.values)
+          probs.push_back(std::isnan(p) ? 0.0f : p);
       }
     }
   }
@@ -96,7 +97,8 @@ void write_capture(const Snapshot& snapshot, const CaptureOptions& options) {
   if (options.with_probs) add_probs(writer, snapshot);
 
   ordered_json tokens = ordered_json::array();
-  for (const Token& token : snapshot.tokens) tokens.push_back(token.text);
+  for (const Token& token : snapshot.tokens)
+    tokens.push_back(token.text);
   const auto replace = ordered_json::error_handler_t::replace;  // a token may hold bytes that are no UTF-8
   writer.set_metadata("format", "headroom-capture");
   writer.set_metadata("version", "1");
@@ -120,7 +122,8 @@ void print_summary(const Snapshot& snapshot, const CaptureOptions& options) {
   json["mask"] = mask_text(snapshot.compute.mask);
   json["n_tokens"] = snapshot.seq();
   auto& tokens = json["tokens"] = ordered_json::array();
-  for (const Token& token : snapshot.tokens) tokens.push_back(token.text);
+  for (const Token& token : snapshot.tokens)
+    tokens.push_back(token.text);
   json["shape"] = {{"n_layers", snapshot.config.shape.n_layers}, {"d_model", snapshot.config.shape.d_model},
                    {"n_heads", snapshot.config.shape.n_heads},   {"n_kv_heads", snapshot.config.shape.n_kv_heads},
                    {"d_head", snapshot.config.shape.d_head},     {"vocab_size", snapshot.config.shape.vocab_size}};
@@ -130,9 +133,8 @@ void print_summary(const Snapshot& snapshot, const CaptureOptions& options) {
   shapes["logits"] = shape_json(snapshot.trace->logits);
   for (std::size_t l = 0; l < snapshot.trace->layers.size(); ++l) {
     const LayerTrace& layer = snapshot.trace->layers[l];
-    const std::size_t n_kv = layer.d_head == 0 || layer.attention.k.rank() < 2
-                                 ? 0
-                                 : static_cast<std::size_t>(layer.attention.k.dim(1) / layer.d_head);
+    const std::size_t n_kv =
+        layer.d_head == 0 || layer.attention.k.rank() < 2 ? 0 : static_cast<std::size_t>(layer.attention.k.dim(1) / layer.d_head);
     const auto d = static_cast<std::size_t>(layer.d_head);
     shapes[layer_name(l, "q")] = {layer.heads.size(), snapshot.seq(), d};
     shapes[layer_name(l, "k")] = {n_kv, snapshot.seq(), d};
@@ -146,16 +148,20 @@ void print_summary(const Snapshot& snapshot, const CaptureOptions& options) {
   auto& entropies = json["entropy_nats"] = ordered_json::array();
   for (const auto& layer : snapshot.heads) {
     auto row = ordered_json::array();
-    for (const HeadMetrics& head : layer) row.push_back(head.is_pruned ? ordered_json(nullptr) : ordered_json(head.entropy));
+    for (const HeadMetrics& head : layer)
+      row.push_back(head.is_pruned ? ordered_json(nullptr) : ordered_json(head.entropy));
     entropies.push_back(std::move(row));
   }
   auto& predictions = json["top_predictions"] = ordered_json::array();
   for (const Prediction& p : top_predictions(snapshot.trace->logits, static_cast<std::int64_t>(snapshot.seq()) - 1, 5)) {
-    predictions.push_back({{"id", p.id}, {"token", std::string(snapshot.tokenizer->token_text(p.id))}, {"probability", p.probability}});
+    predictions.push_back(
+        {{"id", p.id}, {"token", std::string(snapshot.tokenizer->token_text(p.id))}, {"probability", p.probability}});
   }
   double sum = 0;
-  for (const double loss : snapshot.losses) sum += loss;
-  json["loss_nats"] = snapshot.losses.empty() ? ordered_json(nullptr) : ordered_json(sum / static_cast<double>(snapshot.losses.size()));
+  for (const double loss : snapshot.losses)
+    sum += loss;
+  json["loss_nats"] =
+      snapshot.losses.empty() ? ordered_json(nullptr) : ordered_json(sum / static_cast<double>(snapshot.losses.size()));
   json["out"] = options.out;
   std::cout << json.dump(2, ' ', false, ordered_json::error_handler_t::replace) << '\n';
 }
@@ -179,7 +185,8 @@ void add_capture_command(CommandLine& line) {
       "Examples:\n"
       "  headroom capture --model grammar-base --text \"The cat that sat on the mat was fluffy\" --out cat.safetensors --json\n"
       "  headroom capture --model my-model/ --text-file story.txt --probs --out story.safetensors\n"
-      "  headroom capture --kv-heads 2 --prune 0.3,2.1 --mask causal,local_window:4 --text \"the dog is loud\" --out x.safetensors");
+      "  headroom capture --kv-heads 2 --prune 0.3,2.1 --mask causal,local_window:4 --text \"the dog is loud\" --out "
+      "x.safetensors");
   command->callback([&line, options] {
     line.run = [assets = line.assets, options] {
       const Session session = options->compute.session(assets);
@@ -188,7 +195,8 @@ void add_capture_command(CommandLine& line) {
       if (options->as_json) {
         print_summary(*snapshot, *options);
       } else {
-        std::cout << "Wrote " << options->out << ": " << snapshot->seq() << " tokens, " << snapshot->trace->layers.size() << " layers\n";
+        std::cout << "Wrote " << options->out << ": " << snapshot->seq() << " tokens, " << snapshot->trace->layers.size()
+                  << " layers\n";
       }
       return 0;
     };

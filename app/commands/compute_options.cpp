@@ -72,7 +72,8 @@ void apply_mask(Session& session, std::string_view text) {
     if (words.size() - 1 > numbers.size() || parts.size() > 2) {
       throw UsageError("--mask " + escape_for_display(text) + ": too many numbers for this pattern");
     }
-    for (std::size_t i = 1; i < words.size(); ++i) *numbers[i - 1] = whole_number(words[i], "--mask");
+    for (std::size_t i = 1; i < words.size(); ++i)
+      *numbers[i - 1] = whole_number(words[i], "--mask");
   }
   session = reduce(session, DirectionSet{direction}).session;
   auto next = reduce(session, PatternSet{pattern});
@@ -109,7 +110,8 @@ void apply_model(Session& session, const std::string& model, const std::filesyst
 }
 
 /// Applies the action that sets `field`; a value that reduce() had to change is wrong use here.
-void apply_number(Session& session, const Action& action, std::int64_t Compute::*field, std::pair<const char*, std::int64_t> asked) {
+void apply_number(Session& session, const Action& action, std::int64_t Compute::*field,
+                  std::pair<const char*, std::int64_t> asked) {
   const auto next = reduce(session, action);
   if (next.session.compute.*field != asked.second) {
     throw UsageError(std::string(asked.first) + " " + std::to_string(asked.second) + ": " + next.notice);
@@ -130,7 +132,9 @@ void ComputeOptions::add_to(CLI::App& command) {
   command.add_option("--kv-heads", kv_heads, "Mean-pool K and V into so many heads")->type_name("N");
   command.add_option("--d-model", d_model, "Another width: seeded random (untrained) parameters")->type_name("N");
   command.add_option("--prune", prune, "Heads to remove: LAYER.HEAD,LAYER.HEAD,...")->type_name("L.H,...");
-  command.add_option("--mask", mask, "causal or bidirectional, and a pattern: local_window:W, strided:K, global_local:G:W, random_blocks:SIZE:COUNT")
+  command
+      .add_option("--mask", mask,
+                  "causal or bidirectional, and a pattern: local_window:W, strided:K, global_local:G:W, random_blocks:SIZE:COUNT")
       ->type_name("MASK");
   command.add_option("--backend", backend, "auto, flash, naive, reference or gl")
       ->check(CLI::IsMember({"auto", "flash", "naive", "reference", "gl"}))
@@ -144,7 +148,8 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
   Session session;
   if (!session_path.empty()) {
     auto parsed = load_session(session_path);
-    for (const auto& notice : parsed.notices) print_note(notice);
+    for (const auto& notice : parsed.notices)
+      print_note(notice);
     session = std::move(parsed.session);
   }
   if (model) apply_model(session, *model, assets);
@@ -176,7 +181,8 @@ std::shared_ptr<const Snapshot> compute_now(const Session& session, const Comput
   Computer computer(std::move(options));
   auto snapshot = computer.compute(session.compute, 1);
   if (request.needs_held_out_loss) snapshot = computer.add_held_out_loss(snapshot);
-  for (const auto& notice : snapshot->notices) print_note(notice);
+  for (const auto& notice : snapshot->notices)
+    print_note(notice);
   if (session.compute.backend == BackendChoice::kGl && !snapshot->ran_on_gpu) print_note(snapshot->backend_reason);
   return snapshot;
 }

@@ -45,18 +45,21 @@ void examine_gpu(Examination& examination) {
     const gl::DeviceFacts& facts = context->facts();
     examination.good("GPU", facts.renderer + " (" + facts.vendor + ")");
     examination.good("OpenGL", facts.version + ", GLSL " + facts.glsl_version);
-    examination.good("OpenGL limits", bytes_text(facts.max_shared_bytes) + " shared memory, " + std::to_string(facts.max_invocations) +
-                                          " invocations a group, " + bytes_text(facts.max_storage_block_bytes) + " a buffer, textures to " +
+    examination.good("OpenGL limits", bytes_text(facts.max_shared_bytes) + " shared memory, " +
+                                          std::to_string(facts.max_invocations) + " invocations a group, " +
+                                          bytes_text(facts.max_storage_block_bytes) + " a buffer, textures to " +
                                           std::to_string(facts.max_texture_size) + " px");
     if (facts.is_software) {
-      examination.missing("hardware GPU", "OpenGL is drawn by software here", "the backend `auto` computes on the CPU, which is faster");
+      examination.missing("hardware GPU", "OpenGL is drawn by software here",
+                          "the backend `auto` computes on the CPU, which is faster");
     }
   } catch (const Error& error) {
     examination.missing("OpenGL 4.3", error.what(), "the CPU computes; the window needs OpenGL 3.3");
     try {
       examination.good("OpenGL 3.3", gl::OffscreenContext::open(Need::kDraw33)->facts().renderer);
     } catch (const Error& without) {
-      examination.missing("OpenGL 3.3", without.what(), "no window and no picture of the window; figures and all other commands work");
+      examination.missing("OpenGL 3.3", without.what(),
+                          "no window and no picture of the window; figures and all other commands work");
     }
   }
 }
@@ -68,7 +71,8 @@ void examine_display(Examination& examination) {
       return;
     }
   }
-  examination.missing("display", "neither DISPLAY nor WAYLAND_DISPLAY is set", "no window; `headroom export --view window` draws it into a file");
+  examination.missing("display", "neither DISPLAY nor WAYLAND_DISPLAY is set",
+                      "no window; `headroom export --view window` draws it into a file");
 }
 
 void examine_processor(Examination& examination) {
@@ -88,7 +92,8 @@ void examine_folders(Examination& examination, const std::filesystem::path& asse
   examination.good("assets", assets.string());
   const auto models = list_bundled_models(assets);
   std::string names;
-  for (const auto& model : models) names += (names.empty() ? "" : ", ") + model.name;
+  for (const auto& model : models)
+    names += (names.empty() ? "" : ", ") + model.name;
   if (names.empty()) {
     examination.missing("bundled models", "none", "the window opens without a model; open a folder of your own");
   } else {
@@ -106,10 +111,11 @@ void examine_folders(Examination& examination, const std::filesystem::path& asse
 void print_text(const Examination& examination) {
   std::cout << "headroom " HEADROOM_VERSION "\n";
   std::size_t width = 0;
-  for (const auto& finding : examination.findings()) width = std::max(width, finding.what.size());
+  for (const auto& finding : examination.findings())
+    width = std::max(width, finding.what.size());
   for (const auto& finding : examination.findings()) {
-    std::cout << (finding.state == State::kGood ? "  ok       " : "  missing  ") << finding.what << std::string(width - finding.what.size() + 2, ' ')
-              << finding.found << '\n';
+    std::cout << (finding.state == State::kGood ? "  ok       " : "  missing  ") << finding.what
+              << std::string(width - finding.what.size() + 2, ' ') << finding.found << '\n';
     if (!finding.cost.empty()) std::cout << std::string(11 + width + 2, ' ') << "costs: " << finding.cost << '\n';
   }
 }
@@ -129,7 +135,8 @@ void print_json(const Examination& examination) {
 }  // namespace
 
 void add_doctor_command(CommandLine& line) {
-  CLI::App* command = line.app.add_subcommand("doctor", "Print what this machine has (GPU, OpenGL, SIMD, fonts, folders) and what each missing piece costs");
+  CLI::App* command = line.app.add_subcommand(
+      "doctor", "Print what this machine has (GPU, OpenGL, SIMD, fonts, folders) and what each missing piece costs");
   auto as_json = std::make_shared<bool>(false);
   command->add_flag("--json", *as_json, "Print JSON");
   command->footer("Example:\n  headroom doctor");

@@ -65,10 +65,16 @@ void add_export_command(CommandLine& line) {
       ->check(CLI::Range(0.25, 8.0))
       ->capture_default_str()
       ->type_name("S");
-  command->add_option("--theme", options->theme, "dark or light")->check(CLI::IsMember({"dark", "light"}))->capture_default_str()->type_name("T");
-  command->add_option("--out", options->out, "The file to write; its ending chooses the format: .png, .svg, .pdf")->required()->type_name("FILE");
+  command->add_option("--theme", options->theme, "dark or light")
+      ->check(CLI::IsMember({"dark", "light"}))
+      ->capture_default_str()
+      ->type_name("T");
+  command->add_option("--out", options->out, "The file to write; its ending chooses the format: .png, .svg, .pdf")
+      ->required()
+      ->type_name("FILE");
   command->footer(
-      "The picture is the window's own. Times that a view shows are measured in this run; everything else is the same bytes each time.\n"
+      "The picture is the window's own. Times that a view shows are measured in this run; everything else is the same bytes each "
+      "time.\n"
       "Examples:\n"
       "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"

@@ -16,12 +16,18 @@ namespace {
 
 const char* kind_text(Inspection::Kind kind) {
   switch (kind) {
-    case Inspection::Kind::kSafetensors: return "safetensors file";
-    case Inspection::Kind::kModelFolder: return "model folder";
-    case Inspection::Kind::kTokenizer: return "tokenizer";
-    case Inspection::Kind::kConfig: return "model config";
-    case Inspection::Kind::kSession: return "session";
-    case Inspection::Kind::kUnknown: break;
+    case Inspection::Kind::kSafetensors:
+      return "safetensors file";
+    case Inspection::Kind::kModelFolder:
+      return "model folder";
+    case Inspection::Kind::kTokenizer:
+      return "tokenizer";
+    case Inspection::Kind::kConfig:
+      return "model config";
+    case Inspection::Kind::kSession:
+      return "session";
+    case Inspection::Kind::kUnknown:
+      break;
   }
   return "unknown";
 }
@@ -52,7 +58,8 @@ void print_json(const Inspection& found) {
   if (!found.problem.empty()) json["problem"] = found.problem;
   json["notices"] = found.notices;
   auto& facts = json["facts"] = nlohmann::ordered_json::object();
-  for (const auto& [label, value] : found.facts) facts[label] = value;
+  for (const auto& [label, value] : found.facts)
+    facts[label] = value;
   auto& tensors = json["tensors"] = nlohmann::ordered_json::array();
   for (const auto& tensor : found.tensors) {
     tensors.push_back({{"name", tensor.name}, {"dtype", tensor.dtype}, {"shape", tensor.shape}, {"bytes", tensor.bytes}});
@@ -63,7 +70,8 @@ void print_json(const Inspection& found) {
 void print_text(const Inspection& found) {
   std::cout << found.path.string() << ": " << kind_text(found.kind) << '\n';
   std::size_t label_width = 0, name_width = 0, shape_width = 0;
-  for (const auto& [label, value] : found.facts) label_width = std::max(label_width, label.size());
+  for (const auto& [label, value] : found.facts)
+    label_width = std::max(label_width, label.size());
   for (const auto& [label, value] : found.facts) {
     std::cout << "  " << label << std::string(label_width - label.size() + 2, ' ') << value << '\n';
   }
@@ -76,9 +84,11 @@ void print_text(const Inspection& found) {
     const std::string name = escape_for_display(tensor.name);
     std::cout << "    " << name << std::string(name_width - name.size() + 2, ' ') << tensor.dtype
               << std::string(tensor.dtype.size() < 6 ? 6 - tensor.dtype.size() : 1, ' ') << tensor.shape
-              << std::string(shape_width - tensor.shape.size() + 2, ' ') << bytes_text(static_cast<std::int64_t>(tensor.bytes)) << '\n';
+              << std::string(shape_width - tensor.shape.size() + 2, ' ') << bytes_text(static_cast<std::int64_t>(tensor.bytes))
+              << '\n';
   }
-  for (const auto& notice : found.notices) std::cout << "  note: " << notice << '\n';
+  for (const auto& notice : found.notices)
+    std::cout << "  note: " << notice << '\n';
 }
 
 }  // namespace
@@ -90,7 +100,8 @@ void add_inspect_command(CommandLine& line) {
     bool as_json = false;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("PATH", options->path, "A *.safetensors file, model folder, tokenizer.json, config.json or *.headroom.json")->required();
+  command->add_option("PATH", options->path, "A *.safetensors file, model folder, tokenizer.json, config.json or *.headroom.json")
+      ->required();
   command->add_flag("--json", options->as_json, "Print JSON");
   command->footer(
       "Ends with 0 when it is sound and 1 (one sentence on standard error) when it is not.\n"

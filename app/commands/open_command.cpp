@@ -13,7 +13,8 @@ void add_open_command(CommandLine& line) {
     WindowOptions options;
     options.assets = assets;
     if (!path->empty()) {
-      if (!std::filesystem::exists(*path)) throw UsageError("there is no command, file or folder named " + *path + " (headroom --help lists the commands)");
+      if (!std::filesystem::exists(*path))
+        throw UsageError("there is no command, file or folder named " + *path + " (headroom --help lists the commands)");
       options.open = *path;
     }
     return run_window(options);

@@ -39,7 +39,8 @@ void add_session_command(CommandLine& line) {
   CLI::App* make = command->add_subcommand("new", "Write a session: the default one, with these options applied");
   make->add_option("FILE", options->file, "The file to write; - prints it")->required();
   options->compute.add_to(*make);
-  make->footer("Examples:\n  headroom session new lesson.headroom.json --text \"the dog is loud\" --kv-heads 2\n  headroom session new -");
+  make->footer(
+      "Examples:\n  headroom session new lesson.headroom.json --text \"the dog is loud\" --kv-heads 2\n  headroom session new -");
   make->callback([&line, options] {
     line.run = [assets = line.assets, options] {
       const Session session = options->compute.session(assets);
@@ -58,7 +59,8 @@ void add_session_command(CommandLine& line) {
   show->callback([&line, options] {
     line.run = [options] {
       const ParsedSession parsed = load_session(options->file);
-      for (const auto& notice : parsed.notices) print_note(notice);
+      for (const auto& notice : parsed.notices)
+        print_note(notice);
       std::cout << session_to_json(parsed.session);
       return 0;
     };
@@ -68,13 +70,15 @@ void add_session_command(CommandLine& line) {
   set->add_option("FILE", options->file, "The file to change")->required();
   set->add_option("KEY", options->key, "Which value, e.g. compute.n_kv_heads or view.colormap")->required();
   set->add_option("VALUE", options->value, "The new value")->required();
-  set->footer("Values go through the window's own rules: numbers snap to what the model can have, and a note says so.\nKeys:\n " + key_list() +
+  set->footer("Values go through the window's own rules: numbers snap to what the model can have, and a note says so.\nKeys:\n " +
+              key_list() +
               "\nExamples:\n  headroom session set lesson.headroom.json compute.n_kv_heads 4\n"
               "  headroom session set lesson.headroom.json compute.pruned 0.3,2.1");
   set->callback([&line, options] {
     line.run = [options] {
       const ParsedSession parsed = load_session(options->file);
-      for (const auto& notice : parsed.notices) print_note(notice);
+      for (const auto& notice : parsed.notices)
+        print_note(notice);
       const SetResult result = set_session_value(parsed.session, options->key, options->value);
       if (!result.notice.empty()) print_note(result.notice);
       save_session(result.session, options->file);

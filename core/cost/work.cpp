@@ -1,0 +1,27 @@
+#include "core/cost/work.h"
+
+namespace headroom {
+
+std::vector<StageWork> pass_work(const PassShape& shape) {
+  const ModelShape& model = shape.model;
+  const auto n = static_cast<double>(shape.seq), d = static_cast<double>(model.d_model), d_head = static_cast<double>(model.d_head);
+  const auto pairs = static_cast<double>(count_visible(shape.mask, 0, shape.seq, shape.seq));
+  double qkv = 0, rotary = 0, attention = 0, w_o = 0;
+  for (std::size_t layer = 0; layer < shape.n_heads.size(); ++layer) {
+    const auto heads = static_cast<double>(shape.n_heads[layer]), kv = static_cast<double>(shape.n_kv_heads[layer]);
+    qkv += 2 * n * d * d_head * (heads + 2 * kv);
+    rotary += 3 * n * d_head * (heads + kv);  // each coordinate: two products and a sum
+    attention += 4 * d_head * pairs * heads;
+    w_o += 2 * n * d * d_head * heads;
+  }
+  const auto layers = static_cast<double>(shape.n_heads.size());
+  return {{"norm", 4 * n * d * (2 * layers + 1)},  // square, sum, two products for each coordinate
+          {"q k v", qkv},
+          {"rotary", rotary},
+          {"attention", attention},
+          {"W_O", w_o},
+          {"MLP", 6 * n * d * static_cast<double>(model.d_ff) * layers},
+          {"logits", 2 * n * d * static_cast<double>(model.vocab_size)}};
+}
+
+}  // namespace headroom

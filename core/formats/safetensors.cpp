@@ -88,8 +88,8 @@ SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, const Safete
 
   const std::uint64_t header_bytes = little_endian(first.data(), 8);
   // Only what cannot be a header is looked at as something else: a true length may begin with any bytes.
-  const bool may_be_header =
-      header_bytes <= file_.size() - 8 && (header_bytes == 0 || std::strchr("{ \t\n\r", first_text[8]) != nullptr);
+  const bool may_be_header = header_bytes <= file_.size() - 8 &&
+                             (header_bytes == 0 || std::string_view("{ \t\n\r").find(first_text[8]) != std::string_view::npos);
   if (const std::string foreign = foreign_format(first_text); !may_be_header && !foreign.empty()) fail(foreign);
   if (header_bytes > kMaxHeaderBytes)
     fail("claims a header of " + counted(header_bytes, "byte") + ", more than the format allows (" +

@@ -28,13 +28,20 @@ struct Encoding {
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
+  /// One more than the largest id: the rows that an embedding needs.
   virtual std::int64_t vocab_size() const = 0;
   /// Spelling of an id, or "" when it does not exist.
   virtual std::string_view token_text(std::int32_t id) const = 0;
   virtual std::int32_t token_id(std::string_view text) const = 0;  ///< -1 when it is not in the vocabulary
+  /// What unknown words become, or -1 when there is no such token.
+  virtual std::int32_t unknown_id() const = 0;
+  /// What was read but does not act here, e.g. a truncation rule; one sentence each.
+  virtual const std::vector<std::string>& load_notices() const = 0;
   /// Any bytes are accepted; stops after max_tokens with a notice that says how many there were.
+  /// Errors  Error when a word is unknown and the vocabulary has no token for that.
   virtual Encoding encode(std::string_view text, std::size_t max_tokens) const = 0;
   /// Ids of words separated by single spaces, taken literally, special tokens included: held-out text is stored so.
+  /// Unknown words become unknown_id(). Errors  Error when there is none.
   std::vector<std::int32_t> ids_of_words(std::string_view line) const;
   /// The vocabulary words nearest to `word` by edit distance, best first; special tokens are left out.
   virtual std::vector<std::string> nearest_words(std::string_view word, std::size_t n) const = 0;

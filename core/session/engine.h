@@ -1,5 +1,6 @@
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <filesystem>
 #include <functional>
@@ -35,6 +36,15 @@ struct EngineOptions {
   bool measures_held_out_loss = true;
 };
 
+/// How often each stage really ran: what tests ask to see that nothing is computed twice.
+struct ComputerCounters {
+  int models_loaded = 0;   ///< folders read
+  int surgeries = 0;       ///< times a model was sliced, pooled, pruned or drawn at random
+  int tokenisations = 0;
+  int passes = 0;          ///< forward passes for a picture, timing passes included
+  int losses = 0;          ///< mean losses over the held-out text
+};
+
 /// Work that keeps what is expensive between calls: the loaded model, its surgery, its losses. One thread at a time.
 class Computer {
  public:
@@ -42,14 +52,21 @@ class Computer {
   ~Computer();
 
   using Progress = std::function<void(const std::string& stage, double share)>;
+  const ComputerCounters& counters() const;
+  /// When the next compute's request arrived, for Snapshot::engine_ms; without it, the time of the call.
+  void note_arrival(std::chrono::steady_clock::time_point arrival);
+
   /// The picture's snapshot, without the held-out loss. Recomputes only what changed since the last call.
   /// Errors  Error with one sentence; Cancelled.
   std::shared_ptr<const Snapshot> compute(const Compute& compute, std::uint64_t id, std::stop_token stop = {},
                                           const Progress& progress = {});
-  /// A copy of `snapshot` with the held-out loss filled in. Losses are remembered by compute without text.
+  /// A copy of `snapshot` with the held-out loss filled in, or `snapshot` itself where nothing can be measured (the vocabulary lacks
+  /// the text's words). `before` is the model as opened, or the unpruned lab model, under the causal dense mask; `after` the shape,
+  /// mask and pruning of the snapshot. Losses are remembered by compute without text.
   std::shared_ptr<const Snapshot> add_held_out_loss(const std::shared_ptr<const Snapshot>& snapshot, std::stop_token stop = {},
                                                     const Progress& progress = {});
   /// A copy with the other device's times filled in (GPU when the CPU ran, and the reverse).
+  /// Errors  Error saying why the GPU cannot run it.
   std::shared_ptr<const Snapshot> add_other_device_timing(const std::shared_ptr<const Snapshot>& snapshot,
                                                           std::stop_token stop = {}, const Progress& progress = {});
 

@@ -53,8 +53,8 @@ struct Reducer {
     const std::int64_t old_heads = compute.n_heads;
     const bool was_mha = compute.n_kv_heads == compute.n_heads;
     compute.parameters = ParameterSource::kLab;
-    compute.d_model = snap(d_model, valid_lab_d_models(), "").value;
-    compute.n_heads = snap(compute.n_heads, valid_lab_heads(compute.d_model), "").value;
+    compute.d_model = snap_lab_d_model(d_model).value;
+    compute.n_heads = nearest_heads(compute, compute.n_heads).value;
     if (compute.n_heads != old_heads) {
       add_notice(notice, "h became " + std::to_string(compute.n_heads) + ": d_k = d_model / h must be whole.");
     }
@@ -92,7 +92,7 @@ struct Reducer {
   void operator()(const HeadsCountSet& action) {
     const std::int64_t old_heads = compute.n_heads;
     const bool was_mha = compute.n_kv_heads == compute.n_heads;
-    const Snapped snapped = snap(action.n_heads, heads_choices(compute), "d_k = d_model / h must be whole and even.");
+    const Snapped snapped = nearest_heads(compute, action.n_heads);
     compute.n_heads = snapped.value;
     if (snapped.value == old_heads) {
       add_notice(notice, snapped.why);
@@ -103,19 +103,15 @@ struct Reducer {
   }
 
   void operator()(const KvHeadsSet& action) {
-    const Snapped snapped = snap(action.n_kv_heads, kv_heads_choices(compute), "kv_heads must divide h.");
+    const Snapped snapped = nearest_kv_heads(compute, action.n_kv_heads);
     compute.n_kv_heads = snapped.value;
     add_notice(notice, snapped.why);
   }
 
   void operator()(const DModelSet& action) {
-    std::vector<std::int64_t> valid = valid_lab_d_models();
     // The trained width is always a choice, also where the lab would not offer it.
-    if (compute.parameters == ParameterSource::kTrained &&
-        std::find(valid.begin(), valid.end(), compute.trained.d_model) == valid.end()) {
-      valid.insert(std::upper_bound(valid.begin(), valid.end(), compute.trained.d_model), compute.trained.d_model);
-    }
-    const Snapped snapped = snap(action.d_model, valid, "d_model must be one that heads can divide evenly.");
+    const bool is_trained_width = compute.parameters == ParameterSource::kTrained && action.d_model == compute.trained.d_model;
+    const Snapped snapped = is_trained_width ? Snapped{action.d_model, ""} : snap_lab_d_model(action.d_model);
     add_notice(notice, snapped.why);
     if (snapped.value == compute.d_model) return;
     if (compute.parameters == ParameterSource::kTrained) {
@@ -219,7 +215,7 @@ struct Reducer {
   }
 
   void operator()(const KvTypeSet& action) { view.kv_type = action.type; }
-  void operator()(const KvContextSet& action) { view.kv_context = std::clamp(action.context, std::int64_t{0}, kMaxKvContext); }
+  void operator()(const KvContextSet& action) { view.kv_context = action.context; }
 
   void operator()(const SessionReplaced& action) { session = action.session; }
 };

@@ -20,9 +20,7 @@ void clamp_value(T& value, T low, T high, const char* name, std::vector<std::str
   }
 }
 
-void snap_value(std::int64_t& value, const std::vector<std::int64_t>& valid, const std::string& reason,
-                std::vector<std::string>& notices) {
-  const Snapped snapped = snap(value, valid, reason);
+void take(std::int64_t& value, const Snapped& snapped, std::vector<std::string>& notices) {
   if (snapped.value != value && !snapped.why.empty()) notices.push_back(snapped.why);
   value = snapped.value;
 }
@@ -48,15 +46,15 @@ void make_valid_shape(Compute& compute, std::vector<std::string>& notices) {
       compute.d_model = compute.trained.d_model;
     }
   } else {
-    snap_value(compute.d_model, valid_lab_d_models(), "d_model must be one that heads can divide evenly.", notices);
+    take(compute.d_model, snap_lab_d_model(compute.d_model), notices);
   }
   const bool was_mha = compute.n_kv_heads == compute.n_heads;
   const std::int64_t asked_heads = compute.n_heads;
-  snap_value(compute.n_heads, heads_choices(compute), "d_k = d_model / h must be whole and even.", notices);
+  take(compute.n_heads, nearest_heads(compute, compute.n_heads), notices);
   if (compute.n_heads != asked_heads) {
     resnap_kv_heads(compute, was_mha);
   } else {
-    snap_value(compute.n_kv_heads, kv_heads_choices(compute), "kv_heads must divide h.", notices);
+    take(compute.n_kv_heads, nearest_kv_heads(compute, compute.n_kv_heads), notices);
   }
 }
 
@@ -92,7 +90,10 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
   }
   if (view.stage == StageView::kHead && !view.head) view.head = HeadRef{0, 0};  // never an empty canvas
   if (view.query && *view.query < 0) view.query.reset();
-  if (view.key && (*view.key < 0 || !view.query)) view.key.reset();
+  if (view.key && (*view.key < 0 || !view.query)) {
+    if (!view.query) notices.push_back("A chosen key needs a chosen query: it was released.");
+    view.key.reset();
+  }
   if (!std::isfinite(view.zoom)) view.zoom = 1;
   if (!std::isfinite(view.pan_x)) view.pan_x = 0;
   if (!std::isfinite(view.pan_y)) view.pan_y = 0;
@@ -130,13 +131,14 @@ std::optional<std::string> shape_problem(const ModelShape& shape) {
   return std::nullopt;
 }
 
-std::vector<std::int64_t> heads_choices(const Compute& compute) {
-  return compute.parameters == ParameterSource::kTrained ? valid_heads(compute.trained) : valid_lab_heads(compute.d_model);
+Snapped nearest_heads(const Compute& compute, std::int64_t asked) {
+  return compute.parameters == ParameterSource::kTrained ? snap_heads(compute.trained, asked)
+                                                         : snap_lab_heads(compute.d_model, asked);
 }
 
-std::vector<std::int64_t> kv_heads_choices(const Compute& compute) {
-  return compute.parameters == ParameterSource::kTrained ? valid_kv_heads(compute.trained, compute.n_heads)
-                                                         : valid_lab_kv_heads(compute.n_heads);
+Snapped nearest_kv_heads(const Compute& compute, std::int64_t asked) {
+  return compute.parameters == ParameterSource::kTrained ? snap_kv_heads(compute.trained, compute.n_heads, asked)
+                                                         : snap_lab_kv_heads(compute.n_heads, asked);
 }
 
 bool has_head(const Compute& compute, const HeadRef& head) {
@@ -145,7 +147,7 @@ bool has_head(const Compute& compute, const HeadRef& head) {
 
 void resnap_kv_heads(Compute& compute, bool was_mha) {
   const std::int64_t asked = was_mha ? compute.n_heads : compute.n_kv_heads;
-  compute.n_kv_heads = snap(asked, kv_heads_choices(compute), "kv_heads must divide h.").value;
+  compute.n_kv_heads = nearest_kv_heads(compute, asked).value;
 }
 
 std::vector<std::string> make_valid(MaskPattern& pattern) {

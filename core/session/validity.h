@@ -20,9 +20,9 @@ inline constexpr std::int64_t kMaxKvContext = 10000000;
 /// One sentence on the first number that no model can have, or nothing.
 std::optional<std::string> shape_problem(const ModelShape& shape);
 
-/// h, kv_heads and d_model that this Session may take, by its parameters (trained or lab).
-std::vector<std::int64_t> heads_choices(const Compute& compute);
-std::vector<std::int64_t> kv_heads_choices(const Compute& compute);
+/// The nearest h, and the nearest kv_heads for the present h, that this Session's parameters (trained or lab) can have.
+Snapped nearest_heads(const Compute& compute, std::int64_t asked);
+Snapped nearest_kv_heads(const Compute& compute, std::int64_t asked);
 
 /// Whether layer and head exist under the Session's present shape.
 bool has_head(const Compute& compute, const HeadRef& head);

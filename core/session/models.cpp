@@ -1,0 +1,206 @@
+#include "core/session/models.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "core/cost/kv_cache.h"
+#include "core/formats/file.h"
+#include "core/model/surgery.h"
+#include "core/session/validity.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+namespace fs = std::filesystem;
+
+/// Name of the first dimension in which a folder differs from what the Session was made for, as a sentence's middle.
+std::string shape_difference(const ModelShape& asked, const ModelShape& found) {
+  struct Pair {
+    const char* name;
+    std::int64_t asked, found;
+  };
+  const Pair pairs[] = {{"n_layers", asked.n_layers, found.n_layers},
+                        {"d_model", asked.d_model, found.d_model},
+                        {"h", asked.n_heads, found.n_heads},
+                        {"kv_heads", asked.n_kv_heads, found.n_kv_heads},
+                        {"d_k", asked.d_head, found.d_head},
+                        {"d_ff", asked.d_ff, found.d_ff},
+                        {"vocab_size", asked.vocab_size, found.vocab_size},
+                        {"max_positions", asked.max_positions, found.max_positions}};
+  for (const Pair& pair : pairs) {
+    if (pair.asked != pair.found) {
+      return std::string(pair.name) + " = " + std::to_string(pair.found) + ", not " + std::to_string(pair.asked);
+    }
+  }
+  return "another shape";
+}
+
+ModelConfig lab_config(const ModelConfig& trained, const Compute& compute) {
+  ModelConfig config = trained;
+  ModelShape& shape = config.shape;
+  shape.d_model = compute.d_model;
+  shape.n_heads = compute.n_heads;
+  shape.n_kv_heads = compute.n_kv_heads;
+  shape.d_head = compute.d_model / compute.n_heads;
+  // SwiGLU's usual width, 8/3 of the model's (Shazeer 2020, arXiv:2002.05202), in whole eights.
+  shape.d_ff = std::max<std::int64_t>(8, 8 * std::llround(static_cast<double>(compute.d_model) / 3.0));
+  return config;
+}
+
+std::int64_t lab_bytes(const ModelConfig& config) {
+  const ModelShape& s = config.shape;
+  const std::int64_t attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads);
+  const std::int64_t layer = attention + 3 * s.d_model * s.d_ff;
+  const std::int64_t tables = (config.ties_embeddings ? 1 : 2) * s.vocab_size * s.d_model;
+  return 4 * (s.n_layers * layer + tables);
+}
+
+/// A random model that does not fit would not fail but drive the machine into swapping: refused before.
+void check_memory(const ModelConfig& config) {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGE_SIZE);
+  if (pages <= 0 || page_bytes <= 0) return;
+  const std::int64_t machine = static_cast<std::int64_t>(pages) * page_bytes;
+  const std::int64_t needed = lab_bytes(config);
+  if (needed > machine / 2) {
+    throw Error("Random parameters with d_model = " + std::to_string(config.shape.d_model) + " and " +
+                std::to_string(config.shape.n_layers) + " layers take " + bytes_text(needed) +
+                ", more than half of this machine's " + bytes_text(machine) + ": choose a smaller d_model.");
+  }
+}
+
+}  // namespace
+
+ModelStore::Stamp ModelStore::stamp_of(const fs::path& folder) {
+  Stamp stamp{folder, {}};
+  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json"}) {
+    std::error_code size_error, time_error;
+    const std::uintmax_t size = fs::file_size(folder / name, size_error);
+    const auto time = fs::last_write_time(folder / name, time_error);
+    if (size_error || time_error) return {folder, {}};
+    stamp.files.emplace_back(size, static_cast<std::int64_t>(time.time_since_epoch().count()));
+  }
+  return stamp;
+}
+
+fs::path ModelStore::folder_of(const Compute& compute) const {
+  if (compute.model_source == ModelSource::kFolder) return fs::path(compute.model);
+  const fs::path name(compute.model);
+  if (name.empty() || name.filename() != name || name == "." || name == "..") {
+    throw Error("\"" + escape_for_display(compute.model, 100) + "\" is not the name of a bundled model.");
+  }
+  const fs::path folder = assets_ / "models" / name;
+  std::error_code ignored;
+  const bool is_loaded = std::any_of(loaded_.begin(), loaded_.end(), [&](const Loaded& l) { return l.stamp.folder == folder; });
+  if (!is_loaded && !fs::exists(folder / "config.json", ignored)) {
+    std::string names;
+    for (const BundledModel& model : list_bundled_models(assets_))
+      names += (names.empty() ? "" : ", ") + model.name;
+    throw Error("There is no bundled model \"" + escape_for_display(compute.model, 100) + "\" in " +
+                escape_for_display((assets_ / "models").string(), 200) + (names.empty() ? "." : "; there are " + names + "."));
+  }
+  return folder;
+}
+
+std::shared_ptr<const LoadedModel> ModelStore::load(const fs::path& folder, std::vector<std::string>& notices, std::stop_token stop,
+                                                    const std::function<void(const std::string&, double)>& progress) {
+  const Stamp stamp = stamp_of(folder);
+  const auto it = std::find_if(loaded_.begin(), loaded_.end(), [&](const Loaded& l) { return l.stamp.folder == folder; });
+  if (it != loaded_.end() && stamp.files.empty()) {
+    notices.push_back("The model's files in " + escape_for_display(folder.string(), 200) +
+                      " are no longer there: this is the copy in memory, which will be gone when the program closes.");
+    return it->model;
+  }
+  if (it != loaded_.end() && it->stamp == stamp) {
+    std::rotate(it, it + 1, loaded_.end());
+    return loaded_.back().model;
+  }
+  auto model = std::make_shared<const LoadedModel>(load_model_folder(
+      folder, [&](double share) { progress("reading the model", share); }, stop));
+  ++counters_.models_loaded;
+  if (it != loaded_.end()) loaded_.erase(it);
+  loaded_.push_back({stamp, std::move(model)});
+  if (loaded_.size() > 2) loaded_.erase(loaded_.begin());
+  return loaded_.back().model;
+}
+
+std::shared_ptr<const ModelParams> ModelStore::shape(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute) {
+  const ModelShape& trained = loaded->params.config.shape;
+  if (compute.parameters == ParameterSource::kLab) {
+    const ModelConfig config = lab_config(loaded->params.config, compute);
+    check_memory(config);
+    ++counters_.surgeries;
+    return std::make_shared<const ModelParams>(make_random_params(config, compute.lab_seed));
+  }
+  std::shared_ptr<const ModelParams> params(loaded, &loaded->params);
+  if (compute.n_heads != trained.n_heads) {
+    ++counters_.surgeries;
+    params = std::make_shared<const ModelParams>(slice_heads(*params, compute.n_heads));
+  }
+  if (compute.n_kv_heads != params->config.shape.n_kv_heads) {
+    ++counters_.surgeries;
+    params = std::make_shared<const ModelParams>(pool_kv_heads(*params, compute.n_kv_heads));
+  }
+  return params;
+}
+
+PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
+                                  const std::function<void(const std::string&, double)>& progress) {
+  PreparedModel prepared;
+  const fs::path folder = folder_of(compute);
+  prepared.loaded = load(folder, prepared.notices, stop, progress);
+  const LoadedModel& loaded = *prepared.loaded;
+  prepared.notices.insert(prepared.notices.end(), loaded.notices.begin(), loaded.notices.end());
+  if (loaded.params.config.shape != compute.trained) {
+    throw Error("The model in " + escape_for_display(folder.string(), 200) + " has " +
+                shape_difference(compute.trained, loaded.params.config.shape) +
+                " as this session was made for: open the model again.");
+  }
+  // What the shape depends on, with all else at its default.
+  Compute key;
+  key.parameters = compute.parameters;
+  key.n_heads = compute.n_heads;
+  key.n_kv_heads = compute.n_kv_heads;
+  key.d_model = compute.d_model;
+  key.lab_seed = compute.parameters == ParameterSource::kLab ? compute.lab_seed : 0;
+  if (shaped_.from != prepared.loaded || shaped_.of != key) {
+    shaped_.params.reset();  // before the new one is made: two large models need not fit at once
+    pruned_ = {};
+    shaped_ = {prepared.loaded, key, shape(prepared.loaded, compute)};
+  }
+  prepared.unpruned = shaped_.params;
+  if (compute.pruned.empty()) {
+    prepared.params = prepared.unpruned;
+    return prepared;
+  }
+  key.pruned = compute.pruned;
+  if (pruned_.from != prepared.unpruned || pruned_.of != key) {
+    ++counters_.surgeries;
+    pruned_ = {prepared.unpruned, key, std::make_shared<const ModelParams>(prune_heads(*prepared.unpruned, compute.pruned))};
+  }
+  prepared.params = pruned_.params;
+  return prepared;
+}
+
+ModelShape read_model_shape(const fs::path& folder) { return read_model_config(folder / "config.json").shape; }
+
+std::vector<BundledModel> list_bundled_models(const fs::path& assets) {
+  std::vector<BundledModel> models;
+  std::error_code error;
+  for (fs::directory_iterator it(assets / "models", error), end; !error && it != end; it.increment(error)) {
+    std::error_code ignored;
+    if (!fs::exists(it->path() / "config.json", ignored)) continue;
+    try {
+      models.push_back({it->path().filename().string(), read_model_shape(it->path())});
+    } catch (const Error&) {
+      // A damaged folder is no choice; opening it by path says what is wrong.
+    }
+  }
+  std::sort(models.begin(), models.end(), [](const BundledModel& a, const BundledModel& b) { return a.name < b.name; });
+  return models;
+}
+
+}  // namespace headroom

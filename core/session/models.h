@@ -1,0 +1,60 @@
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/formats/model_folder.h"
+#include "core/session/engine.h"
+
+namespace headroom {
+
+/// A model in memory and the parameters that a Compute makes of it.
+struct PreparedModel {
+  std::shared_ptr<const LoadedModel> loaded;
+  std::shared_ptr<const ModelParams> unpruned;  ///< after slicing and pooling, or the lab's; all heads there
+  std::shared_ptr<const ModelParams> params;    ///< after pruning
+  std::vector<std::string> notices;             ///< of the file, and of its having gone
+};
+
+/// Reads folders and changes their shape, keeping the last of each step.
+class ModelStore {
+ public:
+  ModelStore(std::filesystem::path assets, ComputerCounters& counters) : assets_(std::move(assets)), counters_(counters) {}
+
+  /// Errors  Error when the folder cannot be read, has another shape than compute.trained, or the lab's parameters do not fit in memory.
+  PreparedModel prepare(const Compute& compute, std::stop_token stop,
+                        const std::function<void(const std::string&, double)>& progress);
+
+ private:
+  struct Stamp {
+    std::filesystem::path folder;
+    std::vector<std::pair<std::uintmax_t, std::int64_t>> files;  ///< size and time of each; empty: the folder is gone
+    bool operator==(const Stamp&) const = default;
+  };
+  struct Loaded {
+    Stamp stamp;
+    std::shared_ptr<const LoadedModel> model;
+  };
+  static Stamp stamp_of(const std::filesystem::path& folder);
+  std::filesystem::path folder_of(const Compute& compute) const;
+  std::shared_ptr<const LoadedModel> load(const std::filesystem::path& folder, std::vector<std::string>& notices,
+                                          std::stop_token stop, const std::function<void(const std::string&, double)>& progress);
+  std::shared_ptr<const ModelParams> shape(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute);
+
+  std::filesystem::path assets_;
+  ComputerCounters& counters_;
+  std::vector<Loaded> loaded_;  ///< newest last, at most two
+  // The last shape and the last pruning, with what they were made for.
+  struct Made {
+    std::shared_ptr<const void> from;
+    Compute of;
+    std::shared_ptr<const ModelParams> params;
+  };
+  Made shaped_, pruned_;
+};
+
+}  // namespace headroom

@@ -1,0 +1,333 @@
+#include "core/session/session_fields.h"
+
+#include <charconv>
+#include <limits>
+
+#include "core/session/names.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+// ---- values in files and as typed -------------------------------------------------------------------------------------------------
+
+std::int64_t integer_of(const SessionJson& json) {
+  if (!json.is_number_integer()) throw Error("a whole number");
+  if (json.is_number_unsigned() &&
+      json.get<std::uint64_t>() > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max())) {
+    throw Error("a whole number below 2^63");
+  }
+  return json.get<std::int64_t>();
+}
+
+std::uint64_t seed_of(const SessionJson& json) {
+  if (!json.is_number_unsigned()) throw Error("a whole number from 0 to 2^64 - 1");
+  return json.get<std::uint64_t>();
+}
+
+double number_of(const SessionJson& json) {
+  if (!json.is_number()) throw Error("a number");
+  return json.get<double>();
+}
+
+std::string text_of(const SessionJson& json) {
+  if (!json.is_string()) throw Error("a text in quotes");
+  return json.get<std::string>();
+}
+
+template <typename E>
+E enum_of(const SessionJson& json) {
+  const auto value = json.is_string() ? enum_from_name<E>(json.get_ref<const std::string&>()) : std::nullopt;
+  if (!value) throw Error("one of " + enum_choices<E>());
+  return *value;
+}
+
+HeadRef head_of(const SessionJson& json) {
+  const auto head = json.is_string() ? head_from_key(json.get_ref<const std::string&>()) : std::nullopt;
+  if (!head) throw Error("layer.head, both counted from 0, such as \"3.7\"");
+  return *head;
+}
+
+template <typename T>
+SessionJson parse_number(std::string_view text, const char* right) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  if (text.empty() || error != std::errc() || end != text.data() + text.size()) throw Error(right);
+  return value;
+}
+
+SessionJson parse_integer(std::string_view text) { return parse_number<std::int64_t>(text, "a whole number, such as 4"); }
+SessionJson parse_seed(std::string_view text) { return parse_number<std::uint64_t>(text, "a whole number from 0 to 2^64 - 1"); }
+SessionJson parse_double(std::string_view text) { return parse_number<double>(text, "a number, such as 1.5"); }
+SessionJson parse_text(std::string_view text) { return std::string(text); }
+
+bool is_none(std::string_view text) { return text.empty() || text == "none" || text == "null"; }
+
+/// Names are taken with - or spaces instead of _ too.
+SessionJson parse_name(std::string_view text) {
+  std::string name(text);
+  for (char& c : name) {
+    if (c == '-' || c == ' ') c = '_';
+  }
+  return name;
+}
+
+SessionJson parse_head(std::string_view text) { return is_none(text) ? SessionJson(nullptr) : SessionJson(std::string(text)); }
+
+SessionJson parse_token(std::string_view text) {
+  if (is_none(text)) return nullptr;
+  return parse_number<std::uint32_t>(text, "a token's place in the sentence counted from 0, or none");
+}
+
+SessionJson parse_heads(std::string_view text) {
+  SessionJson heads = SessionJson::array();
+  if (is_none(text)) return heads;
+  while (true) {
+    const std::size_t comma = text.find(',');
+    std::string_view part = text.substr(0, comma);
+    while (!part.empty() && part.front() == ' ')
+      part.remove_prefix(1);
+    while (!part.empty() && part.back() == ' ')
+      part.remove_suffix(1);
+    if (!head_from_key(part)) throw Error("layer.head pairs with commas between them, such as 0.3,2.1, or nothing");
+    heads.push_back(std::string(part));
+    if (comma == std::string_view::npos) return heads;
+    text.remove_prefix(comma + 1);
+  }
+}
+
+// ---- makers of fields: `at` finds the value inside a Session ------------------------------------------------------------------------
+
+using MakeAction = std::function<Action(const Session&)>;
+
+template <typename At>
+SessionField integer_field(std::string path, At at, MakeAction action = {}, std::vector<std::string> also = {}) {
+  return {std::move(path),
+          std::move(also),
+          [at](const Session& s) { return SessionJson(at(s)); },
+          [at](Session& s, const SessionJson& json) { at(s) = integer_of(json); },
+          parse_integer,
+          std::move(action)};
+}
+
+template <typename At>
+SessionField seed_field(std::string path, At at, MakeAction action) {
+  return {std::move(path),
+          {},
+          [at](const Session& s) { return SessionJson(at(s)); },
+          [at](Session& s, const SessionJson& json) { at(s) = seed_of(json); },
+          parse_seed,
+          std::move(action)};
+}
+
+template <typename At>
+SessionField number_field(std::string path, At at) {
+  return {std::move(path),
+          {},
+          [at](const Session& s) { return SessionJson(at(s)); },
+          [at](Session& s, const SessionJson& json) { at(s) = number_of(json); },
+          parse_double,
+          {}};
+}
+
+template <typename At>
+SessionField text_field(std::string path, At at, MakeAction action) {
+  SessionField field{std::move(path),
+                     {},
+                     [at](const Session& s) { return SessionJson(at(s)); },
+                     [at](Session& s, const SessionJson& json) { at(s) = text_of(json); },
+                     parse_text,
+                     std::move(action)};
+  field.is_text = true;
+  return field;
+}
+
+template <typename E, typename At>
+SessionField enum_field(std::string path, At at, MakeAction action, std::vector<std::string> also = {}) {
+  return {std::move(path),
+          std::move(also),
+          [at](const Session& s) { return SessionJson(enum_name<E>(at(s))); },
+          [at](Session& s, const SessionJson& json) { at(s) = enum_of<E>(json); },
+          parse_name,
+          std::move(action)};
+}
+
+template <typename At>
+SessionField token_field(std::string path, At at, MakeAction action) {
+  return {std::move(path),
+          {},
+          [at](const Session& s) { return at(s) ? SessionJson(*at(s)) : SessionJson(nullptr); },
+          [at](Session& s, const SessionJson& json) {
+            at(s).reset();
+            if (!json.is_null()) at(s) = integer_of(json);
+            if (at(s) && *at(s) < 0) throw Error("a token's place in the sentence counted from 0, or null");
+          },
+          parse_token,
+          std::move(action)};
+}
+
+// `auto&` both reads from a const Session and writes into a free one.
+#define HEADROOM_AT(member) \
+  [](auto& s) -> auto& { return s.member; }
+#define HEADROOM_SET(made) [](const Session& s) -> Action { return made; }
+
+void add_model_fields(std::vector<SessionField>& fields) {
+  fields.push_back(text_field("compute.text", HEADROOM_AT(compute.text), HEADROOM_SET(TextEdited{s.compute.text})));
+  fields.back().also = {"sentence"};
+  fields.push_back(enum_field<ModelSource>("compute.model_source", HEADROOM_AT(compute.model_source), {}));
+  fields.back().parse = {};
+  fields.push_back(text_field("compute.model", HEADROOM_AT(compute.model), {}));
+  const auto trained = [&](std::string name, auto at) {
+    fields.push_back(integer_field("compute.trained." + std::move(name), at));
+    fields.back().parse = {};
+  };
+  trained("n_layers", HEADROOM_AT(compute.trained.n_layers));
+  trained("d_model", HEADROOM_AT(compute.trained.d_model));
+  trained("n_heads", HEADROOM_AT(compute.trained.n_heads));
+  trained("n_kv_heads", HEADROOM_AT(compute.trained.n_kv_heads));
+  trained("d_head", HEADROOM_AT(compute.trained.d_head));
+  trained("d_ff", HEADROOM_AT(compute.trained.d_ff));
+  trained("vocab_size", HEADROOM_AT(compute.trained.vocab_size));
+  trained("max_positions", HEADROOM_AT(compute.trained.max_positions));
+}
+
+void add_compute_fields(std::vector<SessionField>& fields) {
+  fields.push_back(enum_field<ParameterSource>("compute.parameters", HEADROOM_AT(compute.parameters),
+                                               HEADROOM_SET(ParameterSourceSet{s.compute.parameters}), {"params"}));
+  fields.push_back(seed_field("compute.lab_seed", HEADROOM_AT(compute.lab_seed), HEADROOM_SET(LabSeedSet{s.compute.lab_seed})));
+  fields.push_back(integer_field("compute.n_heads", HEADROOM_AT(compute.n_heads), HEADROOM_SET(HeadsCountSet{s.compute.n_heads}),
+                                 {"h", "heads"}));
+  fields.push_back(integer_field("compute.n_kv_heads", HEADROOM_AT(compute.n_kv_heads),
+                                 HEADROOM_SET(KvHeadsSet{s.compute.n_kv_heads}), {"kv_heads"}));
+  fields.push_back(integer_field("compute.d_model", HEADROOM_AT(compute.d_model), HEADROOM_SET(DModelSet{s.compute.d_model})));
+  fields.push_back(enum_field<Direction>("compute.direction", HEADROOM_AT(compute.mask.direction),
+                                         HEADROOM_SET(DirectionSet{s.compute.mask.direction}), {"mask"}));
+  const MakeAction pattern = HEADROOM_SET(PatternSet{s.compute.mask.pattern});
+  fields.push_back(enum_field<PatternKind>("compute.pattern", HEADROOM_AT(compute.mask.pattern.kind), pattern));
+  fields.push_back(integer_field("compute.window", HEADROOM_AT(compute.mask.pattern.window), pattern));
+  fields.push_back(integer_field("compute.stride", HEADROOM_AT(compute.mask.pattern.stride), pattern));
+  fields.push_back(integer_field("compute.n_global", HEADROOM_AT(compute.mask.pattern.n_global), pattern));
+  fields.push_back(integer_field("compute.block", HEADROOM_AT(compute.mask.pattern.block), pattern));
+  fields.push_back(integer_field("compute.blocks_per_row", HEADROOM_AT(compute.mask.pattern.blocks_per_row), pattern));
+  fields.push_back(seed_field("compute.pattern_seed", HEADROOM_AT(compute.mask.pattern.seed), pattern));
+  fields.push_back({"compute.pruned",
+                    {"prune"},
+                    [](const Session& s) {
+                      SessionJson heads = SessionJson::array();
+                      for (const HeadRef& head : s.compute.pruned)
+                        heads.push_back(head_key(head));
+                      return heads;
+                    },
+                    [](Session& s, const SessionJson& json) {
+                      if (!json.is_array()) throw Error("a list of heads, such as [\"0.3\", \"2.1\"]");
+                      s.compute.pruned.clear();
+                      for (const SessionJson& head : json)
+                        s.compute.pruned.push_back(head_of(head));
+                    },
+                    parse_heads,
+                    {}});
+  fields.push_back(
+      enum_field<BackendChoice>("compute.backend", HEADROOM_AT(compute.backend), HEADROOM_SET(BackendSet{s.compute.backend})));
+}
+
+void add_view_fields(std::vector<SessionField>& fields) {
+  fields.push_back(enum_field<StageView>("view.stage", HEADROOM_AT(view.stage), HEADROOM_SET(StageViewSet{s.view.stage})));
+  fields.push_back({"view.head",
+                    {},
+                    [](const Session& s) { return s.view.head ? SessionJson(head_key(*s.view.head)) : SessionJson(nullptr); },
+                    [](Session& s, const SessionJson& json) {
+                      s.view.head.reset();
+                      if (!json.is_null()) s.view.head = head_of(json);
+                    },
+                    parse_head,
+                    [](const Session& s) -> Action {
+                      if (s.view.head) return HeadSelected{*s.view.head};
+                      return SessionReplaced{s};
+                    }});
+  fields.push_back(token_field("view.query", HEADROOM_AT(view.query), [](const Session& s) -> Action {
+    if (s.view.query) return QuerySelected{*s.view.query};
+    return SessionReplaced{s};
+  }));
+  fields.push_back(token_field("view.key", HEADROOM_AT(view.key), {}));
+  fields.push_back(enum_field<Quantity>("view.quantity", HEADROOM_AT(view.quantity), HEADROOM_SET(QuantitySet{s.view.quantity})));
+  fields.push_back(enum_field<Pooling>("view.pooling", HEADROOM_AT(view.pooling), HEADROOM_SET(PoolingSet{s.view.pooling})));
+  fields.push_back(enum_field<ColorScale>("view.scale", HEADROOM_AT(view.scale), HEADROOM_SET(ColorScaleSet{s.view.scale})));
+  fields.push_back(
+      enum_field<FirstToken>("view.first_token", HEADROOM_AT(view.first_token), HEADROOM_SET(FirstTokenSet{s.view.first_token})));
+  fields.push_back(
+      enum_field<ColorMapName>("view.colormap", HEADROOM_AT(view.colormap), HEADROOM_SET(ColorMapSet{s.view.colormap})));
+  fields.push_back(enum_field<HeadSort>("view.sort", HEADROOM_AT(view.sort), HEADROOM_SET(HeadSortSet{s.view.sort})));
+  fields.push_back(
+      enum_field<HeadDrawing>("view.drawing", HEADROOM_AT(view.drawing), HEADROOM_SET(HeadDrawingSet{s.view.drawing})));
+  fields.push_back(number_field("view.zoom", HEADROOM_AT(view.zoom)));
+  fields.push_back(number_field("view.pan_x", HEADROOM_AT(view.pan_x)));
+  fields.push_back(number_field("view.pan_y", HEADROOM_AT(view.pan_y)));
+  fields.push_back(enum_field<KvType>("view.kv_type", HEADROOM_AT(view.kv_type), HEADROOM_SET(KvTypeSet{s.view.kv_type})));
+  fields.push_back(integer_field("view.kv_context", HEADROOM_AT(view.kv_context), HEADROOM_SET(KvContextSet{s.view.kv_context})));
+}
+
+#undef HEADROOM_AT
+#undef HEADROOM_SET
+
+}  // namespace
+
+const std::vector<SessionField>& session_fields() {
+  static const std::vector<SessionField> fields = [] {
+    std::vector<SessionField> all;
+    add_model_fields(all);
+    add_compute_fields(all);
+    add_view_fields(all);
+    return all;
+  }();
+  return fields;
+}
+
+bool is_valid_utf8(std::string_view bytes) {
+  std::size_t i = 0;
+  while (i < bytes.size()) {
+    const auto first = static_cast<unsigned char>(bytes[i]);
+    if (first < 0x80) {
+      ++i;
+      continue;
+    }
+    const std::size_t length = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : 2;
+    if (first < 0xC2 || first > 0xF4 || i + length > bytes.size()) return false;
+    unsigned code = first & (0x7Fu >> length);
+    for (std::size_t n = 1; n < length; ++n) {
+      const auto next = static_cast<unsigned char>(bytes[i + n]);
+      if ((next & 0xC0u) != 0x80u) return false;
+      code = (code << 6) | (next & 0x3Fu);
+    }
+    const bool is_overlong = (length == 3 && code < 0x800) || (length == 4 && code < 0x10000);
+    if (is_overlong || code > 0x10FFFF || (code >= 0xD800 && code <= 0xDFFF)) return false;
+    i += length;
+  }
+  return true;
+}
+
+std::string to_hex(std::string_view bytes) {
+  static constexpr char kDigits[] = "0123456789abcdef";
+  std::string digits;
+  digits.reserve(bytes.size() * 2);
+  for (const char c : bytes) {
+    const auto byte = static_cast<unsigned char>(c);
+    digits += kDigits[byte >> 4];
+    digits += kDigits[byte & 15];
+  }
+  return digits;
+}
+
+std::string from_hex(std::string_view digits) {
+  if (digits.size() % 2 != 0) throw Error("two hexadecimal digits a byte");
+  std::string bytes(digits.size() / 2, '\0');
+  for (std::size_t i = 0; i < bytes.size(); ++i) {
+    unsigned char byte = 0;
+    const char* begin = digits.data() + 2 * i;
+    const auto [end, error] = std::from_chars(begin, begin + 2, byte, 16);
+    if (error != std::errc() || end != begin + 2) throw Error("two hexadecimal digits a byte");
+    bytes[i] = static_cast<char>(byte);
+  }
+  return bytes;
+}
+
+}  // namespace headroom

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "core/formats/file.h"
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/formats/file.h"
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"

@@ -1,5 +1,6 @@
 #include "core/formats/tokenizer.h"
 
+#include "core/formats/file.h"
 #include "core/formats/nearest_words.h"
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"

@@ -1,5 +1,6 @@
 #include <limits>
 
+#include "core/formats/file.h"
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"
@@ -19,7 +20,7 @@ void read_added_tokens(const JsonValue* json, const ComponentPlace& place, Token
   const std::string at = place.file + ": " + place.field;
   if (!json->is(JsonValue::Type::kArray)) throw Error(at + " must be a list, but it is " + describe(*json));
   if (json->items.size() > kMaxAddedTokens)
-    throw Error(at + " has " + counted(json->items.size(), "entry") + ", more than the limit of " +
+    throw Error(at + " has " + counted(json->items.size(), "token") + ", more than the limit of " +
                 with_thousands(kMaxAddedTokens));
   std::int64_t next_id = parts.vocabulary.size();
   for (std::size_t i = 0; i < json->items.size(); ++i) {

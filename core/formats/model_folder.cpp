@@ -1,0 +1,72 @@
+#include "core/formats/model_folder.h"
+
+#include <algorithm>
+#include <new>
+
+#include "core/formats/utf8.h"
+#include "core/formats/weights_plan.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+/// Embedding rows and token ids must agree, or the first unusual word would fail.
+void compare_vocabularies(const LoadedModel& model, std::vector<std::string>& notices) {
+  const std::int64_t rows = model.params.config.shape.vocab_size;
+  if (model.tokenizer->vocab_size() > rows)
+    notices.push_back("The tokenizer has ids up to " + std::to_string(model.tokenizer->vocab_size() - 1) +
+                      ", but the embedding has only " + counted(static_cast<std::uint64_t>(rows), "row") +
+                      ": such tokens cannot be read.");
+}
+
+}  // namespace
+
+LoadedModel load_model_folder(const std::filesystem::path& folder, const std::function<void(double)>& progress,
+                              std::stop_token stop) {
+  const auto check_stop = [&] {
+    if (stop.stop_requested()) throw Cancelled();
+  };
+  LoadedModel model;
+  model.folder = folder;
+  check_stop();
+  ConfigReading reading = read_model_config_with_notices(folder / "config.json");
+  model.params.config = std::move(reading.config);
+  model.notices = std::move(reading.notices);
+  try {
+    model.tokenizer = load_tokenizer(folder / "tokenizer.json");
+    const auto& more = model.tokenizer->load_notices();
+    model.notices.insert(model.notices.end(), more.begin(), more.end());
+    compare_vocabularies(model, model.notices);
+
+    const SafetensorsFile file(find_weights(folder));
+    const WeightsPlan plan = plan_weights(file, model.params);
+    model.notices.insert(model.notices.end(), plan.notices.begin(), plan.notices.end());
+    if (const std::uint64_t free = available_memory(); free > 0 && plan.float_bytes > free)
+      throw Error(shown_path(file.path()) + ": the parameters need " + counted(plan.float_bytes, "byte") +
+                  " as float32, but only " + with_thousands(free) + " are free");
+
+    std::uint64_t bytes_done = 0, n_non_finite = 0;
+    std::string first_non_finite;
+    for (const WeightsPlan::Step& step : plan.steps) {
+      check_stop();
+      *step.slot.target = file.read_float(*step.entry);
+      const std::uint64_t n = count_non_finite(*step.slot.target);
+      if (n > 0 && n_non_finite == 0) first_non_finite = step.entry->name;
+      n_non_finite += n;
+      bytes_done += step.entry->end - step.entry->begin;
+      if (progress) progress(static_cast<double>(bytes_done) / static_cast<double>(std::max<std::uint64_t>(file.file_size(), 1)));
+    }
+    if (n_non_finite > 0)
+      model.notices.push_back(counted(n_non_finite, "parameter") + (n_non_finite == 1 ? " is" : " are") +
+                              " NaN or infinite, first in " + escape_for_display(first_non_finite, 120) + ".");
+  } catch (const std::bad_alloc&) {
+    throw Error(shown_path(folder) + ": the model needs more memory than there is");
+  }
+  const ModelShape& shape = model.params.config.shape;
+  for (LayerParams& layer : model.params.layers)
+    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
+  if (progress) progress(1);
+  return model;
+}
+
+}  // namespace headroom

@@ -105,26 +105,26 @@ fs::path ModelStore::folder_of(const Compute& compute) const {
   return folder;
 }
 
-std::shared_ptr<const LoadedModel> ModelStore::load(const fs::path& folder, std::vector<std::string>& notices, std::stop_token stop,
-                                                    const std::function<void(const std::string&, double)>& progress) {
+const ModelStore::Loaded& ModelStore::load(const fs::path& folder, std::vector<std::string>& notices, std::stop_token stop,
+                                           const std::function<void(const std::string&, double)>& progress) {
   const Stamp stamp = stamp_of(folder);
   const auto it = std::find_if(loaded_.begin(), loaded_.end(), [&](const Loaded& l) { return l.stamp.folder == folder; });
   if (it != loaded_.end() && stamp.files.empty()) {
     notices.push_back("The model's files in " + escape_for_display(folder.string(), 200) +
                       " are no longer there: this is the copy in memory, which will be gone when the program closes.");
-    return it->model;
+    return *it;
   }
   if (it != loaded_.end() && it->stamp == stamp) {
     std::rotate(it, it + 1, loaded_.end());
-    return loaded_.back().model;
+    return loaded_.back();
   }
   auto model = std::make_shared<const LoadedModel>(load_model_folder(
       folder, [&](double share) { progress("reading the model", share); }, stop));
   ++counters_.models_loaded;
   if (it != loaded_.end()) loaded_.erase(it);
-  loaded_.push_back({stamp, std::move(model)});
+  loaded_.push_back({stamp, std::move(model), ++last_id_});
   if (loaded_.size() > 2) loaded_.erase(loaded_.begin());
-  return loaded_.back().model;
+  return loaded_.back();
 }
 
 std::shared_ptr<const ModelParams> ModelStore::shape(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute) {
@@ -151,7 +151,9 @@ PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
                                   const std::function<void(const std::string&, double)>& progress) {
   PreparedModel prepared;
   const fs::path folder = folder_of(compute);
-  prepared.loaded = load(folder, prepared.notices, stop, progress);
+  const Loaded& entry = load(folder, prepared.notices, stop, progress);
+  prepared.loaded = entry.model;
+  prepared.loaded_id = entry.id;
   const LoadedModel& loaded = *prepared.loaded;
   prepared.notices.insert(prepared.notices.end(), loaded.notices.begin(), loaded.notices.end());
   if (loaded.params.config.shape != compute.trained) {
@@ -166,22 +168,23 @@ PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
   key.n_kv_heads = compute.n_kv_heads;
   key.d_model = compute.d_model;
   key.lab_seed = compute.parameters == ParameterSource::kLab ? compute.lab_seed : 0;
-  if (shaped_.from != prepared.loaded || shaped_.of != key) {
-    shaped_.params.reset();  // before the new one is made: two large models need not fit at once
+  if (shaped_.from != entry.id || shaped_.of != key) {
+    shaped_ = {};  // before the new one is made: two large models need not fit at once
     pruned_ = {};
-    shaped_ = {prepared.loaded, key, shape(prepared.loaded, compute)};
+    shaped_ = {entry.id, key, shape(prepared.loaded, compute), ++last_id_};
   }
   prepared.unpruned = shaped_.params;
-  if (compute.pruned.empty()) {
-    prepared.params = prepared.unpruned;
-    return prepared;
-  }
+  prepared.params = shaped_.params;
+  prepared.params_id = shaped_.id;
+  if (compute.pruned.empty()) return prepared;
   key.pruned = compute.pruned;
-  if (pruned_.from != prepared.unpruned || pruned_.of != key) {
+  if (pruned_.from != shaped_.id || pruned_.of != key) {
+    pruned_ = {};
     ++counters_.surgeries;
-    pruned_ = {prepared.unpruned, key, std::make_shared<const ModelParams>(prune_heads(*prepared.unpruned, compute.pruned))};
+    pruned_ = {shaped_.id, key, std::make_shared<const ModelParams>(prune_heads(*shaped_.params, compute.pruned)), ++last_id_};
   }
   prepared.params = pruned_.params;
+  prepared.params_id = pruned_.id;
   return prepared;
 }
 

@@ -17,6 +17,8 @@ struct PreparedModel {
   std::shared_ptr<const LoadedModel> loaded;
   std::shared_ptr<const ModelParams> unpruned;  ///< after slicing and pooling, or the lab's; all heads there
   std::shared_ptr<const ModelParams> params;    ///< after pruning
+  std::uint64_t loaded_id = 0;                  ///< differs between any two readings of a folder
+  std::uint64_t params_id = 0;                  ///< differs between any two `params`
   std::vector<std::string> notices;             ///< of the file, and of its having gone
 };
 
@@ -38,11 +40,12 @@ class ModelStore {
   struct Loaded {
     Stamp stamp;
     std::shared_ptr<const LoadedModel> model;
+    std::uint64_t id = 0;
   };
   static Stamp stamp_of(const std::filesystem::path& folder);
   std::filesystem::path folder_of(const Compute& compute) const;
-  std::shared_ptr<const LoadedModel> load(const std::filesystem::path& folder, std::vector<std::string>& notices,
-                                          std::stop_token stop, const std::function<void(const std::string&, double)>& progress);
+  const Loaded& load(const std::filesystem::path& folder, std::vector<std::string>& notices, std::stop_token stop,
+                     const std::function<void(const std::string&, double)>& progress);
   std::shared_ptr<const ModelParams> shape(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute);
 
   std::filesystem::path assets_;
@@ -50,11 +53,13 @@ class ModelStore {
   std::vector<Loaded> loaded_;  ///< newest last, at most two
   // The last shape and the last pruning, with what they were made for.
   struct Made {
-    std::shared_ptr<const void> from;
+    std::uint64_t from = 0;  ///< id of what it was made from
     Compute of;
     std::shared_ptr<const ModelParams> params;
+    std::uint64_t id = 0;
   };
   Made shaped_, pruned_;
+  std::uint64_t last_id_ = 0;
 };
 
 }  // namespace headroom

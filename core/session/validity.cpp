@@ -162,7 +162,7 @@ std::vector<std::string> make_valid(MaskPattern& pattern) {
   clamp_value(pattern.stride, std::int64_t{1}, kMaxWindow, "stride", notices);
   clamp_value(pattern.n_global, std::int64_t{0}, kMaxGlobal, "n_global", notices);
   clamp_value(pattern.block, std::int64_t{1}, kMaxBlock, "block", notices);
-  clamp_value(pattern.blocks_per_row, std::int64_t{0}, kMaxBlocksPerRow, "blocks_per_row", notices);
+  clamp_value(pattern.blocks_per_row, std::int64_t{0}, kMaxSessionBlocksPerRow, "blocks_per_row", notices);
   return notices;
 }
 

@@ -13,7 +13,7 @@ inline constexpr std::size_t kMaxTextBytes = 4u << 20;
 inline constexpr std::int64_t kMaxWindow = 4096;  ///< also of stride
 inline constexpr std::int64_t kMaxGlobal = 64;
 inline constexpr std::int64_t kMaxBlock = 256;
-inline constexpr std::int64_t kMaxBlocksPerRow = 16;
+inline constexpr std::int64_t kMaxSessionBlocksPerRow = 16;
 inline constexpr double kMaxZoom = 16;
 inline constexpr std::int64_t kMaxKvContext = 10000000;
 

@@ -1,0 +1,71 @@
+#pragma once
+
+#include <map>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/session/engine.h"
+
+namespace headroom {
+
+/// What one forward pass needs beside a device.
+struct PassRequest {
+  const ModelParams& params;
+  std::vector<std::int32_t> ids;
+  Mask mask;
+};
+
+struct PassResult {
+  std::shared_ptr<const ForwardTrace> trace;
+  bool ran_on_gpu = false;
+  PassTiming cpu;  ///< empty when the GPU ran alone
+  std::optional<PassTiming> gpu;
+  std::string reason;  ///< why this device
+};
+
+/// The processor's backends and the GPU's layer, opened when first needed, and the choice between them.
+class Devices {
+ public:
+  Devices(const EngineOptions& options, ComputerCounters& counters);
+
+  ThreadPool& pool() { return pool_; }
+  /// kReference, kNaive or kFlash; any other gives flash.
+  AttentionLayer& cpu_layer(BackendChoice choice);
+
+  /// Runs on the device that `choice` names. A GPU that cannot is no error: the processor runs, and `reason` says why.
+  PassResult run(const PassRequest& request, BackendChoice choice, std::stop_token stop);
+  /// Errors  Error saying why there is no GPU pass.
+  PassTiming time_gpu(const PassRequest& request, std::stop_token stop);
+  PassTiming time_cpu(const PassRequest& request, std::stop_token stop);
+
+ private:
+  struct Layer {
+    std::unique_ptr<AttentionBackend> backend;
+    std::unique_ptr<AttentionLayer> layer;
+  };
+  struct Timed {
+    std::shared_ptr<const ForwardTrace> trace;
+    PassTiming timing;
+  };
+  Timed run_on(AttentionLayer& layer, std::string text, const PassRequest& request, std::stop_token stop);
+  Timed run_cpu(BackendChoice choice, const PassRequest& request, std::stop_token stop);
+  /// Errors  Error.
+  Timed run_gpu(const PassRequest& request, std::stop_token stop);
+  PassResult run_auto(const PassRequest& request, std::stop_token stop);
+  const GpuProvider::Facts& gpu_facts();
+
+  GpuProvider gpu_;
+  ComputerCounters& counters_;
+  ThreadPool pool_;
+  Layer reference_, naive_, flash_;
+  std::unique_ptr<AttentionLayer> gpu_layer_;
+  std::string gpu_failure_;  ///< why it could not be opened, or broke; it is not tried again
+  std::optional<GpuProvider::Facts> facts_;
+  /// Whether the GPU was faster, by model shape and length.
+  std::map<std::vector<std::int64_t>, bool> gpu_is_faster_;
+};
+
+}  // namespace headroom

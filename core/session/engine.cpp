@@ -1,0 +1,224 @@
+#include "core/session/engine.h"
+
+#include <condition_variable>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+
+/// A progress bar needs no more than this; each report wakes the window.
+constexpr std::chrono::milliseconds kProgressInterval{50};
+
+}  // namespace
+
+struct Engine::State {
+  EngineOptions options;
+  std::function<void()> wake;
+
+  mutable std::mutex mutex;
+  std::condition_variable changed;
+  struct Job {
+    std::uint64_t id = 0;
+    Compute compute;
+    Clock::time_point arrival;
+  };
+  // All below under `mutex`.
+  std::optional<Job> pending;
+  bool measures_other_device = false;
+  bool is_busy = false;
+  bool is_closing = false;
+  std::uint64_t newest = 0;
+  std::stop_source running;
+  std::vector<Answer> answers;
+  EngineProgress progress;
+  std::shared_ptr<const Snapshot> last;  ///< the newest picture that was answered
+
+  // Of the worker alone.
+  Clock::time_point last_report;
+  std::thread worker;
+
+  void call_wake() const {
+    if (wake) wake();
+  }
+
+  void stop_running() {
+    running.request_stop();
+    running = std::stop_source();
+  }
+
+  /// Queues an answer unless the work was stopped meanwhile. True when it was queued.
+  bool answer(Answer said, const std::stop_token& stop) {
+    {
+      const std::lock_guard lock(mutex);
+      if (stop.stop_requested() || said.id != newest) return false;
+      if (said.snapshot) last = said.snapshot;
+      answers.push_back(std::move(said));
+    }
+    call_wake();
+    return true;
+  }
+
+  void report(const std::string& stage, double share) {
+    {
+      const std::lock_guard lock(mutex);
+      const Clock::time_point now = Clock::now();
+      if (progress.stage == stage && now - last_report < kProgressInterval) return;
+      last_report = now;
+      progress = {true, stage, share};
+    }
+    call_wake();
+  }
+
+  /// Runs `work` and turns whatever it throws into an answer.
+  template <typename Work>
+  void guarded(std::uint64_t id, const std::stop_token& stop, const Work& work) {
+    std::string failure;
+    try {
+      work();
+    } catch (const Cancelled&) {
+      return;
+    } catch (const Error& error) {
+      failure = error.what();
+    } catch (const std::bad_alloc&) {
+      failure = "There is not enough memory for this: choose a smaller model or a shorter text.";
+    } catch (const std::exception& error) {
+      failure = std::string("The computation failed: ") + error.what();
+    } catch (...) {
+      failure = "The computation failed for an unknown reason.";
+    }
+    if (failure.empty()) failure = "The computation failed.";
+    answer({id, nullptr, failure}, stop);
+  }
+
+  void run_job(Computer& computer, const Job& job, const std::stop_token& stop) {
+    const Computer::Progress progress_to = [this](const std::string& stage, double share) { report(stage, share); };
+    guarded(job.id, stop, [&] {
+      computer.note_arrival(job.arrival);
+      const std::shared_ptr<const Snapshot> picture = computer.compute(job.compute, job.id, stop, progress_to);
+      if (!answer({job.id, picture, ""}, stop) || !options.measures_held_out_loss) return;
+      const std::shared_ptr<const Snapshot> with_loss = computer.add_held_out_loss(picture, stop, progress_to);
+      if (with_loss != picture) answer({job.id, with_loss, ""}, stop);
+    });
+  }
+
+  void run_measure(Computer& computer, const std::shared_ptr<const Snapshot>& snapshot, const std::stop_token& stop) {
+    guarded(snapshot->id, stop, [&] {
+      const auto measured = computer.add_other_device_timing(
+          snapshot, stop, [this](const std::string& stage, double share) { report(stage, share); });
+      answer({snapshot->id, measured, ""}, stop);
+    });
+  }
+
+  void loop() {
+    // Made and destroyed on this thread: a GPU's context belongs to one thread.
+    std::unique_ptr<Computer> computer;
+    while (true) {
+      std::optional<Job> job;
+      std::shared_ptr<const Snapshot> measured;
+      std::stop_token stop;
+      {
+        std::unique_lock lock(mutex);
+        changed.wait(lock, [&] { return is_closing || pending || measures_other_device; });
+        if (is_closing) return;
+        if (pending) {
+          job = std::move(pending);
+          pending.reset();
+        } else {
+          measures_other_device = false;
+          // Only a picture of the newest request is worth timing; without one there is nothing to do.
+          if (last && last->id == newest) measured = last;
+        }
+        stop = running.get_token();
+        is_busy = true;
+        progress = {true, "", 0};
+        last_report = {};
+      }
+      const std::uint64_t id = job ? job->id : measured ? measured->id : 0;
+      guarded(id, stop, [&] {
+        if (!computer) computer = std::make_unique<Computer>(options);
+      });
+      if (computer && job) run_job(*computer, *job, stop);
+      if (computer && measured) run_measure(*computer, measured, stop);
+      {
+        const std::lock_guard lock(mutex);
+        is_busy = false;
+        progress = {};
+      }
+      changed.notify_all();
+      call_wake();
+    }
+  }
+};
+
+Engine::Engine(EngineOptions options, std::function<void()> wake) : state_(std::make_unique<State>()) {
+  state_->options = std::move(options);
+  state_->wake = std::move(wake);
+  state_->worker = std::thread([state = state_.get()] { state->loop(); });
+}
+
+Engine::~Engine() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->is_closing = true;
+    state_->stop_running();
+  }
+  state_->changed.notify_all();
+  state_->worker.join();
+}
+
+std::uint64_t Engine::submit(const Compute& compute) {
+  std::uint64_t id = 0;
+  {
+    const std::lock_guard lock(state_->mutex);
+    id = ++state_->newest;
+    state_->stop_running();
+    state_->answers.clear();  // all of them are older than this request
+    state_->measures_other_device = false;
+    state_->pending = State::Job{id, compute, Clock::now()};
+  }
+  state_->changed.notify_all();
+  return id;
+}
+
+void Engine::measure_other_device() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->measures_other_device = true;
+  }
+  state_->changed.notify_all();
+}
+
+void Engine::cancel() {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->pending.reset();
+    state_->measures_other_device = false;
+    state_->stop_running();
+  }
+  state_->changed.notify_all();
+}
+
+std::vector<Answer> Engine::take_answers() {
+  const std::lock_guard lock(state_->mutex);
+  return std::exchange(state_->answers, {});
+}
+
+EngineProgress Engine::progress() const {
+  const std::lock_guard lock(state_->mutex);
+  EngineProgress progress = state_->progress;
+  progress.is_busy = state_->is_busy || state_->pending || state_->measures_other_device;
+  return progress;
+}
+
+void Engine::wait() {
+  std::unique_lock lock(state_->mutex);
+  state_->changed.wait(lock, [&] { return !state_->is_busy && !state_->pending && !state_->measures_other_device; });
+}
+
+}  // namespace headroom

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,24 +11,39 @@ struct DeviceFacts {
   std::string vendor, renderer, version, glsl_version;
   int major = 0, minor = 0;
   bool is_software = false;  ///< llvmpipe, softpipe, swrast
-  long long max_shared_bytes = 0, max_invocations = 0, max_storage_block_bytes = 0, max_texture_size = 0;
-  long long max_work_groups_x = 0;
+  /// Bytes, counts and pixels as the driver states them; 0 where its version has no such limit.
+  std::int64_t max_shared_bytes = 0, max_invocations = 0, max_storage_block_bytes = 0, max_texture_size = 0;
+  std::int64_t max_work_groups_x = 0, max_work_groups_y = 0, max_work_groups_z = 0;
+  std::int64_t max_buffer_texels = 0;  ///< of a texture over a buffer
+  std::int64_t storage_alignment = 0;  ///< bytes, of a storage buffer's offset
+
+  /// Whether compute shaders can run: OpenGL 4.3.
+  bool has_compute() const { return major > 4 || (major == 4 && minor >= 3); }
 };
 
 /// An OpenGL context without a window (EGL device, surfaceless or default display). Made current on the thread that opens it.
+///
+/// Threads  A context is current on at most one thread at a time; several contexts may live on several threads.
 class OffscreenContext {
  public:
-  /// Tries 4.3 core first, then (when `minimum_minor_43` is false) 3.3. Errors  Error with one sentence saying what is missing and what to install.
-  enum class Need { kCompute43, kDraw33 };
+  enum class Need {
+    kCompute43,  ///< 4.3 core, for compute shaders
+    kDraw33,     ///< at least 3.3 core, for drawing; 4.3 where there is one
+  };
+  /// Errors  Error with one sentence saying what is missing and what to install.
   static std::unique_ptr<OffscreenContext> open(Need need);
   ~OffscreenContext();
   OffscreenContext(const OffscreenContext&) = delete;
+  OffscreenContext& operator=(const OffscreenContext&) = delete;
 
   const DeviceFacts& facts() const { return facts_; }
+  /// Errors  Error when the context is current on another thread.
   void make_current();
+  /// Lets another thread take it.
+  void release_current();
 
  private:
-  OffscreenContext() = default;
+  OffscreenContext();
   struct Handles;
   std::unique_ptr<Handles> handles_;
   DeviceFacts facts_;

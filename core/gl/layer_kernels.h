@@ -1,0 +1,45 @@
+#pragma once
+
+#include <cstdint>
+#include <stop_token>
+
+#include "core/gl/buffer.h"
+#include "core/gl/context.h"
+#include "core/gl/program.h"
+
+namespace headroom::gl {
+
+/// y = x · weightᵀ + bias on the device; every width is padded with zeros to whole vec4s.
+struct DeviceProjection {
+  const Buffer* x = nullptr;       ///< [rows, 4 * d_in4]
+  const Buffer* weight = nullptr;  ///< [4 * cols4, 4 * d_in4]
+  const Buffer* bias = nullptr;    ///< [4 * cols4]
+  const Buffer* y = nullptr;       ///< [rows, 4 * cols4]
+  std::int64_t rows = 0, d_in4 = 0, cols4 = 0;
+};
+
+/// Rotation of heads that lie side by side from each row's start.
+struct DeviceRotation {
+  const Buffer* angles = nullptr;  ///< [rows, d_head / 2] of (cos, sin)
+  const Buffer* rows_buffer = nullptr;
+  std::int64_t rows = 0, n_heads = 0, d_head = 0, row4 = 0;
+};
+
+/// The kernels around attention. Long calls are cut into ranges of rows that fit a storage block and end within some tens of milliseconds.
+class LayerKernels {
+ public:
+  explicit LayerKernels(const DeviceFacts& facts) : facts_(facts) {}
+
+  /// Errors  Error when one group of rows exceeds the device's storage block; Cancelled.
+  void project(const DeviceProjection& call, std::stop_token stop);
+  void rotate(const DeviceRotation& call, std::stop_token stop);
+
+ private:
+  std::int64_t rows_at_once(std::int64_t row4, double flops_per_row) const;
+
+  DeviceFacts facts_;
+  ProgramCache programs_;
+  UniformBuffer uniforms_;
+};
+
+}  // namespace headroom::gl

@@ -1,0 +1,91 @@
+// The parameters of the attention kernels, compiled by C++ and by GLSL alike so that the two layouts cannot drift.
+// Only 4-byte scalars, padded to a multiple of 16 bytes: then std140 and C++ agree without thought.
+#ifndef HEADROOM_ATTENTION_PARAMS_H
+#define HEADROOM_ATTENTION_PARAMS_H
+
+#ifdef __cplusplus
+#include <cstddef>
+#define HEADROOM_BLOCK(name, slot) struct alignas(16) name
+#define HEADROOM_INSTANCE(instance)
+namespace headroom::gl {
+#else
+#define HEADROOM_BLOCK(name, slot) layout(std140, binding = slot) uniform name
+#define HEADROOM_INSTANCE(instance) instance
+#endif
+
+// Values of PATTERN, as in PatternKind.
+#define HEADROOM_DENSE 0
+#define HEADROOM_LOCAL_WINDOW 1
+#define HEADROOM_STRIDED 2
+#define HEADROOM_GLOBAL_LOCAL 3
+#define HEADROOM_RANDOM_BLOCKS 4
+#define HEADROOM_HASHED_BUCKETS 5
+
+#define HEADROOM_PARAMS_SLOT 0
+
+// One slice of one attention call. Places and strides ending in 4 count vec4s; every head's width is padded with zeros to whole vec4s.
+HEADROOM_BLOCK(AttentionParams, HEADROOM_PARAMS_SLOT) {
+  int seq_q;
+  int seq_k;
+  int d4;       // vec4s of one head
+  int n_heads;  // of logsumexp, pruned ones included
+
+  int first_batch;  // this slice: batch entries from here, heads [first_active, first_active + n_active) of the table, queries
+  int first_active;
+  int n_active;
+  int first_query;
+
+  int end_query;
+  int n_chunks;  // parts into which a head's out is cut, one part a thread
+  int row4;      // vec4s of one row of scores
+  float scale;
+
+  int q_at4;
+  int q_batch4;
+  int q_head4;
+  int q_row4;
+
+  int k_at4;
+  int v_at4;
+  int kv_batch4;
+  int kv_head4;
+
+  int kv_row4;
+  int out_batch4;
+  int out_head4;
+  int out_row4;
+
+  int is_causal;
+  int query_offset;
+  int window;
+  int stride;
+
+  int n_global;
+  int block;
+  int first_query_block;  // block of the first query: row 0 of the table of kept blocks
+  int block_row_words;    // words of one row of that table
+
+  // Places in the words: heads [n_active][2] = {head, K/V head}; one length a batch entry (-1: none); buckets; kept blocks, a bit each.
+  int heads_at;
+  int key_lengths_at;
+  int query_bucket_at;
+  int key_bucket_at;
+
+  int blocks_at;
+  int unused_0;
+  int unused_1;
+  int unused_2;
+} HEADROOM_INSTANCE(params);
+
+#ifdef __cplusplus
+static_assert(sizeof(int) == 4 && sizeof(float) == 4);
+static_assert(sizeof(AttentionParams) == 160 && sizeof(AttentionParams) % 16 == 0);
+static_assert(offsetof(AttentionParams, first_batch) == 16 && offsetof(AttentionParams, end_query) == 32);
+static_assert(offsetof(AttentionParams, scale) == 44 && offsetof(AttentionParams, q_at4) == 48 && offsetof(AttentionParams, k_at4) == 64);
+static_assert(offsetof(AttentionParams, kv_row4) == 80 && offsetof(AttentionParams, is_causal) == 96);
+static_assert(offsetof(AttentionParams, n_global) == 112 && offsetof(AttentionParams, heads_at) == 128);
+static_assert(offsetof(AttentionParams, blocks_at) == 144);
+}  // namespace headroom::gl
+#endif
+
+#endif

@@ -1,0 +1,42 @@
+#version 430 core
+// Naive attention, first of three: scores = scale * q·k, -inf where masked. A thread computes QUERIES x 4 of them.
+#include "attention_params.h"
+#include "mask.glsl"
+#include "attention_place.glsl"
+
+layout(local_size_x = LOCAL_SIZE) in;
+
+layout(binding = 0) uniform samplerBuffer q_texels;
+layout(binding = 1) uniform samplerBuffer k_texels;
+layout(std430, binding = 0) writeonly buffer Scores { vec4 scores[]; };  // [slice's batch x heads, slice's queries, row4]
+
+void main() {
+  int n_queries = params.end_query - params.first_query;
+  int j4 = int(gl_GlobalInvocationID.x);
+  int i0 = params.first_query + int(gl_WorkGroupID.y) * QUERIES;
+  if (j4 >= params.row4) return;
+  int i1 = min(i0 + QUERIES, params.end_query);
+  Place place = place_of(int(gl_WorkGroupID.z) % params.n_active, int(gl_WorkGroupID.z) / params.n_active);
+  int j = 4 * j4;
+  ivec2 keys = visible_keys(place.batch, i0, i1);
+
+  vec4 score[QUERIES];
+  for (int r = 0; r < QUERIES; ++r) score[r] = vec4(0.0);
+  if (j < keys.y && j + 4 > keys.x) {
+    ivec4 k_row = min(ivec4(j, j + 1, j + 2, j + 3), ivec4(keys.y - 1)) * params.kv_row4 + place.k_at;
+    for (int c = 0; c < params.d4; ++c) {
+      mat4 k = mat4(texelFetch(k_texels, k_row.x + c), texelFetch(k_texels, k_row.y + c), texelFetch(k_texels, k_row.z + c),
+                    texelFetch(k_texels, k_row.w + c));
+      for (int r = 0; r < QUERIES; ++r) {
+        score[r] += texelFetch(q_texels, place.q_at + min(i0 + r, i1 - 1) * params.q_row4 + c) * k;
+      }
+    }
+  }
+  for (int r = 0; r < QUERIES; ++r) {
+    int i = i0 + r;
+    if (i >= i1) continue;
+    bvec4 seen = which_of_four(i, j, keys.y);
+    scores[(place.slice_head * n_queries + i - params.first_query) * params.row4 + j4] =
+        mix(vec4(kMinusInfinity), score[r] * params.scale, seen);
+  }
+}

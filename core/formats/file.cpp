@@ -122,4 +122,11 @@ std::string escape_for_display(std::string_view text, std::size_t max_bytes) {
   return result;
 }
 
+std::string in_quotes(std::string_view text, std::size_t max_bytes) {
+  std::string result = "\"";
+  result += escape_for_display(text, max_bytes);
+  result += '"';
+  return result;
+}
+
 }  // namespace headroom

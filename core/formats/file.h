@@ -44,4 +44,7 @@ std::string errno_text(int error);
 /// The text with control characters, bidirectional marks and invalid UTF-8 made visible (\u{202E}, \xFF): safe to show or log.
 std::string escape_for_display(std::string_view text, std::size_t max_bytes = 200);
 
+/// The text in double quotes, escaped: how messages name things.
+std::string in_quotes(std::string_view text, std::size_t max_bytes = 120);
+
 }  // namespace headroom

@@ -157,7 +157,7 @@ std::string describe(const JsonValue& value) {
       return {text, end.ptr};
     }
     case JsonValue::Type::kString:
-      return "\"" + escape_for_display(value.string, 60) + "\"";
+      return in_quotes(value.string, 60);
     case JsonValue::Type::kArray:
       return "a list";
     case JsonValue::Type::kObject:

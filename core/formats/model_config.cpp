@@ -212,7 +212,7 @@ ConfigReading read_model_config_with_notices(const std::filesystem::path& config
   const ConfigReader reader(document.root, file);
   ConfigReading reading;
   for (const std::string& name : document.duplicates)
-    reading.notices.push_back("\"" + escape_for_display(name, 60) + "\" is in " + file + " twice; the last one counts.");
+    reading.notices.push_back(in_quotes(name, 60) + " is in " + file + " twice; the last one counts.");
   const Family& family = find_family(reader);
   refuse_unsupported(reader);
   ModelConfig& config = reading.config;

@@ -174,8 +174,8 @@ std::unique_ptr<Normalizer> read_normalizer(const JsonValue* json, const Compone
       if (auto step = read_normalizer(&item, {place.file, place.field, place.depth + 1})) steps.push_back(std::move(step));
     return std::make_unique<NormalizerSequence>(std::move(steps));
   }
-  throw Error(place.file + ": " + place.field + " has the type \"" + escape_for_display(type, 60) +
-              "\", which is not supported (Lowercase, NFC, NFD, NFKC, NFKD, StripAccents, Sequence are)");
+  throw Error(place.file + ": " + place.field + " has the type " + in_quotes(type, 60) +
+              ", which is not supported (Lowercase, NFC, NFD, NFKC, NFKD, StripAccents, Sequence are)");
 }
 
 }  // namespace headroom

@@ -130,8 +130,8 @@ std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue* json, const Co
       if (auto step = read_pre_tokenizer(&item, {place.file, place.field, place.depth + 1})) steps.push_back(std::move(step));
     return std::make_unique<PreTokenizerSequence>(std::move(steps));
   }
-  throw Error(place.file + ": " + place.field + " has the type \"" + escape_for_display(type, 60) +
-              "\", which is not supported (Whitespace, WhitespaceSplit, Punctuation, Sequence are)");
+  throw Error(place.file + ": " + place.field + " has the type " + in_quotes(type, 60) +
+              ", which is not supported (Whitespace, WhitespaceSplit, Punctuation, Sequence are)");
 }
 
 }  // namespace headroom

@@ -58,7 +58,7 @@ float to_float(DType dtype, const std::byte* bytes) {
 }
 
 std::string of_tensor(const SafetensorsFile& file, const TensorEntry& entry) {
-  return shown_path(file.path()) + ": tensor \"" + escape_for_display(entry.name, 120) + "\"";
+  return shown_path(file.path()) + ": tensor " + in_quotes(entry.name, 120);
 }
 
 /// Calls body(first index, bytes, count) over the tensor's values, a chunk at a time.

@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "core/formats/file.h"
 #include "core/formats/json_problem.h"
 #include "core/formats/json_value.h"
 #include "core/formats/utf8.h"
@@ -46,8 +47,6 @@ constexpr DTypeInfo kDTypes[] = {
 const DTypeInfo& info(DType dtype) {
   return *std::find_if(std::begin(kDTypes), std::end(kDTypes), [&](const DTypeInfo& d) { return d.dtype == dtype; });
 }
-
-std::string in_quotes(std::string_view name) { return "\"" + escape_for_display(name, 120) + "\""; }
 
 /// Follows the parser's events. Where it stands decides what may come; whatever may not come stops it with `problem` set.
 class Reader : public nlohmann::json_sax<nlohmann::json> {

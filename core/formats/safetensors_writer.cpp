@@ -16,10 +16,9 @@ std::string to_bytes(const std::string& name, const std::vector<std::int64_t>& s
   std::uint64_t expected = 1;
   for (const std::int64_t n : shape)
     if (n < 0 || __builtin_mul_overflow(expected, static_cast<std::uint64_t>(n), &expected))
-      throw ShapeError("tensor \"" + escape_for_display(name) + "\" has the impossible shape " + shape_text(shape));
+      throw ShapeError("tensor " + in_quotes(name) + " has the impossible shape " + shape_text(shape));
   if (expected != values.size())
-    throw ShapeError("tensor \"" + escape_for_display(name) + "\" has shape " + shape_text(shape) + ", but " +
-                     counted(values.size(), "value"));
+    throw ShapeError("tensor " + in_quotes(name) + " has shape " + shape_text(shape) + ", but " + counted(values.size(), "value"));
   std::string bytes;
   bytes.reserve(values.size() * 4);
   for (const T value : values) {
@@ -31,10 +30,21 @@ std::string to_bytes(const std::string& name, const std::vector<std::int64_t>& s
 }
 
 void check_text(const std::string& text, const char* what) {
-  if (find_invalid_utf8(text)) throw Error(std::string(what) + " \"" + escape_for_display(text) + "\" is not valid UTF-8");
+  if (find_invalid_utf8(text)) throw Error(std::string(what) + " " + in_quotes(text) + " is not valid UTF-8");
 }
 
 std::string json_text(const std::string& text) { return nlohmann::json(text).dump(); }
+
+/// "[a,b]"
+template <typename T>
+std::string json_list(const std::vector<T>& items) {
+  std::string text = "[";
+  for (const T item : items) {
+    if (text.size() > 1) text += ',';
+    text += std::to_string(item);
+  }
+  return text + "]";
+}
 
 }  // namespace
 
@@ -62,30 +72,40 @@ void SafetensorsWriter::write(const std::filesystem::path& path) const {
   std::set<std::string_view> names;
   for (const Item& item : items_) {
     if (item.name == "__metadata__" || !names.insert(item.name).second)
-      throw Error(shown_path(path) + ": tensor \"" + escape_for_display(item.name) +
-                  "\" cannot be written twice or under this name");
+      throw Error(shown_path(path) + ": tensor " + in_quotes(item.name) + " cannot be written twice or under this name");
     order.push_back(&item);
   }
   std::sort(order.begin(), order.end(), [](const Item* a, const Item* b) { return a->name < b->name; });
 
   std::string header = "{";
+  const auto begin_member = [&](const std::string& name) {
+    if (header.back() != '{') header += ',';
+    header += json_text(name);
+    header += ':';
+  };
   if (!metadata_.empty()) {
-    header += "\"__metadata__\":{";
-    for (const auto& [key, value] : metadata_)
-      header += (header.back() == '{' ? "" : ",") + json_text(key) + ":" + json_text(value);
-    header += "}";
+    begin_member("__metadata__");
+    header += '{';
+    for (const auto& [key, value] : metadata_) {
+      begin_member(key);
+      header += json_text(value);
+    }
+    header += '}';
   }
   std::uint64_t at = 0;
   for (const Item* item : order) {
-    std::string shape;
-    for (const std::int64_t n : item->shape)
-      shape += (shape.empty() ? "" : ",") + std::to_string(n);
-    header += (header.size() == 1 ? "" : ",") + json_text(item->name) + ":{\"dtype\":\"" + dtype_name(item->dtype) +
-              "\",\"shape\":[" + shape + "],\"data_offsets\":[" + std::to_string(at) + "," +
-              std::to_string(at + item->bytes.size()) + "]}";
-    at += item->bytes.size();
+    const std::uint64_t end = at + item->bytes.size();
+    begin_member(item->name);
+    header += "{\"dtype\":";
+    header += json_text(dtype_name(item->dtype));
+    header += ",\"shape\":";
+    header += json_list(item->shape);
+    header += ",\"data_offsets\":";
+    header += json_list(std::vector<std::uint64_t>{at, end});
+    header += '}';
+    at = end;
   }
-  header += "}";
+  header += '}';
   header.append((8 - header.size() % 8) % 8, ' ');
 
   std::string bytes;

@@ -26,8 +26,8 @@ class WordLevel : public TokenModel {
     const bool is_unknown = id < 0;
     if (is_unknown) id = unknown_id();
     if (id < 0)
-      throw Error("the word \"" + escape_for_display(spelling, 60) +
-                  "\" is not in the vocabulary, and neither is its unk_token \"" + escape_for_display(unknown_, 60) + "\"");
+      throw Error("the word " + in_quotes(spelling, 60) + " is not in the vocabulary, and neither is its unk_token " +
+                  in_quotes(unknown_, 60));
     pieces.push_back({id, word, is_unknown});
   }
   std::int32_t unknown_id() const override { return vocabulary_.id_of(unknown_); }
@@ -49,8 +49,8 @@ Vocabulary read_vocabulary(const JsonValue& json, const ComponentPlace& place) {
   Vocabulary vocabulary;
   for (const auto& [word, id] : vocab->members) {
     if (!id.is(JsonValue::Type::kUnsigned) || id.unsigned_value > kMaxId)
-      throw Error(at(place) + " gives \"" + escape_for_display(word, 60) + "\" the id " + describe(id) +
-                  ", where an integer from 0 to " + std::to_string(kMaxId) + " is needed");
+      throw Error(at(place) + " gives " + in_quotes(word, 60) + " the id " + describe(id) + ", where an integer from 0 to " +
+                  std::to_string(kMaxId) + " is needed");
     vocabulary.add(word, static_cast<std::int32_t>(id.unsigned_value));
   }
   return vocabulary;
@@ -86,7 +86,7 @@ void read_token_model(const JsonValue& json, const ComponentPlace& place, Tokeni
   if (!json.is(JsonValue::Type::kObject)) throw Error(at(place) + " must be an object, but it is " + describe(json));
   const std::string& type = component_type(json, place);
   if (type == "WordLevel") return read_word_level(json, place, parts);
-  throw Error(at(place) + " has the type \"" + escape_for_display(type, 60) + "\", which is not supported (WordLevel is)");
+  throw Error(at(place) + " has the type " + in_quotes(type, 60) + ", which is not supported (WordLevel is)");
 }
 
 }  // namespace headroom

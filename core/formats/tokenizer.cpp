@@ -189,7 +189,7 @@ std::vector<std::int32_t> Tokenizer::ids_of_words(std::string_view line) const {
     if (word.empty()) continue;
     std::int32_t id = token_id(word);
     if (id < 0) id = unknown_id();
-    if (id < 0) throw Error("the word \"" + escape_for_display(word, 60) + "\" is not in the vocabulary");
+    if (id < 0) throw Error("the word " + in_quotes(word, 60) + " is not in the vocabulary");
     ids.push_back(id);
   }
   return ids;

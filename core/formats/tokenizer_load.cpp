@@ -51,7 +51,7 @@ void read_added_tokens(const JsonValue* json, const ComponentPlace& place, Token
       parts.vocabulary.add(token.content, token.id);
     }
     if (static_cast<std::uint64_t>(token.id) != id->unsigned_value)
-      parts.notices.push_back("The added token \"" + escape_for_display(token.content, 60) + "\" declares id " +
+      parts.notices.push_back("The added token " + in_quotes(token.content, 60) + " declares id " +
                               std::to_string(id->unsigned_value) + ", but has id " + std::to_string(token.id) + ".");
     parts.added.push_back(std::move(token));
   }
@@ -103,7 +103,7 @@ TokenTemplate read_post_processor(const JsonValue* json, const ComponentPlace& p
   const std::string at = place.file + ": " + place.field;
   const std::string& type = component_type(*json, place);
   if (type != "TemplateProcessing")
-    throw Error(at + " has the type \"" + escape_for_display(type, 60) + "\", which is not supported (TemplateProcessing is)");
+    throw Error(at + " has the type " + in_quotes(type, 60) + ", which is not supported (TemplateProcessing is)");
   const JsonValue* single = json->find("single");
   if (single == nullptr || !single->is(JsonValue::Type::kArray)) throw Error(at + " needs a list \"single\"");
   const JsonValue* specials = json->find("special_tokens");
@@ -141,7 +141,7 @@ std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& tokenizer
 
   TokenizerParts parts;
   for (const std::string& name : document.duplicates)
-    parts.notices.push_back("\"" + escape_for_display(name, 60) + "\" is in " + file + " twice; the last one counts.");
+    parts.notices.push_back(in_quotes(name, 60) + " is in " + file + " twice; the last one counts.");
   read_token_model(*model, {file, "model"}, parts);
   read_added_tokens(root.find("added_tokens"), {file, "added_tokens"}, parts);
   parts.normalizer = read_normalizer(root.find("normalizer"), {file, "normalizer"});

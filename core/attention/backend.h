@@ -27,7 +27,7 @@ struct AttentionInputs {
 struct AttentionOutputs {
   HeadsView out;               ///< [batch, n_heads, seq_q, d_head]
   std::span<float> logsumexp;  ///< [batch, n_heads, seq_q] in nats
-  std::span<float> probs;      ///< [batch, n_heads, seq_q, seq_k] or empty; only backends that materialise can fill it
+  std::span<float> probs;  ///< [batch, n_heads, seq_q, seq_k] or empty; only backends that materialise can fill it; before dropout
 };
 
 /// Softmax attention: out_i = sum_j exp(scale * q_i·k_j - logsumexp_i) v_j over the visible j.
@@ -35,7 +35,9 @@ struct AttentionOutputs {
 /// Shapes  as in AttentionInputs and AttentionOutputs; head h reads K/V head config.kv_head(h).
 /// Units   logsumexp in nats.
 /// Edge    A row with every key masked, and every row of a pruned head: out = 0, probs = 0, logsumexp = -inf, never NaN.
-/// Errors  ShapeError when config is invalid or a view does not have its shape; Cancelled when asked to stop.
+/// Dropout multiplies out's terms by 0 or 1 / (1 - p), see dropout.h; probs and logsumexp are those without it.
+/// Errors  ShapeError when config is invalid, a view does not have its shape, or probs are wanted from a backend that does not
+///         materialise them; Cancelled when asked to stop.
 /// Threads One call at a time per backend object.
 /// Source  Vaswani et al. 2017, arXiv:1706.03762, section 3.2.1; logsumexp as in Dao 2023, arXiv:2307.08691.
 class AttentionBackend {

@@ -16,10 +16,10 @@ namespace headroom {
 
 /// Parameters of one attention layer, by reference. Checkpoint layout: y = x · weightᵀ + bias.
 struct AttentionLayerParams {
-  ConstMatrixView w_q;              ///< [n_heads * d_head, d_model]
-  ConstMatrixView w_k;              ///< [n_kv_heads * d_head, d_model]
-  ConstMatrixView w_v;              ///< [n_kv_heads * d_head, d_model]
-  ConstMatrixView w_o;              ///< [d_model, n_heads * d_head]
+  ConstMatrixView w_q;                        ///< [n_heads * d_head, d_model]
+  ConstMatrixView w_k;                        ///< [n_kv_heads * d_head, d_model]
+  ConstMatrixView w_v;                        ///< [n_kv_heads * d_head, d_model]
+  ConstMatrixView w_o;                        ///< [d_model, n_heads * d_head]
   std::span<const float> b_q, b_k, b_v, b_o;  ///< each empty or one per output
 };
 

@@ -19,17 +19,21 @@ struct MaskPattern {
   std::int64_t stride = 4;
   /// global + local: the first n_global positions see all keys and are seen by all queries (Beltagy et al. 2020, arXiv:2004.05150).
   std::int64_t n_global = 1;
-  /// random blocks: positions in blocks of `block`; each query block keeps its own block and blocks_per_row seeded random ones
-  /// (Zaheer et al. 2020, arXiv:2007.14062).
+  /// random blocks: positions in blocks of `block`; each query block keeps its own block and blocks_per_row different seeded random ones
+  /// before it (all of them where there are no more), see draws_block. A bidirectional row also keeps the later blocks that drew its own.
+  /// So no choice depends on the length of the sentence: typing on never reshuffles it (after Zaheer et al. 2020, arXiv:2007.14062).
   std::int64_t block = 4;
   std::int64_t blocks_per_row = 1;
   std::uint64_t seed = 1;
-  /// hashed buckets: query i keeps key j when query_bucket[i] == key_bucket[j] (Kitaev et al. 2020, arXiv:2001.04451).
+  /// hashed buckets: query i keeps key j when query_bucket[i] == key_bucket[j] (Kitaev et al. 2020, arXiv:2001.04451). One bucket for each
+  /// row i of q and for each key j, the same for every batch entry.
   std::vector<std::int32_t> query_bucket;
   std::vector<std::int32_t> key_bucket;
 
   bool operator==(const MaskPattern&) const = default;
 };
+
+inline constexpr std::int64_t kMaxBlocksPerRow = 64;
 
 /// Which keys a query may see.
 struct Mask {
@@ -42,6 +46,10 @@ struct Mask {
 
   bool operator==(const Mask&) const = default;
 };
+
+/// Does block `from` draw block `to` < from? It draws min(blocks_per_row, from) different blocks out of [0, from): Floyd's sampling with
+/// r_t = counter_hash(seed, {from, t}) mod (t + 1) for t = from - blocks_per_row ... from - 1, taking t itself when r_t is already taken.
+bool draws_block(const MaskPattern& pattern, std::int64_t from, std::int64_t to);
 
 /// The one owner of the rule: may query i (0-based row) of batch entry b see key j?
 bool is_visible(const Mask& mask, std::int64_t b, std::int64_t i, std::int64_t j);
@@ -60,7 +68,11 @@ TileVisibility tile_visibility(const Mask& mask, std::int64_t b, KeyRange querie
 /// Number of visible pairs of one batch entry.
 std::int64_t count_visible(const Mask& mask, std::int64_t b, std::int64_t seq_q, std::int64_t seq_k);
 
-/// "causal, local window 4"
+/// Is what each query sees one unbroken range of keys, so that key_range alone tells it?
+bool is_range_mask(const Mask& mask);
+
+/// "causal", "causal, local window 4", "bidirectional, strided 4", "causal, global 1 + local window 4", "causal, random blocks 1 of 4" (one
+/// random block a row, 4 positions each), "causal, hashed buckets".
 std::string mask_text(const Mask& mask);
 
 }  // namespace headroom

@@ -1,0 +1,113 @@
+#include <Eigen/Core>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/attention/backend.h"
+#include "core/attention/dropout.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+using Strided = Eigen::OuterStride<>;
+
+template <typename T>
+auto as_matrix(const BasicHeadsView<T>& view, std::int64_t b, std::int64_t head) {
+  using Mapped = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;
+  return Eigen::Map<Mapped, 0, Strided>(view.row(b, head, 0), view.seq, view.d_head, Strided(view.row_stride));
+}
+
+/// softmax(scale q kᵀ + mask) v with the whole [seq_q, seq_k] matrix in memory, one head at a time on each thread.
+class NaiveBackend final : public AttentionBackend {
+ public:
+  explicit NaiveBackend(ThreadPool& pool) : pool_(pool), scores_(static_cast<std::size_t>(pool.n_threads())) {}
+
+  std::string_view name() const override { return "naive"; }
+  Support supports(const AttentionConfig& config) const override {
+    const auto wrong = validate(config);
+    return {!wrong.has_value(), wrong.value_or("")};
+  }
+  bool materialises_probs() const override { return true; }
+
+  void run(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,
+           std::stop_token stop) override {
+    check_arguments(config, inputs, outputs);
+    pool_.parallel_for(
+        config.batch * config.n_heads,
+        [&](std::int64_t item, int thread) {
+          const std::int64_t b = item / config.n_heads, head = item % config.n_heads;
+          run_head(config, inputs, outputs, {b, head, 0, 0}, scores_[static_cast<std::size_t>(thread)]);
+        },
+        stop);
+  }
+
+ private:
+  static void run_head(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,
+                       DropoutCell cell, Matrix& scores) {
+    const std::int64_t b = cell.b, head = cell.head;
+    const std::int64_t first_row = (b * config.n_heads + head) * config.seq_q;
+    const auto n_rows = static_cast<std::size_t>(config.seq_q), n_cols = static_cast<std::size_t>(config.seq_k);
+    const std::span<float> logsumexp = outputs.logsumexp.subspan(static_cast<std::size_t>(first_row), n_rows);
+    auto out = as_matrix(outputs.out, b, head);
+    if (config.is_pruned(head)) {
+      out.setZero();
+      std::fill(logsumexp.begin(), logsumexp.end(), kMinusInfinity);
+      if (!outputs.probs.empty()) {
+        const auto probs = outputs.probs.subspan(static_cast<std::size_t>(first_row) * n_cols, n_rows * n_cols);
+        std::fill(probs.begin(), probs.end(), 0.0F);
+      }
+      return;
+    }
+    const std::int64_t kv_head = config.kv_head(head);
+    scores.noalias() = config.effective_scale() * as_matrix(inputs.q, b, head) * as_matrix(inputs.k, b, kv_head).transpose();
+    for (cell.i = 0; cell.i < config.seq_q; ++cell.i) {
+      logsumexp[static_cast<std::size_t>(cell.i)] = softmax_row(config, cell, scores.row(cell.i));
+    }
+    if (!outputs.probs.empty()) {
+      Eigen::Map<Matrix>(outputs.probs.data() + first_row * config.seq_k, config.seq_q, config.seq_k) = scores;
+    }
+    if (config.dropout) drop(config, cell, scores);
+    out.noalias() = scores * as_matrix(inputs.v, b, kv_head);
+  }
+
+  /// Scores of a row become probabilities; returns the row's logsumexp.
+  static float softmax_row(const AttentionConfig& config, const DropoutCell& cell, Matrix::RowXpr row) {
+    const bool is_dense = config.mask.pattern.kind == PatternKind::kDense;
+    const KeyRange visible = key_range(config.mask, cell.b, cell.i, config.seq_k);
+    row.head(visible.begin).setConstant(kMinusInfinity);
+    row.tail(config.seq_k - visible.end).setConstant(kMinusInfinity);
+    for (std::int64_t j = visible.begin; j < visible.end && !is_dense; ++j) {
+      if (!is_visible(config.mask, cell.b, cell.i, j)) row[j] = kMinusInfinity;
+    }
+    const float maximum = row.maxCoeff();
+    if (maximum == kMinusInfinity) {
+      row.setZero();
+      return kMinusInfinity;
+    }
+    row.array() = (row.array() - maximum).exp();
+    const float sum = row.sum();
+    row /= sum;
+    return maximum + std::log(sum);
+  }
+
+  static void drop(const AttentionConfig& config, DropoutCell cell, Matrix& probs) {
+    const float factor = kept_factor(*config.dropout);
+    for (cell.i = 0; cell.i < config.seq_q; ++cell.i) {
+      for (cell.j = 0; cell.j < config.seq_k; ++cell.j) {
+        probs(cell.i, cell.j) *= is_kept(*config.dropout, cell) ? factor : 0.0F;
+      }
+    }
+  }
+
+  ThreadPool& pool_;
+  std::vector<Matrix> scores_;  // one per thread, kept between calls
+};
+
+}  // namespace
+
+std::unique_ptr<AttentionBackend> make_naive_backend(ThreadPool& pool) { return std::make_unique<NaiveBackend>(pool); }
+
+}  // namespace headroom

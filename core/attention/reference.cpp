@@ -1,0 +1,93 @@
+#include <algorithm>
+#include <cmath>
+#include <limits>
+#include <vector>
+
+#include "core/attention/backend.h"
+#include "core/attention/dropout.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
+
+struct Row {
+  std::int64_t b, head, i;
+};
+
+/// The oracle: what the formulas say, in double, one row at a time. No clever code here, ever.
+class ReferenceBackend final : public AttentionBackend {
+ public:
+  std::string_view name() const override { return "reference"; }
+  Support supports(const AttentionConfig& config) const override {
+    const auto wrong = validate(config);
+    return {!wrong.has_value(), wrong.value_or("")};
+  }
+  bool materialises_probs() const override { return true; }
+
+  void run(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,
+           std::stop_token stop) override {
+    check_arguments(config, inputs, outputs);
+    for (std::int64_t b = 0; b < config.batch; ++b) {
+      for (std::int64_t head = 0; head < config.n_heads; ++head) {
+        for (std::int64_t i = 0; i < config.seq_q; ++i) {
+          if (stop.stop_requested()) throw Cancelled();
+          run_row(config, inputs, outputs, {b, head, i});
+        }
+      }
+    }
+  }
+
+ private:
+  static void run_row(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs, Row row) {
+    const auto [b, head, i] = row;
+    const std::int64_t kv_head = config.kv_head(head);
+    const double scale = config.effective_scale();
+
+    std::vector<double> scores(static_cast<std::size_t>(config.seq_k), kMinusInfinity);
+    for (std::int64_t j = 0; j < config.seq_k; ++j) {
+      if (config.is_pruned(head) || !is_visible(config.mask, b, i, j)) continue;
+      double product = 0;
+      for (std::int64_t c = 0; c < config.d_head; ++c) {
+        product += static_cast<double>(inputs.q.row(b, head, i)[c]) * static_cast<double>(inputs.k.row(b, kv_head, j)[c]);
+      }
+      scores[static_cast<std::size_t>(j)] = scale * product;
+    }
+
+    double maximum = kMinusInfinity;
+    for (const double score : scores) {
+      maximum = std::max(maximum, score);
+    }
+    double sum = 0;
+    for (const double score : scores) {
+      if (score != kMinusInfinity) sum += std::exp(score - maximum);
+    }
+    const double logsumexp = sum == 0 ? kMinusInfinity : maximum + std::log(sum);
+
+    std::vector<double> out(static_cast<std::size_t>(config.d_head), 0.0);
+    const std::int64_t flat_row = (b * config.n_heads + head) * config.seq_q + i;
+    for (std::int64_t j = 0; j < config.seq_k; ++j) {
+      const double score = scores[static_cast<std::size_t>(j)];
+      const double prob = score == kMinusInfinity ? 0 : std::exp(score - logsumexp);
+      if (!outputs.probs.empty()) outputs.probs[static_cast<std::size_t>(flat_row * config.seq_k + j)] = static_cast<float>(prob);
+      if (score == kMinusInfinity) continue;
+      double weight = prob;
+      if (config.dropout)
+        weight *= is_kept(*config.dropout, {b, head, i, j}) ? 1.0 / (1.0 - static_cast<double>(config.dropout->probability)) : 0.0;
+      for (std::int64_t c = 0; c < config.d_head; ++c) {
+        out[static_cast<std::size_t>(c)] += weight * static_cast<double>(inputs.v.row(b, kv_head, j)[c]);
+      }
+    }
+    for (std::int64_t c = 0; c < config.d_head; ++c) {
+      outputs.out.row(b, head, i)[c] = static_cast<float>(out[static_cast<std::size_t>(c)]);
+    }
+    outputs.logsumexp[static_cast<std::size_t>(flat_row)] = static_cast<float>(logsumexp);
+  }
+};
+
+}  // namespace
+
+std::unique_ptr<AttentionBackend> make_reference_backend() { return std::make_unique<ReferenceBackend>(); }
+
+}  // namespace headroom

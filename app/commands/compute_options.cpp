@@ -165,7 +165,7 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
   for (const std::string& pair : set) {
     const auto at = pair.find('=');
     if (at == std::string::npos) throw UsageError("--set " + escape_for_display(pair) + ": it should be KEY=VALUE");
-    auto result = set_session_value(session, pair.substr(0, at), pair.substr(at + 1));
+    auto result = set_session_value(session, pair.substr(0, at), pair.substr(at + 1), assets);
     if (!result.notice.empty()) print_note(result.notice);
     session = std::move(result.session);
   }

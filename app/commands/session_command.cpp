@@ -75,11 +75,11 @@ void add_session_command(CommandLine& line) {
               "\nExamples:\n  headroom session set lesson.headroom.json compute.n_kv_heads 4\n"
               "  headroom session set lesson.headroom.json compute.pruned 0.3,2.1");
   set->callback([&line, options] {
-    line.run = [options] {
+    line.run = [assets = line.assets, options] {
       const ParsedSession parsed = load_session(options->file);
       for (const auto& notice : parsed.notices)
         print_note(notice);
-      const SetResult result = set_session_value(parsed.session, options->key, options->value);
+      const SetResult result = set_session_value(parsed.session, options->key, options->value, assets);
       if (!result.notice.empty()) print_note(result.notice);
       save_session(result.session, options->file);
       return 0;

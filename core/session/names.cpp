@@ -35,9 +35,20 @@ HEADROOM_ENUM_NAMES(KvType, {KvType::kFloat32, "float32"}, {KvType::kFloat16, "f
 
 #undef HEADROOM_ENUM_NAMES
 
-std::string head_text(const HeadRef& head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
+std::string head_text(const HeadRef& head) {
+  std::string text = "L";
+  text += std::to_string(head.layer);
+  text += " H";
+  text += std::to_string(head.head);
+  return text;
+}
 
-std::string head_key(const HeadRef& head) { return std::to_string(head.layer) + "." + std::to_string(head.head); }
+std::string head_key(const HeadRef& head) {
+  std::string text = std::to_string(head.layer);
+  text += '.';
+  text += std::to_string(head.head);
+  return text;
+}
 
 std::optional<HeadRef> head_from_key(std::string_view text) {
   const std::size_t dot = text.find('.');

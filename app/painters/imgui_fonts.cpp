@@ -187,14 +187,15 @@ struct ImGuiFonts::State {
     }
   }
 
-  void build(ImFontAtlas& atlas, bool with_extra) {
+  void build(ImFontAtlas& atlas) {
     atlas.Clear();
     ranges.clear();
-    // Room in the atlas is what scripts cost: the heading and medium faces do without them.
-    for (std::size_t face = 0; face < kFaces.size(); ++face) {
-      for (const double size : kSizes) {
+    // Size by size, so that the first fonts are the faces at the size of plain text. Room in the atlas is what scripts cost: the heading
+    // and the medium face do without them.
+    for (const double size : kSizes) {
+      for (std::size_t face = 0; face < kFaces.size(); ++face) {
         const bool shows_tokens = kFaces[face] != FontFace::kSansMedium && size != kHeadingSize;
-        add_font(atlas, face, size, with_extra && (shows_tokens || extra.size() <= 200));
+        add_font(atlas, face, size, shows_tokens || extra.size() <= 200);
       }
     }
     atlas.TexDesiredWidth = extra.size() > 200 || scale > 1.5 ? 4096 : 0;
@@ -212,13 +213,13 @@ bool ImGuiFonts::update(double scale, std::string_view text, int max_texture) {
   ImFontAtlas& atlas = *ImGui::GetIO().Fonts;
   if (!has_more && state.scale == scale && !atlas.Fonts.empty()) return false;
   state.scale = scale;
-  state.build(atlas, true);
+  state.build(atlas);
   while ((atlas.TexWidth > max_texture || atlas.TexHeight > max_texture) && !state.extra.empty()) {
     // Half of the extra characters go, until it fits.
     auto middle = state.extra.begin();
     std::advance(middle, static_cast<std::ptrdiff_t>(state.extra.size() / 2));
     state.extra.erase(middle, state.extra.end());
-    state.build(atlas, true);
+    state.build(atlas);
   }
   ImGui::GetIO().FontDefault = atlas.Fonts[0];
   return true;
@@ -234,7 +235,7 @@ ImFont* imgui_font(FontFace face, double size) {
   for (std::size_t i = 1; i < kSizes.size(); ++i) {
     if (distance(i) < distance(best)) best = i;
   }
-  return atlas.Fonts[static_cast<int>(at * kSizes.size() + best)];
+  return atlas.Fonts[static_cast<int>(best * kFaces.size() + at)];
 }
 
 std::string imgui_drawable(std::string_view text, FontFace face) {

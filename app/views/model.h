@@ -48,6 +48,7 @@ struct AppModel {
   std::vector<RecentFile> recent;
   std::vector<BundledModel> bundled;
   std::filesystem::path session_path;        ///< empty: never saved
+  std::filesystem::path last_session;        ///< as the previous run left it, for File > Reopen last; empty: there is none
   bool is_modified = false;
   std::deque<Toast> toasts;
   std::string backend_text;                  ///< status chip: "CPU · flash · AVX-512 · 2 threads"

@@ -11,8 +11,8 @@ namespace headroom {
 
 struct WindowOptions {
   std::filesystem::path assets;
-  std::optional<Session> session;        ///< opened at start; default: the bundled model
-  std::filesystem::path session_path;    ///< where it came from, for Save
+  std::optional<Session> session;             ///< opened at start; default: the bundled model
+  std::filesystem::path session_path;         ///< where it came from, for Save
   std::optional<std::filesystem::path> open;  ///< a model folder or session file given on the command line
 };
 

@@ -1,5 +1,6 @@
 #include <ft2build.h>
 #include FT_FREETYPE_H
+#include FT_TRUETYPE_TABLES_H
 
 #include <algorithm>
 #include <array>
@@ -50,6 +51,15 @@ class FontFile {
   FontFile(const FontFile&) = delete;
   FontFile& operator=(const FontFile&) = delete;
 
+  /// Height of a line over the em: ImGui sizes fonts by the first, everybody else by the second.
+  /// Source  the hhea table, which ImGui's own reader uses; OpenType 1.9.
+  double line_ratio() const {
+    if (face_ == nullptr) return 1;
+    const auto* hhea = static_cast<const TT_HoriHeader*>(FT_Get_Sfnt_Table(face_, FT_SFNT_HHEA));
+    if (hhea == nullptr || face_->units_per_EM == 0) return 1;
+    const double ratio = static_cast<double>(hhea->Ascender - hhea->Descender) / face_->units_per_EM;
+    return ratio > 0.5 && ratio < 4 ? ratio : 1;
+  }
   bool has(char32_t c) const { return face_ != nullptr && FT_Get_Char_Index(face_, c) != 0; }
   /// Empty when the file cannot be read.
   std::string& bytes() {
@@ -82,6 +92,22 @@ std::vector<ImWchar> ranges_of(const std::set<char32_t>& characters) {
   }
   ranges.push_back(0);
   return ranges;
+}
+
+/// Per face as kFaces. Set when fonts are opened, the same for every atlas of the process; 1.2 is what sans fonts have about.
+std::array<double, 3>& line_ratios() {
+  static std::array<double, 3> ratios{1.2, 1.2, 1.3};
+  return ratios;
+}
+
+/// Characters that were to be drawn and are in no atlas yet: the next update() looks for them. The interface thread's.
+std::set<char32_t>& missed_characters() {
+  static std::set<char32_t> missed;
+  return missed;
+}
+
+std::size_t index_of(FontFace face) {
+  return static_cast<std::size_t>(std::find(kFaces.begin(), kFaces.end(), face) - kFaces.begin());
 }
 
 }  // namespace
@@ -127,19 +153,17 @@ struct ImGuiFonts::State {
 
   /// Whether a character came that is not in the atlas.
   bool take_characters(std::string_view text) {
-    const std::size_t hash = std::hash<std::string_view>{}(text);
-    if (hash == text_hash) return false;
-    text_hash = hash;
-    std::set<char32_t> wanted;
-    bool is_new = false;
-    for (std::size_t at = 0; at < text.size() && wanted.size() < kMaxExtraCharacters;) {
-      const CodePoint point = code_point_at(text, at);
-      at += point.length;
-      if (!point.is_valid || point.value < 0xa0 || point.value > 0xffff || basic.contains(point.value)) continue;
-      wanted.insert(point.value);
-      is_new |= !considered.contains(point.value);
+    std::set<char32_t> wanted = std::exchange(missed_characters(), {});
+    if (const std::size_t hash = std::hash<std::string_view>{}(text); hash != text_hash) {
+      text_hash = hash;
+      for (std::size_t at = 0; at < text.size() && wanted.size() < kMaxExtraCharacters;) {
+        const CodePoint point = code_point_at(text, at);
+        at += point.length;
+        if (point.is_valid) wanted.insert(point.value);
+      }
     }
-    if (!is_new) return false;
+    std::erase_if(wanted, [&](char32_t c) { return c < 0xa0 || c > 0xffff || basic.contains(c) || considered.contains(c); });
+    if (wanted.empty()) return false;
     if (considered.size() + wanted.size() > kMaxExtraCharacters) {
       considered.clear();  // A long life with many scripts: start again from what is on the screen.
       extra.clear();
@@ -227,7 +251,6 @@ bool ImGuiFonts::update(double scale, std::string_view text, int max_texture) {
 
 ImFont* imgui_font(FontFace face, double size) {
   const ImFontAtlas& atlas = *ImGui::GetIO().Fonts;
-  const auto at = static_cast<std::size_t>(std::find(kFaces.begin(), kFaces.end(), face) - kFaces.begin());
   if (static_cast<std::size_t>(atlas.Fonts.Size) < kFaces.size() * kSizes.size()) return ImGui::GetFont();
   // The nearest size; of two, the larger one, which shrinks better than the other grows.
   std::size_t best = 0;
@@ -235,13 +258,19 @@ ImFont* imgui_font(FontFace face, double size) {
   for (std::size_t i = 1; i < kSizes.size(); ++i) {
     if (distance(i) < distance(best)) best = i;
   }
-  return atlas.Fonts[static_cast<int>(best * kFaces.size() + at)];
+  return atlas.Fonts[static_cast<int>(best * kFaces.size() + index_of(face))];
 }
+
+float imgui_line_height(FontFace face, double size) { return static_cast<float>(size * line_ratios()[index_of(face)]); }
 
 std::string imgui_drawable(std::string_view text, FontFace face) {
   ImFont* font = imgui_font(face, kTextSize);
-  return drawable_text(text,
-                       [font](char32_t c) { return c <= 0xffff && font->FindGlyphNoFallback(static_cast<ImWchar>(c)) != nullptr; });
+  return drawable_text(text, [font](char32_t c) {
+    if (c > 0xffff) return false;  // ImGui's characters have 16 bits.
+    if (font->FindGlyphNoFallback(static_cast<ImWchar>(c)) != nullptr) return true;
+    if (missed_characters().size() < kMaxExtraCharacters) missed_characters().insert(c);
+    return false;
+  });
 }
 
 namespace {
@@ -250,8 +279,7 @@ class ImGuiMeasurer : public TextMeasurer {
  public:
   double width(std::string_view text, FontFace face, double size) const override {
     ImFont* font = imgui_font(face, size);
-    // Measured at the size that the atlas holds, so that widths do not depend on rounding.
-    const auto px = static_cast<float>(size);
+    const float px = imgui_line_height(face, size);
     const bool is_ascii = std::all_of(text.begin(), text.end(), [](char c) { return c >= 0x20 && c < 0x7f; });
     if (is_ascii) return font->CalcTextSizeA(px, 1e9F, 0, text.data(), text.data() + text.size()).x;
     const std::string drawable = imgui_drawable(text, face);

@@ -73,7 +73,7 @@ void draw_text(Canvas& canvas, const TextRun& item) {
     text = shorten_middle(text, item.max_width, item.face, item.size, canvas.measurer);
   }
   ImFont* font = imgui_font(item.face, item.size);
-  const float size = canvas.px(item.size);
+  const float size = canvas.px(imgui_line_height(item.face, item.size));
   const char* begin = text.data();
   const char* end = begin + text.size();
   const ImVec2 extent = font->CalcTextSizeA(size, 1e9F, 0, begin, end);

@@ -57,7 +57,9 @@ class ImGuiFonts {
 };
 /// The font of the current ImGui context's atlas that draws this face at this logical size, or the nearest one that there is; never null.
 ImFont* imgui_font(FontFace face, double size);
-/// `text` with what no font of the atlas has as \u{1F642}, and bytes that are no UTF-8 as \xFF.
+/// What ImGui calls the size of a font whose em is `size`: the height of its line. Both in logical pixels.
+float imgui_line_height(FontFace face, double size);
+/// `text` with what the atlas does not have (it will from the next frame on, where some font of this machine does) as \u{1F642}, and bytes that are no UTF-8 as \xFF.
 std::string imgui_drawable(std::string_view text, FontFace face);
 /// Text widths from the atlas, in logical pixels.
 std::unique_ptr<TextMeasurer> make_imgui_measurer();

@@ -18,9 +18,9 @@ struct SessionField {
   std::string path;               ///< "compute.n_heads"
   std::vector<std::string> also;  ///< other short forms: "h"
   std::function<SessionJson(const Session&)> get;
-  /// Puts a value as it lies in a file into a Session, unchecked but for its type. Errors  Error saying only what would be right.
+  /// Puts a value as it lies in a file into a Session, unchecked but for its type. Errors  Error saying only what it takes.
   std::function<void(Session&, const SessionJson&)> put;
-  /// What a person types to the value as it lies in a file. Errors  Error saying only what would be right. Empty: not settable.
+  /// What a person types to the value as it lies in a file. Errors  Error saying only what it takes. Empty: not settable.
   std::function<SessionJson(std::string_view)> parse;
   /// The action that brings a Session to the value that `changed` has. Empty: SessionReplaced.
   std::function<Action(const Session& changed)> action;

@@ -79,7 +79,7 @@ SessionJson parse(std::string_view text) {
     if (problem.empty()) problem = "The session is not valid JSON: it holds a number that is too large.";
   }
   if (!problem.empty()) throw Error(problem);
-  if (!root.is_object()) throw Error("The session holds " + quoted(root) + "; an object { … } would be right.");
+  if (!root.is_object()) throw Error("The session holds " + quoted(root) + "; it takes an object { … }.");
   return root;
 }
 
@@ -87,7 +87,7 @@ void check_version(const SessionJson& root) {
   const auto it = root.find("version");
   if (it == root.end()) return;
   if (!it->is_number_integer() || (!it->is_number_unsigned() && it->get<std::int64_t>() < 1) || *it == 0) {
-    throw Error("The session's version is " + quoted(*it) + "; a whole number from 1 would be right.");
+    throw Error("The session's version is " + quoted(*it) + "; it takes a whole number from 1.");
   }
   if (it->is_number_unsigned() && it->get<std::uint64_t>() > static_cast<std::uint64_t>(kSessionVersion)) {
     throw Error("The session was written by a newer version of Headroom (session version " + quoted(*it) +
@@ -96,7 +96,7 @@ void check_version(const SessionJson& root) {
 }
 
 [[noreturn]] void wrong_field(const std::string& path, const SessionJson& value, const std::string& right) {
-  throw Error("The session's field " + path + " holds " + quoted(value) + "; " + right + " would be right.");
+  throw Error("The session's field " + path + " holds " + quoted(value) + "; it takes " + right + ".");
 }
 
 void read_field(const SessionField& field, const SessionJson& root, Session& session) {
@@ -141,7 +141,7 @@ void report_unknown(const SessionJson& object, const std::string& prefix, std::v
     const bool is_group = path == "compute" || path == "compute.trained" || path == "view";
     if (is_group) {
       if (!value.is_object())
-        throw Error("The session's field " + path + " holds " + quoted(value) + "; an object { … } would be right.");
+        throw Error("The session's field " + path + " holds " + quoted(value) + "; it takes an object { … }.");
       report_unknown(value, path + ".", notices);
     } else if ((key.find('.') != std::string::npos || !known_paths().contains(path)) && notices.size() < kMaxReported) {
       notices.push_back("The field " + escape_for_display(path, 100) + " is not known and was left out.");

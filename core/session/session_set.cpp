@@ -55,7 +55,7 @@ const SessionField& find_field(std::string_view key) {
 /// A value with a slash, or one that is a folder here, is a path; any other is the name of a bundled model.
 Action open_model(std::string_view value, const std::filesystem::path& assets) {
   const std::string name(value);
-  if (name.empty()) throw Error("compute.model is empty; a bundled model's name or a model folder's path would be right.");
+  if (name.empty()) throw Error("compute.model is empty; it takes a bundled model's name or a model folder's path.");
   std::error_code ignored;
   const std::vector<BundledModel> bundled = assets.empty() ? std::vector<BundledModel>{} : list_bundled_models(assets);
   std::string names;
@@ -85,7 +85,7 @@ SetResult set_session_value(const Session& session, std::string_view key, std::s
     try {
       field.put(changed, field.parse(value));
     } catch (const Error& error) {
-      throw Error(field.path + " cannot be \"" + escape_for_display(value, 60) + "\"; " + error.what() + " would be right.");
+      throw Error(field.path + " cannot be \"" + escape_for_display(value, 60) + "\"; it takes " + error.what() + ".");
     }
     action = field.action ? field.action(changed) : Action{SessionReplaced{changed}};
   }

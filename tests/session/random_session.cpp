@@ -1,0 +1,241 @@
+#include "random_session.h"
+
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cmath>
+#include <limits>
+
+namespace headroom::testing {
+namespace {
+
+template <typename E>
+E random_enum(Random& random, int n) {
+  return static_cast<E>(random.in(0, n - 1));
+}
+
+HeadRef random_head(Random& random) { return {random.wild(0, 5), random.wild(0, 9)}; }
+
+ModelShape random_shape(Random& random) {
+  const std::int64_t d_heads[] = {2, 4, 8, 16, 32, 64, 128};
+  ModelShape shape;
+  shape.n_layers = random.in(1, 6);
+  shape.n_kv_heads = random.in(1, 6);
+  shape.n_heads = shape.n_kv_heads * random.in(1, 4);
+  shape.d_head = d_heads[random.in(0, 6)];
+  shape.d_model = random.one_in(3) ? 64 * random.in(1, 8) : shape.n_heads * shape.d_head;
+  shape.d_ff = random.in(8, 999);
+  shape.vocab_size = random.in(2, 999);
+  shape.max_positions = random.in(1, 999);
+  return shape;
+}
+
+MaskPattern random_pattern(Random& random) {
+  MaskPattern pattern;
+  pattern.kind = random_enum<PatternKind>(random, 6);
+  pattern.window = random.wild(1, 4096);
+  pattern.stride = random.wild(1, 4096);
+  pattern.n_global = random.wild(0, 64);
+  pattern.block = random.wild(1, 256);
+  pattern.blocks_per_row = random.wild(0, 16);
+  pattern.seed = random.next();
+  if (random.one_in(4)) pattern.query_bucket = {1, 2, 3};
+  if (random.one_in(4)) pattern.key_bucket = {-1};
+  return pattern;
+}
+
+double random_double(Random& random) {
+  switch (random.in(0, 5)) {
+    case 0:
+      return std::numeric_limits<double>::quiet_NaN();
+    case 1:
+      return std::numeric_limits<double>::infinity();
+    case 2:
+      return -1e300;
+    default:
+      return random.unit() * 20;
+  }
+}
+
+Session random_session(Random& random) {
+  Session session;
+  Compute& compute = session.compute;
+  compute.text = random_text(random);
+  compute.model_source = random_enum<ModelSource>(random, 2);
+  compute.model = random.one_in(4) ? random_text(random) : "grammar-gqa";
+  compute.trained = random_shape(random);
+  if (random.one_in(6)) compute.trained.n_kv_heads = random.wild(0, 9);
+  compute.parameters = random_enum<ParameterSource>(random, 2);
+  compute.lab_seed = random.next();
+  compute.n_heads = random.wild(0, 20);
+  compute.n_kv_heads = random.wild(0, 20);
+  compute.d_model = random.wild(0, 600);
+  compute.mask.direction = random_enum<Direction>(random, 2);
+  compute.mask.query_offset = random.in(0, 2);
+  compute.mask.pattern = random_pattern(random);
+  if (random.one_in(3)) compute.mask.key_lengths = {4};
+  for (std::int64_t n = random.in(0, 6); n > 0; --n)
+    compute.pruned.push_back(random_head(random));
+  compute.backend = random_enum<BackendChoice>(random, 5);
+  View& view = session.view;
+  view.stage = random_enum<StageView>(random, 3);
+  if (random.one_in(2)) view.head = random_head(random);
+  if (random.one_in(2)) view.query = random.wild(0, 12);
+  if (random.one_in(2)) view.key = random.wild(0, 12);
+  view.quantity = random_enum<Quantity>(random, 2);
+  view.pooling = random_enum<Pooling>(random, 2);
+  view.scale = random_enum<ColorScale>(random, 3);
+  view.first_token = random_enum<FirstToken>(random, 2);
+  view.colormap = random_enum<ColorMapName>(random, 4);
+  view.sort = random_enum<HeadSort>(random, 6);
+  view.drawing = random_enum<HeadDrawing>(random, 2);
+  view.zoom = random_double(random);
+  view.pan_x = random_double(random);
+  view.pan_y = random_double(random);
+  view.kv_type = random_enum<KvType>(random, 3);
+  view.kv_context = random.wild(0, 10000000);
+  return session;
+}
+
+}  // namespace
+
+std::int64_t Random::wild(std::int64_t low, std::int64_t high) {
+  switch (in(0, 9)) {
+    case 0:
+      return std::numeric_limits<std::int64_t>::max();
+    case 1:
+      return std::numeric_limits<std::int64_t>::min();
+    case 2:
+      return low - 1;
+    case 3:
+      return high + 1;
+    default:
+      return in(low, high);
+  }
+}
+
+std::string random_text(Random& random) {
+  static const std::string kPieces[] = {
+      "the ", "cat ",  "zebra ", ". ",           "\n", "\t", "\x01", std::string(1, '\0'), "\xFF", "\xC3", "é",
+      "🙂", "שלום ", "\u202E", "\xED\xA0\x80", "\"", "\\", "漢字", "\xF4\x90\x80\x80",   "\x7F"};
+  std::string text;
+  for (std::int64_t n = random.in(0, 12); n > 0; --n)
+    text += kPieces[random.in(0, std::ssize(kPieces) - 1)];
+  return text;
+}
+
+Action random_action(Random& random, std::size_t index) {
+  switch (index) {
+    case 0:
+      return TextEdited{random_text(random)};
+    case 1: {
+      ModelShape shape = random_shape(random);
+      if (random.one_in(4)) shape.n_heads = random.wild(0, 9);
+      return ModelOpened{random_enum<ModelSource>(random, 2), "grammar-gqa", shape};
+    }
+    case 2:
+      return HeadsCountSet{random.wild(1, 20)};
+    case 3:
+      return KvHeadsSet{random.wild(1, 20)};
+    case 4:
+      return DModelSet{random.wild(8, 600)};
+    case 5:
+      return ParameterSourceSet{random_enum<ParameterSource>(random, 2)};
+    case 6:
+      return LabSeedSet{random.next()};
+    case 7:
+      return ShapeReset{};
+    case 8:
+      return DirectionSet{random_enum<Direction>(random, 2)};
+    case 9:
+      return PatternSet{random_pattern(random)};
+    case 10:
+      return HeadPruneToggled{random_head(random)};
+    case 11:
+      return PruningCleared{};
+    case 12:
+      return BackendSet{random_enum<BackendChoice>(random, 5)};
+    case 13:
+      return StageViewSet{random_enum<StageView>(random, 3)};
+    case 14:
+      return HeadOpened{random_head(random)};
+    case 15:
+      return HeadSelected{random_head(random)};
+    case 16:
+      return QuerySelected{random.wild(0, 12)};
+    case 17:
+      return CellSelected{random.wild(0, 12), random.wild(0, 12)};
+    case 18:
+      return SelectionReleased{};
+    case 19:
+      return QuantitySet{random_enum<Quantity>(random, 2)};
+    case 20:
+      return PoolingSet{random_enum<Pooling>(random, 2)};
+    case 21:
+      return ColorScaleSet{random_enum<ColorScale>(random, 3)};
+    case 22:
+      return FirstTokenSet{random_enum<FirstToken>(random, 2)};
+    case 23:
+      return ColorMapSet{random_enum<ColorMapName>(random, 4)};
+    case 24:
+      return HeadSortSet{random_enum<HeadSort>(random, 6)};
+    case 25:
+      return HeadDrawingSet{random_enum<HeadDrawing>(random, 2)};
+    case 26:
+      return ZoomSet{random_double(random), random_double(random), random_double(random)};
+    case 27:
+      return KvTypeSet{random_enum<KvType>(random, 3)};
+    case 28:
+      return KvContextSet{random.wild(0, 10000000)};
+    default:
+      return SessionReplaced{random_session(random)};
+  }
+}
+
+Action random_action(Random& random) {
+  return random_action(random, static_cast<std::size_t>(random.in(0, std::variant_size_v<Action> - 1)));
+}
+
+void expect_valid(const Session& session) {
+  const Compute& c = session.compute;
+  const View& v = session.view;
+  ASSERT_GE(c.n_heads, 1);
+  ASSERT_GE(c.n_kv_heads, 1);
+  EXPECT_EQ(c.n_heads % c.n_kv_heads, 0) << "kv_heads " << c.n_kv_heads << " must divide h " << c.n_heads;
+  if (c.parameters == ParameterSource::kTrained) {
+    EXPECT_EQ(c.d_model, c.trained.d_model);
+    EXPECT_EQ((c.trained.n_heads * c.trained.d_head) % c.n_heads, 0);
+    // Slicing keeps the width of K; pooling can only make fewer of the K/V heads that it leaves.
+    EXPECT_EQ((c.trained.n_kv_heads * c.trained.d_head / c.d_head()) % c.n_kv_heads, 0);
+  } else {
+    EXPECT_EQ(c.d_model % c.n_heads, 0);
+    EXPECT_GE(c.d_model, 8);
+    EXPECT_LE(c.d_model, 4096);
+  }
+  EXPECT_EQ(c.d_head() % 2, 0);
+  EXPECT_LE(c.d_head(), 256);
+  EXPECT_TRUE(std::is_sorted(c.pruned.begin(), c.pruned.end()));
+  EXPECT_EQ(std::adjacent_find(c.pruned.begin(), c.pruned.end()), c.pruned.end());
+  const auto exists = [&](const HeadRef& head) {
+    return head.layer >= 0 && head.layer < c.trained.n_layers && head.head >= 0 && head.head < c.n_heads;
+  };
+  EXPECT_TRUE(std::all_of(c.pruned.begin(), c.pruned.end(), exists));
+  const MaskPattern& p = c.mask.pattern;
+  EXPECT_NE(p.kind, PatternKind::kHashedBuckets);
+  EXPECT_TRUE(p.query_bucket.empty() && p.key_bucket.empty() && c.mask.key_lengths.empty());
+  EXPECT_EQ(c.mask.query_offset, 0);
+  EXPECT_TRUE(p.window >= 1 && p.window <= 4096);
+  EXPECT_TRUE(p.stride >= 1 && p.stride <= 4096);
+  EXPECT_TRUE(p.n_global >= 0 && p.n_global <= 64);
+  EXPECT_TRUE(p.block >= 1 && p.block <= 256);
+  EXPECT_TRUE(p.blocks_per_row >= 0 && p.blocks_per_row <= 16);
+  EXPECT_TRUE(!v.head || exists(*v.head));
+  EXPECT_TRUE(v.stage != StageView::kHead || v.head);
+  EXPECT_TRUE(!v.query || *v.query >= 0);
+  EXPECT_TRUE(!v.key || (*v.key >= 0 && v.query));
+  EXPECT_TRUE(v.zoom >= 1 && v.zoom <= 16);
+  EXPECT_TRUE(v.pan_x >= 0 && v.pan_x <= 1 && v.pan_y >= 0 && v.pan_y <= 1);
+  EXPECT_TRUE(v.kv_context >= 0 && v.kv_context <= 10000000);
+}
+
+}  // namespace headroom::testing

@@ -1,0 +1,142 @@
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include "core/session/session_json.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+using ::testing::Contains;
+using ::testing::HasSubstr;
+
+const std::filesystem::path kAssets = std::filesystem::path(HEADROOM_SOURCE_DIR) / "assets";
+
+std::string failure_of(std::string_view key, std::string_view value) {
+  try {
+    set_session_value({}, key, value, kAssets);
+  } catch (const Error& error) {
+    return error.what();
+  }
+  return "no failure";
+}
+
+/// Every key with a value that differs from the default and how it then lies in the file.
+struct Case {
+  const char *key, *value, *line;
+};
+const Case kCases[] = {
+    {"compute.text", "a \"dog\"", R"("text": "a \"dog\"")"},
+    {"compute.model", "grammar-gqa", R"("model": "grammar-gqa")"},
+    {"compute.parameters", "lab", R"("parameters": "lab")"},
+    {"compute.lab_seed", "18446744073709551615", R"("lab_seed": 18446744073709551615)"},
+    {"compute.n_heads", "4", R"("n_heads": 4)"},
+    {"compute.n_kv_heads", "2", R"("n_kv_heads": 2)"},
+    {"compute.d_model", "64", R"("d_model": 64)"},
+    {"compute.direction", "bidirectional", R"("direction": "bidirectional")"},
+    {"compute.pattern", "local-window", R"("pattern": "local_window")"},
+    {"compute.window", "9", R"("window": 9)"},
+    {"compute.stride", "9", R"("stride": 9)"},
+    {"compute.n_global", "9", R"("n_global": 9)"},
+    {"compute.block", "9", R"("block": 9)"},
+    {"compute.blocks_per_row", "9", R"("blocks_per_row": 9)"},
+    {"compute.pattern_seed", "9", R"("pattern_seed": 9)"},
+    {"compute.pruned", "2.1, 0.3", "\"0.3\",\n      \"2.1\""},
+    {"compute.backend", "naive", R"("backend": "naive")"},
+    {"view.stage", "token", R"("stage": "token")"},
+    {"view.head", "3.7", R"("head": "3.7")"},
+    {"view.query", "5", R"("query": 5)"},
+    {"view.quantity", "scores", R"("quantity": "scores")"},
+    {"view.pooling", "mean", R"("pooling": "mean")"},
+    {"view.scale", "per row", R"("scale": "per_row")"},
+    {"view.first_token", "left_out", R"("first_token": "left_out")"},
+    {"view.colormap", "cividis", R"("colormap": "cividis")"},
+    {"view.sort", "entropy", R"("sort": "entropy")"},
+    {"view.drawing", "arcs", R"("drawing": "arcs")"},
+    {"view.zoom", "2.5", R"("zoom": 2.5)"},
+    {"view.pan_x", "0.25", R"("pan_x": 0.25)"},
+    {"view.pan_y", "0.75", R"("pan_y": 0.75)"},
+    {"view.kv_type", "int8", R"("kv_type": "int8")"},
+    {"view.kv_context", "1000", R"("kv_context": 1000)"},
+};
+
+TEST(SessionSet, EveryKeyCanBeSet) {
+  std::vector<std::string> tried{"view.key"};
+  for (const Case& c : kCases) {
+    const SetResult result = set_session_value({}, c.key, c.value, kAssets);
+    EXPECT_THAT(session_to_json(Session{}), Not(HasSubstr(c.line))) << c.key;
+    EXPECT_THAT(session_to_json(result.session), HasSubstr(c.line)) << c.key;
+    EXPECT_EQ(result.notice.empty(), std::string(c.key) != "compute.d_model") << c.key << ": " << result.notice;
+    const std::string short_form = std::string(c.key).substr(std::string(c.key).find('.') + 1);
+    EXPECT_EQ(set_session_value({}, short_form, c.value, kAssets).session, result.session) << short_form;
+    tried.push_back(c.key);
+  }
+  for (const std::string& key : session_keys())
+    EXPECT_THAT(tried, Contains(key));
+  EXPECT_EQ(session_keys().size(), tried.size());
+}
+
+TEST(SessionSet, ShortFormsOfTheField) {
+  EXPECT_EQ(set_session_value({}, "h", "4").session.compute.n_heads, 4);
+  EXPECT_EQ(set_session_value({}, "kv_heads", "4").session.compute.n_kv_heads, 4);
+  EXPECT_EQ(set_session_value({}, "mask", "bidirectional").session.compute.mask.direction, Direction::kBidirectional);
+}
+
+TEST(SessionSet, ValuesSnapWithANotice) {
+  const SetResult result = set_session_value({}, "kv_heads", "3");
+  EXPECT_EQ(result.session.compute.n_kv_heads, 2);
+  EXPECT_NE(result.notice, "");
+  EXPECT_EQ(set_session_value({}, "view.zoom", "50").session.view.zoom, 16);
+  EXPECT_THAT(set_session_value({}, "view.zoom", "50").notice, HasSubstr("zoom"));
+  EXPECT_THAT(set_session_value({}, "view.kv_context", "99999999").notice, HasSubstr("kv_context"));
+  EXPECT_THAT(set_session_value({}, "view.key", "2").notice, HasSubstr("query"));
+}
+
+TEST(SessionSet, NothingIsChosenByNone) {
+  Session session = set_session_value({}, "view.head", "1.1").session;
+  session = set_session_value(session, "view.query", "3").session;
+  session = set_session_value(session, "view.key", "2").session;
+  EXPECT_EQ(session.view.key, 2);
+  session = set_session_value(session, "view.key", "none").session;
+  session = set_session_value(session, "view.query", "").session;
+  session = set_session_value(session, "view.head", "none").session;
+  EXPECT_EQ(session, Session{});
+  EXPECT_EQ(set_session_value(set_session_value({}, "pruned", "1.1").session, "pruned", "").session, Session{});
+}
+
+TEST(SessionSet, FoldersAreOpenedByPath) {
+  const std::string folder = (kAssets / "models" / "grammar-gqa").string();
+  const Compute compute = set_session_value({}, "model", folder).session.compute;
+  EXPECT_EQ(compute.model_source, ModelSource::kFolder);
+  EXPECT_EQ(compute.model, folder);
+  EXPECT_EQ(compute.trained.n_kv_heads, 2);
+  EXPECT_THAT(failure_of("model", "grammar-bass"), HasSubstr("grammar-base, grammar-gqa"));
+  EXPECT_NE(failure_of("model", "/no/such/folder"), "no failure");
+  EXPECT_NE(failure_of("model", ""), "no failure");
+}
+
+TEST(SessionSet, UnknownKeysNameTheNearest) {
+  EXPECT_THAT(failure_of("compute.n_haeds", "4"), HasSubstr("compute.n_heads"));
+  EXPECT_THAT(failure_of("view.colourmap", "grey"), HasSubstr("view.colormap"));
+  EXPECT_THAT(failure_of("kvheads", "4"), HasSubstr("compute.n_kv_heads"));
+  EXPECT_THAT(failure_of("compute.trained.n_heads", "4"), HasSubstr("follows from the model"));
+  EXPECT_THAT(failure_of(std::string(100000, 'x'), "4"), HasSubstr("no key"));
+}
+
+TEST(SessionSet, BadValuesSayWhatWouldBeRight) {
+  EXPECT_EQ(failure_of("h", "eight"), "compute.n_heads cannot be \"eight\"; it takes a whole number, such as 4.");
+  EXPECT_THAT(failure_of("h", "4 "), HasSubstr("whole number"));
+  EXPECT_THAT(failure_of("h", ""), HasSubstr("whole number"));
+  EXPECT_THAT(failure_of("h", "99999999999999999999"), HasSubstr("whole number"));
+  EXPECT_THAT(failure_of("lab_seed", "-1"), HasSubstr("from 0"));
+  EXPECT_THAT(failure_of("colormap", "red"), HasSubstr("viridis, magma, cividis, grey"));
+  EXPECT_THAT(failure_of("pruned", "0.3;2.1"), HasSubstr("commas"));
+  EXPECT_THAT(failure_of("pruned", "0.3,"), HasSubstr("commas"));
+  EXPECT_THAT(failure_of("view.head", "3"), HasSubstr("layer.head"));
+  EXPECT_THAT(failure_of("query", "-1"), HasSubstr("counted from 0"));
+  EXPECT_THAT(failure_of("zoom", "wide"), HasSubstr("number"));
+  EXPECT_THAT(failure_of("pattern", "hashed_buckets"), HasSubstr("random_blocks"));
+}
+
+}  // namespace
+}  // namespace headroom

@@ -112,6 +112,28 @@ HWY_NOINLINE void multiply_tile(const TileOperands& in, const float* factor, flo
   }
 }
 
+/// target[c * target_step + r] = rows[r][c] for the four rows r and c in [0, n): a transpose, four elements at a time.
+HWY_INLINE void transpose_four(const float* const* rows, std::int64_t n, float* target, std::int64_t target_step) {
+  std::int64_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const Floats d;
+  const hn::Full128<float> quad;
+  HWY_ALIGN float quads[4 * kLanes];
+  for (; c + kLanes <= n; c += kLanes) {
+    hn::StoreInterleaved4(hn::LoadU(d, rows[0] + c), hn::LoadU(d, rows[1] + c), hn::LoadU(d, rows[2] + c),
+                          hn::LoadU(d, rows[3] + c), d, quads);
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      hn::StoreU(hn::Load(quad, quads + 4 * lane), quad, target + (c + lane) * target_step);
+    }
+  }
+#endif
+  for (; c < n; ++c) {
+    for (std::int64_t r = 0; r < 4; ++r) {
+      target[c * target_step + r] = rows[r][c];
+    }
+  }
+}
+
 }  // namespace HWY_NAMESPACE
 }  // namespace headroom
 HWY_AFTER_NAMESPACE();

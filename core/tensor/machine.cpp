@@ -26,7 +26,10 @@ namespace hn = hwy::HWY_NAMESPACE;
 double FmaRounds(std::int64_t n, float* sink) {
   const hn::ScalableTag<float> d;
   const auto a = hn::Set(d, 0.999F + *sink), b = hn::Set(d, 0.001F);
-  auto c0 = a, c1 = a, c2 = a, c3 = a, c4 = a, c5 = a, c6 = a, c7 = a, c8 = a, c9 = a, c10 = a, c11 = a;
+  // Chains that began alike would be one chain to the compiler.
+  const auto start = [&](float value) HWY_ATTR { return hn::Set(d, value + *sink); };
+  auto c0 = start(0.0F), c1 = start(0.1F), c2 = start(0.2F), c3 = start(0.3F), c4 = start(0.4F), c5 = start(0.5F);
+  auto c6 = start(0.6F), c7 = start(0.7F), c8 = start(0.8F), c9 = start(0.9F), c10 = start(1.0F), c11 = start(1.1F);
   for (std::int64_t i = 0; i < n; ++i) {
     c0 = hn::MulAdd(c0, a, b);
     c1 = hn::MulAdd(c1, a, b);

@@ -33,22 +33,47 @@ void PackPanel(const Product& product, std::int64_t begin, std::int64_t end, flo
     }
     return;
   }
-  // Four rows of the source at a time: their values leave as one interleaved store, which is the transpose.
-  constexpr std::int64_t kBlock = 4;
-  for (std::int64_t c = 0; c < width; c += kBlock) {
-    const float* rows[kBlock];
-    for (std::int64_t r = 0; r < kBlock; ++r) {
-      rows[r] = begin + c + r < end ? product.source.row(begin + c + r) : nullptr;
+  std::int64_t c = begin;
+  for (; c + 4 <= end; c += 4) {
+    const float* const rows[4] = {product.source.row(c), product.source.row(c + 1), product.source.row(c + 2),
+                                  product.source.row(c + 3)};
+    transpose_four(rows, depth, packed + (c - begin), width);
+  }
+  for (; c < begin + width; ++c) {
+    const float* const row = c < end ? product.source.row(c) : nullptr;
+    for (std::int64_t k = 0; k < depth; ++k) {
+      packed[k * width + (c - begin)] = row != nullptr ? row[k] : 0.0F;
     }
-    for (std::int64_t r = 0; r < kBlock; ++r) {
-      float* target = packed + c + r;
-      if (rows[r] == nullptr) {
-        for (std::int64_t k = 0; k < depth; ++k)
-          target[k * width] = 0;
-      } else {
-        for (std::int64_t k = 0; k < depth; ++k)
-          target[k * width] = rows[r][k];
-      }
+  }
+}
+
+/// A tile of finished sums goes to its place in the result.
+template <int kVectors>
+void write_tile(const Product& product, const Piece& piece, std::int64_t row_begin, float* tile) {
+  constexpr std::int64_t kWidth = kVectors * kLanes;
+  const std::int64_t columns = piece.panel_end - piece.panel_begin;
+  const std::int64_t n_rows = std::min<std::int64_t>(kTileRows, piece.row_end - row_begin);
+  const Floats d;
+  for (std::int64_t r = 0; r < n_rows && !product.bias.empty(); ++r) {
+    const FloatVec bias = hn::Set(d, product.bias[static_cast<std::size_t>(row_begin + r)]);
+    for (std::int64_t lane = 0; lane < kWidth; lane += kLanes) {
+      hn::Store(hn::Add(hn::Load(d, tile + r * kWidth + lane), bias), d, tile + r * kWidth + lane);
+    }
+  }
+  if (product.axis == PanelAxis::kOutCols) {
+    for (std::int64_t r = 0; r < n_rows; ++r) {
+      std::copy_n(tile + r * kWidth, columns, product.out.row(row_begin + r) + piece.panel_begin);
+    }
+    return;
+  }
+  std::int64_t r = 0;
+  for (; r + 4 <= n_rows; r += 4) {
+    const float* const rows[4] = {tile + r * kWidth, tile + (r + 1) * kWidth, tile + (r + 2) * kWidth, tile + (r + 3) * kWidth};
+    transpose_four(rows, columns, product.out.row(piece.panel_begin) + row_begin + r, product.out.row_stride);
+  }
+  for (; r < n_rows; ++r) {
+    for (std::int64_t c = 0; c < columns; ++c) {
+      product.out(piece.panel_begin + c, row_begin + r) = tile[r * kWidth + c];
     }
   }
 }
@@ -56,39 +81,32 @@ void PackPanel(const Product& product, std::int64_t begin, std::int64_t end, flo
 template <int kVectors>
 void multiply(const Product& product, const Piece& piece, const float* packed) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
-  HWY_ALIGN float tile[kTileRows * kWidth];
+  // So much of the panel stays in the nearest cache (32 KiB and more) while several tiles read it, one after another.
+  constexpr std::int64_t kDepthStep = std::max<std::int64_t>(32, 24 * 1024 / (kWidth * static_cast<std::int64_t>(sizeof(float))));
+  constexpr std::int64_t kTiles = 4;
+  HWY_ALIGN float tiles[kTiles * kTileRows * kWidth];
+  HWY_ALIGN float ones[kWidth];
+  std::fill_n(ones, kWidth, 1.0F);
   TileOperands operands;
-  operands.panel = packed;
   operands.panel_step = kWidth;
-  operands.depth = product.depth();
-  const std::int64_t columns = piece.panel_end - piece.panel_begin;
-  for (std::int64_t r0 = piece.row_begin; r0 < piece.row_end; r0 += kTileRows) {
-    const std::int64_t n_rows = std::min<std::int64_t>(kTileRows, piece.row_end - r0);
-    float bias[kTileRows] = {};
-    for (std::int64_t r = 0; r < kTileRows; ++r) {
-      const std::int64_t row = std::min(r0 + r, piece.row_end - 1);
-      operands.rows[r] = product.broadcast.row(row);
-      if (!product.bias.empty()) bias[r] = product.bias[static_cast<std::size_t>(row)];
-    }
-    multiply_tile<kVectors>(operands, nullptr, tile);
-    if (product.axis == PanelAxis::kOutCols) {
-      for (std::int64_t r = 0; r < n_rows; ++r) {
-        std::copy_n(tile + r * kWidth, columns, product.out.row(r0 + r) + piece.panel_begin);
-      }
-    } else if (n_rows == kTileRows) {
-      for (std::int64_t c = 0; c < columns; ++c) {
-        float* const target = product.out.row(piece.panel_begin + c) + r0;
+  for (std::int64_t rows_begin = piece.row_begin; rows_begin < piece.row_end; rows_begin += kTiles * kTileRows) {
+    const std::int64_t rows_end = std::min(piece.row_end, rows_begin + kTiles * kTileRows);
+    std::int64_t k = 0;
+    do {
+      operands.panel = packed + k * kWidth;
+      operands.depth = std::min(kDepthStep, product.depth() - k);
+      float* tile = tiles;
+      for (std::int64_t row = rows_begin; row < rows_end; row += kTileRows, tile += kTileRows * kWidth) {
         for (std::int64_t r = 0; r < kTileRows; ++r) {
-          target[r] = tile[r * kWidth + c] + bias[r];
+          operands.rows[r] = product.broadcast.row(std::min(row + r, rows_end - 1)) + k;
         }
+        multiply_tile<kVectors>(operands, k == 0 ? nullptr : ones, tile);
       }
-    } else {
-      for (std::int64_t c = 0; c < columns; ++c) {
-        float* const target = product.out.row(piece.panel_begin + c) + r0;
-        for (std::int64_t r = 0; r < n_rows; ++r) {
-          target[r] = tile[r * kWidth + c] + bias[r];
-        }
-      }
+      k += kDepthStep;
+    } while (k < product.depth());
+    float* tile = tiles;
+    for (std::int64_t row = rows_begin; row < rows_end; row += kTileRows, tile += kTileRows * kWidth) {
+      write_tile<kVectors>(product, piece, row, tile);
     }
   }
 }

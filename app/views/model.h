@@ -18,8 +18,8 @@ namespace headroom {
 /// Kept in the XDG configuration folder; not part of a Session.
 struct Settings {
   ThemeName theme = ThemeName::kDark;
-  double ui_scale = 1;                ///< beside the monitor's own scale, [0.5, 4]
-  bool is_presenter = false;          ///< large text, no chrome
+  double ui_scale = 1;                                                 ///< beside the monitor's own scale, [0.5, 4]
+  bool is_presenter = false;                                           ///< large text, no chrome
   double rail_width = 280, inspector_width = 344, strip_height = 216;  ///< logical pixels
   int window_width = 1600, window_height = 900;
   bool operator==(const Settings&) const = default;
@@ -42,24 +42,28 @@ struct AppModel {
   History history{Session{}};
   std::shared_ptr<const Snapshot> snapshot;  ///< may be null or older than the session: views say so, they never wait
   EngineProgress progress;
-  std::string failure;                       ///< of the newest request; empty when it went well
+  std::string failure;  ///< of the newest request; empty when it went well
   TimingHistory timing;
   Settings settings;
   std::vector<RecentFile> recent;
   std::vector<BundledModel> bundled;
-  std::filesystem::path session_path;        ///< empty: never saved
-  std::filesystem::path last_session;        ///< as the previous run left it, for File > Reopen last; empty: there is none
+  std::filesystem::path session_path;  ///< empty: never saved
+  std::filesystem::path last_session;  ///< as the previous run left it, for File > Reopen last; empty: there is none
   bool is_modified = false;
   std::deque<Toast> toasts;
-  std::string backend_text;                  ///< status chip: "CPU · flash · AVX-512 · 2 threads"
-  std::string backend_reason;                ///< its tooltip
-  double scale = 1;                          ///< monitor scale * ui_scale
-  double now = 0;                            ///< seconds
+  std::string backend_text;    ///< status chip: "CPU · flash · AVX-512 · 2 threads"
+  std::string backend_reason;  ///< its tooltip
+  double scale = 1;            ///< monitor scale * ui_scale
+  double now = 0;              ///< seconds
 };
 
 // What a person asked the program (not the Session) to do.
-struct OpenPath { std::filesystem::path path; };
-struct SaveSession { std::filesystem::path path; };  ///< empty: where it came from
+struct OpenPath {
+  std::filesystem::path path;
+};
+struct SaveSession {
+  std::filesystem::path path;
+};  ///< empty: where it came from
 struct ExportFigure {
   std::string view;  ///< heads, head, token, kv, timing, window
   std::filesystem::path path;
@@ -72,13 +76,21 @@ struct Undo {};
 struct Redo {};
 struct CancelWork {};
 struct MeasureOtherDevice {};
-struct ChangeSettings { Settings settings; };
-struct ForgetRecent { std::filesystem::path path; };
-struct DismissToast { std::size_t index; };
-struct CopyText { std::string text; };
+struct ChangeSettings {
+  Settings settings;
+};
+struct ForgetRecent {
+  std::filesystem::path path;
+};
+struct DismissToast {
+  std::size_t index;
+};
+struct CopyText {
+  std::string text;
+};
 struct Quit {};
-using Command = std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, ChangeSettings,
-                             ForgetRecent, DismissToast, CopyText, Quit>;
+using Command = std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice,
+                             ChangeSettings, ForgetRecent, DismissToast, CopyText, Quit>;
 
 /// What one frame leads to.
 struct Outbox {

@@ -75,7 +75,7 @@ bool progress_bar(const Look& look, const ProgressSpec& spec) {
   ImDrawList& list = *ImGui::GetWindowDrawList();
   const TextStyle style = small_text(look);
   const float text_width =
-      draw_text_fitted(look, list, {at.x, at.y + (height - look.px(style.size)) / 2.0}, spec.stage, style, spec.width * 0.4f);
+      draw_text_fitted(look, list, {at.x, at.y + (height - line_px(look, style)) / 2.0}, spec.stage, style, spec.width * 0.4f);
   std::array<char, 16> percent{};
   std::snprintf(percent.data(), percent.size(), "%.0f %%", std::clamp(spec.share, 0.0, 1.0) * 100);
   const float number = look.px(40);

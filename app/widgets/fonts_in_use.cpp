@@ -1,18 +1,11 @@
 #include <imgui.h>
 
-#include <algorithm>
-#include <cmath>
-
+#include "app/painters/imgui_painter.h"
 #include "app/widgets/look.h"
 
 namespace headroom {
 
-ImFont* face_font(FontFace face, double size) {
-  (void)size;
-  const ImVector<ImFont*>& fonts = ImGui::GetIO().Fonts->Fonts;
-  const int index = static_cast<int>(face);
-  return index < fonts.Size ? fonts[index] : ImGui::GetFont();
-}
+ImFont* face_font(FontFace face, double size) { return imgui_font(face, size); }
 
 FontScope::FontScope(FontFace face, double size) {
   ImFont* font = face_font(face, size);

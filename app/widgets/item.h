@@ -11,9 +11,9 @@ enum class Focusable { kNo, kYes };
 
 /// What one rectangle that can be clicked is, before it has a look.
 struct ItemSpec {
-  std::string_view name;  ///< stable, see widget_map: "rail/kv_heads"
-  float w = 0, h = 0;     ///< ImGui pixels
-  std::string_view tooltip;
+  std::string_view name = {};  ///< stable, see widget_map: "rail/kv_heads"
+  float w = 0, h = 0;          ///< ImGui pixels
+  std::string_view tooltip = {};
   Enabled enabled = Enabled::kYes;
   Focusable focusable = Focusable::kYes;
 };

@@ -7,6 +7,7 @@
 #include <cmath>
 #include <limits>
 
+#include "app/painters/imgui_painter.h"
 #include "app/widgets/input.h"
 
 namespace headroom {
@@ -36,16 +37,18 @@ void begin_widgets(const Look& look) {
 
 bool letters_are_free(const Look& look) { return !look.memory.is_text_active && !ImGui::GetIO().WantTextInput; }
 
+float line_px(const Look& look, const TextStyle& style) { return look.px(imgui_line_height(style.face, style.size)); }
+
 TextExtent text_extent(const Look& look, std::string_view text, const TextStyle& style, float wrap) {
   ImFont* font = face_font(style.face, style.size);
-  const ImVec2 size = font->CalcTextSizeA(look.px(style.size), FLT_MAX, wrap, text.data(), text.data() + text.size());
+  const ImVec2 size = font->CalcTextSizeA(line_px(look, style), FLT_MAX, wrap, text.data(), text.data() + text.size());
   return {std::ceil(size.x), size.y};
 }
 
 void draw_text(const Look& look, ImDrawList& list, Point at, std::string_view text, const TextStyle& style, float wrap) {
   if (text.empty()) return;
   const ImVec2 position(std::floor(static_cast<float>(at.x)), std::floor(static_cast<float>(at.y)));
-  list.AddText(face_font(style.face, style.size), look.px(style.size), position, pack(style.color), text.data(),
+  list.AddText(face_font(style.face, style.size), line_px(look, style), position, pack(style.color), text.data(),
                text.data() + text.size(), wrap);
 }
 
@@ -61,7 +64,7 @@ float draw_text_fitted(const Look& look, ImDrawList& list, Point at, std::string
   if (room <= 0) return 0;
   ImFont* font = face_font(style.face, style.size);
   const char* end = text.data();
-  const float width = font->CalcTextSizeA(look.px(style.size), room, 0, text.data(), text.data() + text.size(), &end).x;
+  const float width = font->CalcTextSizeA(line_px(look, style), room, 0, text.data(), text.data() + text.size(), &end).x;
   draw_text(look, list, at, {text.data(), static_cast<std::size_t>(end - text.data())}, style);
   draw_text(look, list, {at.x + width, at.y}, dots, style);
   return width + text_extent(look, dots, style).w;

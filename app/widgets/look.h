@@ -59,6 +59,9 @@ class FontScope {
   FontScope(const FontScope&) = delete;
 };
 
+/// What ImGui calls the size of such a text: the height of its line, in ImGui pixels. style.size is the em, as in every picture.
+float line_px(const Look& look, const TextStyle& style);
+
 /// ImGui pixels; `wrap` > 0 in ImGui pixels breaks lines there.
 struct TextExtent {
   float w = 0, h = 0;

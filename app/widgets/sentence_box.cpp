@@ -21,7 +21,7 @@ struct Geometry {
 
   explicit Geometry(const Look& where) : look(where), style(body_text(where)), font(face_font(style.face, style.size)) {}
   double advance(std::string_view text, std::size_t at, std::size_t bytes) const {
-    return font->CalcTextSizeA(look.px(style.size), FLT_MAX, 0, text.data() + at, text.data() + at + bytes).x;
+    return font->CalcTextSizeA(line_px(look, style), FLT_MAX, 0, text.data() + at, text.data() + at + bytes).x;
   }
   double width(std::string_view text) const { return advance(text, 0, text.size()); }
   /// The offset whose left edge is nearest to x in the line.

@@ -56,7 +56,7 @@ std::optional<std::int64_t> value_slider(const Look& look, const ValueSlider& sp
   WidgetMemory& memory = look.memory;
   const Theme& theme = look.theme;
   ImDrawList& list = *ImGui::GetWindowDrawList();
-  const float width = ImGui::GetContentRegionAvail().x, height = look.px(24);
+  const float width = spec.width > 0 ? spec.width : ImGui::GetContentRegionAvail().x, height = look.px(24);
   const ImVec2 at = ImGui::GetCursorScreenPos();
   const bool can_move = spec.enabled == Enabled::kYes && spec.values.size() > 1;
   const ItemState state = item(

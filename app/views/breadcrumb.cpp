@@ -1,0 +1,103 @@
+#include <imgui.h>
+
+#include <array>
+#include <string>
+
+#include "app/views/context.h"
+#include "app/widgets/controls.h"
+
+namespace headroom {
+
+/// "All heads › L3 H7 › row “was” › cell “cat” › arithmetic" between two x of the menu bar. The steps taken are bright and lead back by a
+/// click; those still to come are dim and lead on.
+void draw_breadcrumb(const Frame& frame, float left, float right);
+
+namespace {
+
+struct Step {
+  std::string text;
+  const char* name;
+  const char* tip;
+  bool is_taken = false;
+  std::optional<Action> go;
+};
+
+std::string quoted_token(const Frame& frame, std::int64_t index) {
+  if (frame.snapshot == nullptr || index < 0 || index >= static_cast<std::int64_t>(frame.snapshot->seq()))
+    return std::to_string(index);
+  return "“" + imgui_drawable(display_token(frame.snapshot->tokens[static_cast<std::size_t>(index)]), FontFace::kSans) + "”";
+}
+
+std::array<Step, 5> steps_of(const Frame& frame) {
+  const View& view = frame.session.view;
+  const bool has_head = view.head.has_value(), has_row = has_head && view.query.has_value(),
+             has_cell = has_row && view.key.has_value();
+  std::array<Step, 5> steps{
+      {{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
+       {"head", "breadcrumb/head", "Click a heatmap to choose a head.", has_head, {}},
+       {"row", "breadcrumb/row", "Choose a token: one row is what it looks at.", has_row, {}},
+       {"cell", "breadcrumb/cell", "Choose one cell: one query with one key.", has_cell, {}},
+       {"arithmetic", "breadcrumb/arithmetic", "How the chosen cell's probability comes about, number by number.", has_cell, {}}}};
+  if (has_head) {
+    steps[1].text = "L" + std::to_string(view.head->layer) + " H" + std::to_string(view.head->head);
+    steps[1].tip = "This head, large.";
+    steps[1].go = HeadOpened{*view.head};
+  }
+  if (has_row) {
+    steps[2].text = "row " + quoted_token(frame, *view.query);
+    steps[2].tip = "What this token looks at, without a chosen cell.";
+    steps[2].go = QuerySelected{*view.query};
+  }
+  if (has_cell) {
+    steps[3].text = "cell " + quoted_token(frame, *view.key);
+    steps[3].tip = "This cell in the large head.";
+    steps[3].go = HeadOpened{*view.head};
+    steps[4].go = HeadOpened{*view.head};
+  }
+  return steps;
+}
+
+}  // namespace
+
+void draw_breadcrumb(const Frame& frame, float left, float right) {
+  const Look& look = frame.look;
+  const float bar = look.px(37);
+  const ImVec2 before = ImGui::GetCursorScreenPos();
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  TextStyle style = body_text(look);
+  float x = left;
+  const std::array<Step, 5> steps = steps_of(frame);
+  for (std::size_t i = 0; i < steps.size(); ++i) {
+    const Step& step = steps[i];
+    style.color = step.is_taken ? frame.theme.text : frame.theme.text_faint;
+    const TextExtent extent = text_extent(look, step.text, style);
+    const float arrow = look.px(16);
+    if (x + extent.w + (i > 0 ? arrow : 0) > right) break;
+    const double y = (bar - extent.h) / 2;
+    if (i > 0) {
+      TextStyle dim = style;
+      dim.color = frame.theme.text_faint;
+      draw_text(look, list, {x + look.px(5), y}, "›", dim);
+      x += arrow;
+    }
+    ImGui::SetCursorScreenPos(ImVec2(x, static_cast<float>(y)));
+    const ItemState state = item(
+        look,
+        {.name = step.name, .w = extent.w, .h = extent.h, .tooltip = step.tip, .enabled = step.go ? Enabled::kYes : Enabled::kNo});
+    if (state.is_hovered) {
+      style.color = frame.theme.accent;
+      ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+    }
+    draw_text(look, list, {state.rect.x, state.rect.y}, step.text, style);
+    if (state.is_clicked && step.go) {
+      // A row or a whole head is looked at without the cell that was chosen in it.
+      frame.send(*step.go);
+      if (i == 1 && frame.session.view.query) frame.send(SelectionReleased{});
+      if (i == 1 && frame.session.view.key) frame.send(SelectionReleased{});
+    }
+    x += extent.w;
+  }
+  ImGui::SetCursorScreenPos(before);
+}
+
+}  // namespace headroom

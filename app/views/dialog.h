@@ -1,0 +1,17 @@
+#pragma once
+
+#include "app/views/context.h"
+
+namespace headroom {
+
+/// A modal dialog of the window: draws its frame and title, closes on Esc. True while its content is to be drawn; then end_dialog().
+bool begin_dialog(const Frame& frame, DialogKind kind, const char* title, double width);
+void end_dialog();
+void close_dialog(const Frame& frame);
+
+// One file each.
+void draw_export_dialog(const Frame& frame);
+void draw_keys_dialog(const Frame& frame);
+void draw_about_dialog(const Frame& frame);
+
+}  // namespace headroom

@@ -1,0 +1,168 @@
+#include "app/views/figures.h"
+
+#include <imgui.h>
+#include <imgui_internal.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "app/widgets/item.h"
+#include "app/widgets/widget_map.h"
+
+namespace headroom {
+namespace {
+
+Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
+  switch (kind) {
+    case FigureKind::kHeads:
+      return heads_figure(input);
+    case FigureKind::kHead:
+      return head_figure(input);
+    case FigureKind::kToken:
+      return token_figure(input);
+    case FigureKind::kKv:
+      return kv_figure(input);
+    case FigureKind::kTiming:
+      return timing_figure(input, frame.model.timing);
+    case FigureKind::kPrediction:
+      return prediction_figure(input);
+    case FigureKind::kHeadCard:
+      return head_card_figure(input);
+    case FigureKind::kCell:
+      return cell_figure(input);
+  }
+  return {};
+}
+
+CachedFigure& cached(const Frame& frame, FigureKind kind) { return frame.state.figures[static_cast<std::size_t>(kind)]; }
+
+std::optional<HeadRef> head_of(const std::optional<Action>& action) {
+  if (!action) return std::nullopt;
+  if (const auto* opened = std::get_if<HeadOpened>(&*action)) return opened->head;
+  if (const auto* selected = std::get_if<HeadSelected>(&*action)) return selected->head;
+  if (const auto* pruned = std::get_if<HeadPruneToggled>(&*action)) return pruned->head;
+  return std::nullopt;
+}
+
+/// A press that moved is a drag, not a click.
+bool is_plain_click(const ItemState& state) { return state.is_clicked && ImGui::GetIO().MouseDragMaxDistanceSqr[0] < 16.0f; }
+
+void send_click(const Frame& frame, const Hover& hover, const ItemState& state) {
+  const HitRegion* region = hover.region;
+  if (state.is_double_clicked && region != nullptr && region->double_click) {
+    frame.send(*region->double_click);
+    return;
+  }
+  if (!is_plain_click(state)) return;
+  const auto grid_head = [&] { return HeadRef{hover.grid->request.layer, hover.grid->request.head}; };
+  if (ImGui::GetIO().KeyCtrl) {
+    if (region != nullptr && region->ctrl_click) {
+      frame.send(*region->ctrl_click);
+    } else if (hover.grid != nullptr) {
+      frame.send(HeadPruneToggled{grid_head()});
+    }
+  } else if (hover.grid != nullptr && !hover.grid->opens_head) {
+    frame.send(CellSelected{hover.query, hover.key}, "cell");
+  } else if (region != nullptr && region->click) {
+    frame.send(*region->click);
+  } else if (hover.grid != nullptr) {
+    frame.send(HeadOpened{grid_head()});
+  }
+}
+
+void record_regions(const FigurePlace& place, const Figure& figure, double scale) {
+  if (!widget_map::is_on()) return;
+  const auto on_screen = [&](const Rect& rect) {
+    return Rect{place.area.x + rect.x * scale, place.area.y + rect.y * scale, rect.w * scale, rect.h * scale};
+  };
+  for (const HitRegion& region : figure.hits) {
+    if (!region.name.empty()) record_rect(std::string(place.name) + "/" + region.name, on_screen(region.shape));
+  }
+  for (const CellGrid& grid : figure.cell_grids) {
+    record_rect(
+        std::string(place.name) + "/cells L" + std::to_string(grid.request.layer) + " H" + std::to_string(grid.request.head),
+        on_screen(grid.rect));
+  }
+}
+
+}  // namespace
+
+std::optional<HeadRef> head_of(const Hover& hover) {
+  if (hover.grid != nullptr) return HeadRef{hover.grid->request.layer, hover.grid->request.head};
+  if (hover.region == nullptr) return std::nullopt;
+  if (const auto head = head_of(hover.region->ctrl_click)) return head;
+  return head_of(hover.region->click);
+}
+
+const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
+  CachedFigure& cache = cached(frame, kind);
+  UiScratch::State& state = frame.state;
+  const FigureKey key{.snapshot = frame.snapshot == nullptr ? 0 : frame.snapshot->version,
+                      .session = state.session_version,
+                      .runs = kind == FigureKind::kTiming ? state.runs_version : 0,
+                      .size = size,
+                      .theme = frame.theme.name,
+                      .scale = frame.model.scale,
+                      .query = cache.hovered_query,
+                      .key = cache.hovered_key};
+  if (cache.key != key) {
+    const FigureInput input{.session = frame.session,
+                            .snapshot = frame.model.snapshot,
+                            .size = size,
+                            .theme = frame.theme,
+                            .measurer = *state.measurer,
+                            .hovered_query = cache.hovered_query,
+                            .hovered_key = cache.hovered_key};
+    cache.figure = build(frame, kind, input);
+    cache.key = key;
+  }
+  return cache.figure;
+}
+
+FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
+  FigureAnswer answer;
+  const double scale = frame.look.scale * place.zoom;
+  const Size size{std::floor(place.area.w / scale), std::floor(place.area.h / scale)};
+  if (size.w < 24 || size.h < 16) return answer;
+  const Figure& figure = figure_of(frame, place.kind, size);
+
+  ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(place.area.x), static_cast<float>(place.area.y)));
+  const ItemState state = item(frame.look, {.name = place.name,
+                                            .w = static_cast<float>(place.area.w),
+                                            .h = static_cast<float>(std::max(place.area.h, figure.size.h * scale)),
+                                            .tooltip = {},
+                                            .focusable = Focusable::kNo});
+  frame.painter.draw(figure, frame.theme, {place.area.x, place.area.y}, scale);
+  record_regions(place, figure, scale);
+
+  CachedFigure& cache = cached(frame, place.kind);
+  std::optional<std::int64_t> query, key;
+  if (state.is_hovered) {
+    const ImVec2 mouse = ImGui::GetIO().MousePos;
+    answer.is_hovered = true;
+    answer.at = {(mouse.x - place.area.x) / scale, (mouse.y - place.area.y) / scale};
+    answer.hover = hit_test(figure, answer.at);
+    if (answer.hover.grid != nullptr) {
+      query = answer.hover.query;
+      key = answer.hover.key;
+    }
+    send_click(frame, answer.hover, state);
+    if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) {
+      if (answer.hover.grid != nullptr && figure.snapshot != nullptr) {
+        tooltip_now(frame.look, cell_tooltip(*figure.snapshot, answer.hover.grid->request, *query, *key));
+      } else if (answer.hover.region != nullptr) {
+        tooltip_now(frame.look, answer.hover.region->tooltip);
+      }
+    }
+    if (answer.hover.region != nullptr && answer.hover.region->click) ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);
+  }
+  if (cache.hovered_query != query || cache.hovered_key != key) {
+    cache.hovered_query = query;
+    cache.hovered_key = key;
+    frame.wake_after(0);  // the emphasis shows in the next frame
+  }
+  return answer;
+}
+
+}  // namespace headroom

@@ -1,0 +1,28 @@
+#pragma once
+
+#include "app/views/context.h"
+
+namespace headroom {
+
+/// The figure of this kind for the frame's session and snapshot; built only when something that it shows changed.
+const Figure& figure_of(const Frame& frame, FigureKind kind, Size size);
+
+/// What a figure's place on the screen answers with.
+struct FigurePlace {
+  FigureKind kind = FigureKind::kHeads;
+  const char* name = "";  ///< in the widget map; regions follow as name/region
+  Rect area;              ///< ImGui's screen coordinates
+  double zoom = 1;        ///< of the drawing itself: presenter view
+};
+struct FigureAnswer {
+  bool is_hovered = false;
+  Hover hover;  ///< into the figure; valid until the next figure_of of this kind
+  Point at;     ///< pointer in the figure's own coordinates
+};
+/// Draws the figure, shows tooltips and sends the actions of what is clicked. Wheel and drags are the caller's.
+FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place);
+
+/// The head that a hover is about.
+std::optional<HeadRef> head_of(const Hover& hover);
+
+}  // namespace headroom

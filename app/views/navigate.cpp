@@ -1,0 +1,48 @@
+#include "app/views/navigate.h"
+
+#include <algorithm>
+
+namespace headroom {
+
+void move_selection(const Frame& frame, int down, int right) {
+  const View& view = frame.session.view;
+  const Compute& compute = frame.session.compute;
+  if (view.stage == StageView::kHeads) {
+    if (!view.head) {
+      frame.send(HeadSelected{HeadRef{0, 0}}, "move");
+      return;
+    }
+    const std::int64_t layer = std::clamp<std::int64_t>(view.head->layer + down, 0, compute.trained.n_layers - 1);
+    const std::int64_t head = std::clamp<std::int64_t>(view.head->head + right, 0, compute.n_heads - 1);
+    if (HeadRef{layer, head} != *view.head) frame.send(HeadSelected{HeadRef{layer, head}}, "move");
+    return;
+  }
+  if (frame.snapshot == nullptr || frame.snapshot->seq() == 0) return;
+  const auto last = static_cast<std::int64_t>(frame.snapshot->seq()) - 1;
+  if (view.stage == StageView::kToken || !view.key) {
+    // Only a row is chosen: both directions walk along the sentence.
+    const std::int64_t query = std::clamp<std::int64_t>(view.query.value_or(last) + (view.query ? down + right : 0), 0, last);
+    frame.send(QuerySelected{query}, "move");
+    return;
+  }
+  const std::int64_t query = std::clamp<std::int64_t>(view.query.value_or(0) + down, 0, last);
+  const std::int64_t key = std::clamp<std::int64_t>(*view.key + right, 0, last);
+  frame.send(CellSelected{query, key}, "move");
+}
+
+void step_closer(const Frame& frame) {
+  const View& view = frame.session.view;
+  if (view.stage != StageView::kHead) {
+    frame.send(HeadOpened{view.head.value_or(HeadRef{0, 0})});
+    return;
+  }
+  if (frame.snapshot == nullptr || frame.snapshot->seq() == 0) return;
+  const auto last = static_cast<std::int64_t>(frame.snapshot->seq()) - 1;
+  if (!view.query) {
+    frame.send(QuerySelected{last});
+  } else if (!view.key) {
+    frame.send(CellSelected{*view.query, std::min(*view.query, last)});
+  }
+}
+
+}  // namespace headroom

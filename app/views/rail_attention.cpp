@@ -1,0 +1,178 @@
+#include <imgui.h>
+
+#include <algorithm>
+#include <array>
+#include <cstdio>
+#include <numeric>
+#include <string>
+#include <vector>
+
+#include "app/views/context.h"
+#include "app/widgets/controls.h"
+
+namespace headroom {
+namespace {
+
+struct PatternName {
+  PatternKind kind;
+  Choice choice;
+};
+
+// Hashed buckets need a bucket for every token, which no control of the rail can give.
+constexpr std::array<PatternName, 5> kPatterns{{
+    {PatternKind::kDense, {"rail/pattern/dense", "dense", "Every pair that the direction allows: plain attention, n² pairs."}},
+    {PatternKind::kLocalWindow,
+     {"rail/pattern/local", "local window", "Each token sees only its neighbours within the window: cost grows with n, not n²."}},
+    {PatternKind::kStrided,
+     {"rail/pattern/strided", "strided", "Neighbours and every stride-th token before (sparse transformer)."}},
+    {PatternKind::kGlobalLocal,
+     {"rail/pattern/global", "global + local", "A window, and a few first tokens that see all and are seen by all (Longformer)."}},
+    {PatternKind::kRandomBlocks,
+     {"rail/pattern/random", "random blocks", "Blocks of tokens; each keeps itself and some random others (Big Bird)."}},
+}};
+
+/// What a parameter can be: 1 to 64 tokens, or 0 to 16 of something that may be absent.
+const std::vector<std::int64_t>& values_from(std::int64_t first) {
+  const auto count = [](std::size_t n, std::int64_t from) {
+    std::vector<std::int64_t> values(n);
+    std::iota(values.begin(), values.end(), from);
+    return values;
+  };
+  static const std::vector<std::int64_t> from_one = count(64, 1), from_zero = count(17, 0);
+  return first == 1 ? from_one : from_zero;
+}
+
+/// One parameter of the pattern, a slider.
+struct Parameter {
+  const char* name;
+  const char* label;
+  const char* unit;
+  const char* tooltip;
+  std::int64_t MaskPattern::*member;
+  std::int64_t first;
+};
+
+constexpr Parameter kWindow{"rail/window",
+                            "window",
+                            "tokens",
+                            "How many keys back a query sees, itself included (and as many ahead when bidirectional).",
+                            &MaskPattern::window,
+                            1};
+constexpr Parameter kStride{"rail/stride",        "stride", "tokens", "Every stride-th key is kept, and the stride nearest ones.",
+                            &MaskPattern::stride, 1};
+constexpr Parameter kGlobal{
+    "rail/n_global",        "global", "tokens", "So many first tokens see every key and are seen by every query.",
+    &MaskPattern::n_global, 0};
+constexpr Parameter kBlock{
+    "rail/block", "block", "tokens", "Length of a block; masks by blocks are what fast kernels can skip.", &MaskPattern::block, 1};
+constexpr Parameter kPerRow{
+    "rail/blocks_per_row",        "random", "blocks", "How many random blocks each query block keeps beside its own.",
+    &MaskPattern::blocks_per_row, 0};
+constexpr Parameter kLocal[] = {kWindow}, kStrided[] = {kStride}, kGlobalLocal[] = {kWindow, kGlobal},
+                    kRandom[] = {kBlock, kPerRow};
+
+std::span<const Parameter> parameters_of(PatternKind kind) {
+  switch (kind) {
+    case PatternKind::kLocalWindow:
+      return kLocal;
+    case PatternKind::kStrided:
+      return kStrided;
+    case PatternKind::kGlobalLocal:
+      return kGlobalLocal;
+    case PatternKind::kRandomBlocks:
+      return kRandom;
+    default:
+      return {};
+  }
+}
+
+void parameter_sliders(const Frame& frame) {
+  const MaskPattern& pattern = frame.session.compute.mask.pattern;
+  for (const Parameter& parameter : parameters_of(pattern.kind)) {
+    const auto value = value_slider(frame.look, {.name = parameter.name,
+                                                 .label = parameter.label,
+                                                 .tooltip = parameter.tooltip,
+                                                 .values = values_from(parameter.first),
+                                                 .value = pattern.*parameter.member,
+                                                 .unit = parameter.unit,
+                                                 .value_width = 78});
+    if (!value) continue;
+    MaskPattern changed = pattern;
+    changed.*parameter.member = *value;
+    frame.send(PatternSet{changed}, parameter.name);
+  }
+  if (pattern.kind == PatternKind::kRandomBlocks) {
+    if (link(frame.look, "rail/pattern_seed", "Draw other blocks",
+             "Another seed for the random blocks; the same seed gives the same ones again.")) {
+      MaskPattern changed = pattern;
+      changed.seed += 1;
+      frame.send(PatternSet{changed}, "pattern seed");
+    }
+  }
+}
+
+void visible_pairs(const Frame& frame) {
+  UiScratch::State& state = frame.state;
+  if (frame.snapshot == nullptr) return;
+  const std::uint64_t version = frame.snapshot->version;
+  if (state.pairs_session != state.session_version || state.pairs_snapshot != version) {
+    state.pairs_session = state.session_version;
+    state.pairs_snapshot = version;
+    const auto seq = static_cast<std::int64_t>(frame.snapshot->seq());
+    state.all_pairs = seq * seq;
+    state.visible_pairs = count_visible(frame.session.compute.mask, 0, seq, seq);
+    std::array<char, 96> text{};
+    const double share =
+        state.all_pairs > 0 ? 100.0 * static_cast<double>(state.visible_pairs) / static_cast<double>(state.all_pairs) : 0;
+    std::snprintf(text.data(), text.size(), "%lld of %lld pairs visible (%.0f %%)", static_cast<long long>(state.visible_pairs),
+                  static_cast<long long>(state.all_pairs), share);
+    state.pairs_text = text.data();
+  }
+  paragraph(frame.look, state.pairs_text, small_text(frame.look));
+}
+
+}  // namespace
+
+void rail_attention(const Frame& frame) {
+  heading(frame.look, "ATTENTION");
+  const Mask& mask = frame.session.compute.mask;
+  constexpr std::array<Choice, 2> directions{{
+      {"rail/causal", "causal",
+       "A token sees itself and what stands before it, as a model that writes must. The heatmap's upper triangle is masked."},
+      {"rail/bidirectional", "bidirectional",
+       "A token sees the whole sentence. This model was trained causal, so its patterns change."},
+  }};
+  if (const auto chosen = segmented(frame.look, directions, static_cast<int>(mask.direction), ImGui::GetContentRegionAvail().x)) {
+    frame.send(DirectionSet{static_cast<Direction>(*chosen)});
+  }
+  gap(frame.look, 4);
+  std::array<Choice, kPatterns.size()> choices;
+  int selected = -1;
+  for (std::size_t i = 0; i < kPatterns.size(); ++i) {
+    choices[i] = kPatterns[i].choice;
+    if (kPatterns[i].kind == mask.pattern.kind) selected = static_cast<int>(i);
+  }
+  const auto pattern = dropdown(
+      frame.look,
+      {.name = "rail/pattern",
+       .tooltip = "Which pairs are computed at all\nSparse patterns skip pairs to save time and memory; the heatmaps show what "
+                  "the heads lose by it.",
+       .value = selected < 0 ? std::string_view("hashed buckets") : choices[static_cast<std::size_t>(selected)].label,
+       .choices = choices,
+       .selected = selected,
+       .form = Dropdown::Form::kInline,
+       .width = ImGui::GetContentRegionAvail().x,
+       .label = "pattern"});
+  if (pattern && *pattern != selected) {
+    MaskPattern changed = mask.pattern;
+    changed.kind = kPatterns[static_cast<std::size_t>(*pattern)].kind;
+    changed.query_bucket.clear();
+    changed.key_bucket.clear();
+    frame.send(PatternSet{changed});
+  }
+  parameter_sliders(frame);
+  gap(frame.look, 2);
+  visible_pairs(frame);
+}
+
+}  // namespace headroom

@@ -1,0 +1,93 @@
+#include <imgui.h>
+
+#include <array>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "app/views/commands.h"
+#include "app/widgets/controls.h"
+
+namespace headroom {
+namespace {
+
+std::string parameters_text(std::int64_t n) {
+  std::array<char, 32> text{};
+  const auto value = static_cast<double>(n);
+  if (value >= 1e9) {
+    std::snprintf(text.data(), text.size(), "%.2f G", value / 1e9);
+  } else if (value >= 1e5) {
+    std::snprintf(text.data(), text.size(), "%.2f M", value / 1e6);
+  } else {
+    std::snprintf(text.data(), text.size(), "%.1f k", value / 1e3);
+  }
+  return text.data();
+}
+
+void update_facts(const Frame& frame) {
+  UiScratch::State& state = frame.state;
+  const std::uint64_t version = frame.snapshot == nullptr ? 0 : frame.snapshot->version;
+  if (state.facts_snapshot == version && state.facts_session == state.session_version) return;
+  state.facts_snapshot = version;
+  state.facts_session = state.session_version;
+  const bool is_lab = frame.session.compute.parameters == ParameterSource::kLab;
+  const std::int64_t n_layers = frame.session.compute.trained.n_layers;
+  state.facts = std::to_string(n_layers) + (n_layers == 1 ? " layer" : " layers") + (is_lab ? " · untrained" : " · trained");
+  if (frame.snapshot != nullptr) {
+    state.facts += " · " + parameters_text(frame.snapshot->parameters.total()) + " parameters · " +
+                   std::to_string(frame.snapshot->config.shape.vocab_size) + " words";
+  }
+}
+
+/// A folder is shown by its last part; the whole path is in the tooltip.
+std::string shown_name(const Compute& compute) {
+  if (compute.model_source == ModelSource::kBundled) return compute.model;
+  const std::filesystem::path path(compute.model);
+  const std::string last = path.filename().empty() ? path.parent_path().filename().string() : path.filename().string();
+  return imgui_drawable(last.empty() ? compute.model : last, FontFace::kSans);
+}
+
+}  // namespace
+
+void rail_model(const Frame& frame) {
+  heading(frame.look, "MODEL");
+  const Compute& compute = frame.session.compute;
+  std::vector<std::string> names;
+  for (const BundledModel& model : frame.model.bundled)
+    names.push_back("rail/model/" + model.name);
+  std::vector<Choice> choices;
+  int selected = -1;
+  for (std::size_t i = 0; i < frame.model.bundled.size(); ++i) {
+    const BundledModel& model = frame.model.bundled[i];
+    if (compute.model_source == ModelSource::kBundled && compute.model == model.name) selected = static_cast<int>(i);
+    choices.push_back({.name = names[i], .label = model.name, .tooltip = "A small trained model that comes with the program."});
+  }
+  choices.push_back(
+      {.name = "rail/model/open",
+       .label = "Open folder…",
+       .tooltip = "A Hugging Face folder: config.json, model.safetensors and tokenizer.json of a Llama-family model."});
+  const std::string tip =
+      "The transformer whose heads are shown\n" +
+      (compute.model_source == ModelSource::kFolder ? imgui_drawable(compute.model, FontFace::kSans) + ". " : std::string()) +
+      "Opening another one keeps the sentence and takes its shape.";
+  const std::string value = shown_name(compute);
+  const auto chosen = dropdown(frame.look, {.name = "rail/model",
+                                            .tooltip = tip,
+                                            .value = value,
+                                            .choices = choices,
+                                            .selected = selected,
+                                            .width = ImGui::GetContentRegionAvail().x});
+  if (chosen && *chosen != selected) {
+    const auto index = static_cast<std::size_t>(*chosen);
+    if (index < frame.model.bundled.size()) {
+      frame.send(ModelOpened{ModelSource::kBundled, frame.model.bundled[index].name, frame.model.bundled[index].shape});
+    } else {
+      open_dialog(frame, DialogKind::kOpen);
+    }
+  }
+  gap(frame.look, 4);
+  update_facts(frame);
+  paragraph(frame.look, frame.state.facts, small_text(frame.look));
+}
+
+}  // namespace headroom

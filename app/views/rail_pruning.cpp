@@ -1,0 +1,97 @@
+#include <imgui.h>
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+
+#include "app/views/context.h"
+#include "app/views/numbers.h"
+#include "app/widgets/controls.h"
+
+namespace headroom {
+namespace {
+
+/// A dim label at the left and a number at the right, on one line.
+void label_and_number(const Frame& frame, const char* label, const std::string& number, Color color, const char* tip) {
+  const Look& look = frame.look;
+  const ItemState state = item(
+      look, {.name = label, .w = ImGui::GetContentRegionAvail().x, .h = look.px(20), .tooltip = tip, .focusable = Focusable::kNo});
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  draw_text(look, list, {state.rect.x, state.rect.y + look.px(3)}, label, small_text(look));
+  TextStyle style = number_text(look);
+  style.color = color;
+  const TextExtent extent = text_extent(look, number, style);
+  draw_text(look, list, {state.rect.x + state.rect.w - extent.w, state.rect.y + look.px(3)}, number, style);
+}
+
+void removed_chips(const Frame& frame) {
+  constexpr std::size_t max_chips = 64;
+  const std::vector<HeadRef>& pruned = frame.session.compute.pruned;
+  const float left = ImGui::GetCursorScreenPos().x, right = left + ImGui::GetContentRegionAvail().x;
+  float x = left, y = ImGui::GetCursorScreenPos().y;
+  for (std::size_t i = 0; i < std::min(pruned.size(), max_chips); ++i) {
+    const std::string label = "L" + std::to_string(pruned[i].layer) + " H" + std::to_string(pruned[i].head);
+    const float width = chip_width(frame.look, label, FontFace::kMono);
+    if (x > left && x + width > right) {
+      x = left;
+      y += frame.look.px(24);
+    }
+    ImGui::SetCursorScreenPos(ImVec2(x, y));
+    const std::string name = "rail/removed " + label;
+    const Chip spec{.name = name,
+                    .label = label,
+                    .tooltip = "Removed. Click to put this head back.",
+                    .fill = frame.theme.raised,
+                    .text = frame.theme.text_dim,
+                    .border = {},
+                    .face = FontFace::kMono};
+    if (chip(frame.look, spec).is_clicked) frame.send(HeadPruneToggled{pruned[i]});
+    x += width + frame.look.px(4);
+  }
+  ImGui::SetCursorScreenPos(ImVec2(left, y + frame.look.px(26)));
+  ImGui::Dummy(ImVec2(0, 0));
+  if (pruned.size() > max_chips)
+    paragraph(frame.look, "and " + std::to_string(pruned.size() - max_chips) + " more", small_text(frame.look));
+}
+
+void loss_line(const Frame& frame) {
+  const HeldOutLoss* loss = held_out_now(frame);
+  constexpr const char* tip =
+      "Loss on held-out text\nMean of −log(probability of the next token), in nats a token, measured before and after the heads "
+      "were removed. Lower is better.";
+  if (loss == nullptr) {
+    label_and_number(frame, "loss", "measuring…", frame.theme.text_dim, tip);
+    return;
+  }
+  const double change = loss->before > 0 ? (loss->after / loss->before - 1) * 100 : 0;
+  const std::string sign = change < 0 ? "−" : "+";
+  const std::string number =
+      decimal(loss->before, 3) + " → " + decimal(loss->after, 3) + " nats " + sign + decimal(std::abs(change), 1) + " %";
+  const Color color = change > 20 ? frame.theme.bad : change > 5 ? frame.theme.warning : frame.theme.good;
+  label_and_number(frame, "loss", number, color, tip);
+}
+
+}  // namespace
+
+void rail_pruning(const Frame& frame) {
+  heading(frame.look, "PRUNING");
+  const Compute& compute = frame.session.compute;
+  const std::int64_t total = compute.trained.n_layers * compute.n_heads;
+  label_and_number(
+      frame, "removed", std::to_string(compute.pruned.size()) + " / " + std::to_string(total) + " heads", frame.theme.text,
+      "Heads removed\nRows of W_Q and columns of W_O are really taken out, and W_K, W_V where no head reads them any more.");
+  if (compute.pruned.empty()) {
+    paragraph(frame.look, "Ctrl+click a head, or press p over it, to remove it from the model and see what the loss says.",
+              small_text(frame.look));
+    return;
+  }
+  loss_line(frame);
+  gap(frame.look, 2);
+  removed_chips(frame);
+  if (button(frame.look,
+             {.name = "rail/clear_pruning", .label = "Put all back", .tooltip = "Puts every removed head back into the model."})) {
+    frame.send(PruningCleared{});
+  }
+}
+
+}  // namespace headroom

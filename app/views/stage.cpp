@@ -1,0 +1,140 @@
+#include <imgui.h>
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+
+#include "app/views/figures.h"
+#include "app/views/stage_options.h"
+#include "app/widgets/controls.h"
+
+namespace headroom {
+namespace {
+
+struct Tab {
+  const char* name;
+  const char* label;
+  const char* tooltip;
+  StageView stage;
+};
+constexpr std::array<Tab, 3> kTabs{{
+    {"tab/Heads", "Heads", "Every layer × head of the model in one picture (key 1).", StageView::kHeads},
+    {"tab/Head", "Head", "One head, large, with tokens on both axes (key 2).", StageView::kHead},
+    {"tab/Token", "Token", "One token's way through a layer: q, k, v, heads, W_O, next word (key 3).", StageView::kToken},
+}};
+
+/// Returns the right end of the last tab.
+float draw_tabs(const Frame& frame, float x, float y, float height) {
+  const Look& look = frame.look;
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  for (const Tab& tab : kTabs) {
+    const bool is_selected = frame.session.view.stage == tab.stage;
+    TextStyle style = body_text(look);
+    if (is_selected) style.face = FontFace::kSansMedium;
+    const TextExtent extent = text_extent(look, tab.label, style);
+    const float width = extent.w + look.px(24);
+    ImGui::SetCursorScreenPos(ImVec2(x, y));
+    const ItemState state = item(look, {.name = tab.name, .w = width, .h = height, .tooltip = tab.tooltip});
+    style.color = is_selected || state.is_hovered ? frame.theme.text : frame.theme.text_dim;
+    draw_text(look, list, {x + look.px(12), y + (height - extent.h) / 2}, tab.label, style);
+    if (is_selected) fill_rect(list, {x, y + height - look.px(2), width, look.px(2)}, frame.theme.accent);
+    if (state.is_clicked) frame.send(StageViewSet{tab.stage}, "stage");
+    x += width;
+  }
+  return x;
+}
+
+/// Zooms about the pointer: what lies under it stays there. The picture is as wide as the place at zoom 1 and pans over what hangs over.
+void zoom_about(const Frame& frame, const Rect& area, double factor) {
+  const View& view = frame.session.view;
+  const double zoom = std::clamp(view.zoom * factor, 1.0, 16.0);
+  if (zoom == view.zoom) return;
+  const ImVec2 mouse = ImGui::GetIO().MousePos;
+  const auto pan = [&](double at, double size, double old_pan) {
+    const double content = (old_pan * (view.zoom - 1) * size + at) / view.zoom;  // in [0, size]: the place at zoom 1
+    const double overflow = (zoom - 1) * size;
+    return overflow <= 0 ? 0.0 : std::clamp((content * zoom - at) / overflow, 0.0, 1.0);
+  };
+  frame.send(ZoomSet{zoom, pan(mouse.x - area.x, area.w, view.pan_x), pan(mouse.y - area.y, area.h, view.pan_y)}, "zoom");
+}
+
+void wheel_and_drag(const Frame& frame, const Rect& area, const FigureAnswer& answer) {
+  const View& view = frame.session.view;
+  const ImGuiIO& io = ImGui::GetIO();
+  if (answer.is_hovered && io.MouseWheel != 0) zoom_about(frame, area, std::pow(1.25, static_cast<double>(io.MouseWheel)));
+  UiScratch::State& state = frame.state;
+  if (view.zoom > 1 && answer.is_hovered && ImGui::IsMouseDragging(ImGuiMouseButton_Left, 4.0f)) state.is_panning = true;
+  if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) state.is_panning = false;
+  if (!state.is_panning || (io.MouseDelta.x == 0 && io.MouseDelta.y == 0)) return;
+  const double over_x = (view.zoom - 1) * area.w, over_y = (view.zoom - 1) * area.h;
+  frame.send(ZoomSet{view.zoom, over_x > 0 ? std::clamp(view.pan_x - io.MouseDelta.x / over_x, 0.0, 1.0) : 0,
+                     over_y > 0 ? std::clamp(view.pan_y - io.MouseDelta.y / over_y, 0.0, 1.0) : 0},
+             "zoom");
+  ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeAll);
+}
+
+/// What is awaited, or what went wrong, over the middle of an empty stage.
+void draw_waiting(const Frame& frame, const Rect& area) {
+  const bool has_failed = !frame.model.failure.empty();
+  const std::string& text = frame.model.failure;
+  TextStyle style = body_text(frame.look);
+  style.color = has_failed ? frame.theme.warning : frame.theme.text_dim;
+  const float wrap = std::min(static_cast<float>(area.w) * 0.8f, frame.look.px(520));
+  const std::string_view shown = has_failed ? std::string_view(text) : "Reading the model and computing the first picture…";
+  const TextExtent extent = text_extent(frame.look, shown, style, wrap);
+  draw_text(frame.look, *ImGui::GetWindowDrawList(), {area.x + (area.w - extent.w) / 2, area.y + area.h * 0.4}, shown, style, wrap);
+}
+
+/// The newest request failed: the picture is of an older one and says so.
+double draw_failure(const Frame& frame, const Rect& area) {
+  if (frame.model.failure.empty() || frame.snapshot == nullptr) return 0;
+  const float wrap = static_cast<float>(area.w) - frame.look.px(24);
+  const std::string text = frame.model.failure + " The picture is the last one that could be computed.";
+  TextStyle style = small_text(frame.look);
+  style.color = frame.theme.text;
+  const TextExtent extent = text_extent(frame.look, text, style, wrap);
+  const double height = extent.h + frame.look.px(14);
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  fill_rect(list, {area.x, area.y, area.w, height}, frame.theme.warning_panel);
+  draw_text(frame.look, list, {area.x + frame.look.px(12), area.y + frame.look.px(7)}, text, style, wrap);
+  return height;
+}
+
+FigureKind kind_of(StageView stage) {
+  return stage == StageView::kHeads ? FigureKind::kHeads : stage == StageView::kHead ? FigureKind::kHead : FigureKind::kToken;
+}
+
+}  // namespace
+
+void draw_stage(const Frame& frame) {
+  const Look& look = frame.look;
+  const ImVec2 at = ImGui::GetWindowPos(), size = ImGui::GetWindowSize();
+  const float bar = look.px(36);
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const float tabs_end = draw_tabs(frame, at.x + look.px(12), at.y, bar);
+  const float options =
+      draw_stage_options(frame, {.tabs_end = tabs_end, .right = at.x + size.x - look.px(16), .top = at.y, .height = bar});
+  const double hair = std::max(1.0f, std::floor(look.scale));
+  const double top = std::floor(at.y + bar + options);
+  fill_rect(list, {at.x, top - hair, size.x, hair}, frame.theme.border);
+
+  Rect area{at.x, top, size.x, at.y + size.y - top};
+  const double failure = draw_failure(frame, area);
+  area.y += failure;
+  area.h -= failure;
+  const double margin = look.px(12);
+  area = {area.x + margin, area.y + margin, area.w - 2 * margin, area.h - 2 * margin};
+  if (frame.snapshot == nullptr) {
+    draw_waiting(frame, area);
+    return;
+  }
+  constexpr double presenter_zoom = 1.4;
+  const StageView stage = frame.session.view.stage;
+  const FigureAnswer answer = draw_figure(
+      frame,
+      {.kind = kind_of(stage), .name = "stage", .area = area, .zoom = frame.model.settings.is_presenter ? presenter_zoom : 1.0});
+  if (stage != StageView::kToken) wheel_and_drag(frame, area, answer);
+  frame.state.hovered_head = answer.is_hovered && stage == StageView::kHeads ? head_of(answer.hover) : std::nullopt;
+}
+
+}  // namespace headroom

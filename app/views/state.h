@@ -1,0 +1,90 @@
+#pragma once
+
+#include <array>
+#include <filesystem>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "app/views/directory_reader.h"
+#include "app/views/frame.h"
+#include "app/widgets/look.h"
+#include "app/widgets/sentence_box.h"
+
+namespace headroom {
+
+/// What a figure was made from; equal keys give equal figures.
+struct FigureKey {
+  std::uint64_t snapshot = 0;
+  std::uint64_t session = 0;  ///< counts changes of the session that the views saw
+  std::uint64_t runs = 0;     ///< of the timing history
+  Size size;
+  ThemeName theme = ThemeName::kDark;
+  double scale = 0;
+  std::optional<std::int64_t> query, key;  ///< hovered
+  bool operator==(const FigureKey&) const = default;
+};
+struct CachedFigure {
+  std::optional<FigureKey> key;
+  Figure figure;
+  std::optional<std::int64_t> hovered_query, hovered_key;  ///< what the pointer was over in the frame before
+};
+enum class FigureKind { kHeads, kHead, kToken, kKv, kTiming, kPrediction, kHeadCard, kCell };
+inline constexpr std::size_t kFigureKinds = 8;
+
+enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout };
+
+/// The file browser of the open, save and export dialogs.
+struct BrowserState {
+  std::array<char, 4096> path{};  ///< what the path field holds
+  std::filesystem::path folder;   ///< what is listed
+  std::filesystem::path wanted;   ///< what was asked of the reader
+  std::vector<DirectoryEntry> entries;
+  std::string problem;  ///< why the folder cannot be listed
+  int selected = -1;
+  bool focuses_path = false;
+};
+
+struct ExportState {
+  int view = 0;
+  int width = 1600, height = 900;
+  int scale = 2;
+  int theme = 0;
+};
+
+struct UiScratch::State {
+  WidgetMemory widgets;
+  SentenceBoxMemory sentence;
+  std::unique_ptr<TextMeasurer> measurer;
+  std::array<CachedFigure, kFigureKinds> figures;
+  Session seen;  ///< to count changes
+  std::uint64_t session_version = 0;
+  std::uint64_t runs_version = 0;  ///< counts changes of the timing history
+  TimingHistory seen_runs;
+
+  std::optional<HeadRef> hovered_head;  ///< under the pointer on the stage
+  bool is_panning = false;
+  Point pan_from;
+
+  double busy_since = -1;  ///< when long work began, seconds; negative: none
+  DialogKind dialog = DialogKind::kNone;
+  bool opens_dialog = false;
+  BrowserState browser;
+  ExportState exporting;
+  DirectoryReader reader;
+  std::string facts, facts_shape;  ///< lines of the rail that cost something to build
+  std::uint64_t facts_snapshot = ~std::uint64_t{0}, facts_session = ~std::uint64_t{0};
+  std::array<char, 24> seed{};
+  std::optional<std::uint64_t> seed_of;  ///< what `seed` spells
+  std::string notice;                    ///< reduce's answer to a control of the shape
+  std::uint64_t notice_session = 0;
+  std::vector<std::int64_t> heads_values, kv_values, d_model_values;  ///< what the shape's sliders can be set to
+  std::uint64_t values_session = ~std::uint64_t{0};
+  std::int64_t visible_pairs = 0, all_pairs = 0;
+  std::string pairs_text;
+  std::uint64_t pairs_session = ~std::uint64_t{0}, pairs_snapshot = ~std::uint64_t{0};
+};
+
+}  // namespace headroom

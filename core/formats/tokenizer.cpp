@@ -1,5 +1,7 @@
 #include "core/formats/tokenizer.h"
 
+#include <algorithm>
+
 #include "core/formats/file.h"
 #include "core/formats/nearest_words.h"
 #include "core/formats/tokenizer_pipeline.h"
@@ -9,7 +11,7 @@
 namespace headroom {
 namespace {
 
-constexpr std::size_t kMaxTextBytes = 64u << 20;  // offsets are 32 bits and a glyph takes 12 bytes
+constexpr std::size_t kMaxTextBytes = 16u << 20;  // offsets are 32 bits and a glyph takes 12 bytes
 
 /// added tokens (raw) -> normalizer -> added tokens (normalized) -> pre-tokenizer -> model -> template.
 class PipelineTokenizer : public Tokenizer {
@@ -67,8 +69,12 @@ struct PipelineTokenizer::Output {
     Token token;
     token.id = piece.id;
     token.text = vocabulary.text_of(piece.id);
-    token.begin = glyphs[piece.range.begin].begin;
-    token.end = glyphs[piece.range.end - 1].end;
+    token.begin = text.size();
+    for (std::size_t i = piece.range.begin; i < piece.range.end;
+         ++i) {  // normal forms reorder marks, so the ends need not be outermost
+      token.begin = std::min<std::size_t>(token.begin, glyphs[i].begin);
+      token.end = std::max<std::size_t>(token.end, glyphs[i].end);
+    }
     token.source = text.substr(token.begin, token.end - token.begin);
     token.is_special = is_special;
     token.is_unknown = piece.is_unknown;
@@ -118,7 +124,7 @@ Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens
     text = text.substr(0, end);
   }
   std::size_t n_invalid = 0;
-  const Glyphs glyphs = to_glyphs(text, n_invalid);
+  Glyphs glyphs = to_glyphs(text, n_invalid);
   if (n_invalid > 0)
     encoding.notices.push_back(counted(n_invalid, "byte") + " of invalid UTF-8 " + (n_invalid == 1 ? "was" : "were") +
                                " replaced.");
@@ -126,12 +132,13 @@ Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens
   Output output{text, parts_.vocabulary, max_tokens, {}, 0, {}, {}};
   for (const TokenTemplate::Special& special : parts_.post.before)
     output.add(special, 0);
-  for (const AddedMatch& raw : raw_added_.find(glyphs)) {
+  const std::vector<AddedMatch> raw_matches = raw_added_.find(glyphs);
+  for (const AddedMatch& raw : raw_matches) {
     if (raw.token != nullptr) {
       output.add(glyphs, {raw.token->id, raw.range, false}, raw.token->is_special);
       continue;
     }
-    Glyphs stretch = slice(glyphs, raw.range);
+    Glyphs stretch = raw_matches.size() == 1 ? std::move(glyphs) : slice(glyphs, raw.range);
     if (parts_.normalizer) parts_.normalizer->normalize(stretch);
     if (normalized_added_.empty()) {
       encode_words(stretch, output);

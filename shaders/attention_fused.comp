@@ -5,6 +5,7 @@
 #include "attention_params.h"
 #include "mask.glsl"
 #include "attention_place.glsl"
+#include "dropout.glsl"
 
 layout(local_size_x = LOCAL_SIZE) in;
 
@@ -56,6 +57,7 @@ void main() {
       weight[r] = mix(vec4(0.0), exp(s - new_top), seen);
       sum[r] = sum[r] * keep + dot(weight[r], vec4(1.0));
       top[r] = new_top;
+      weight[r] *= kept_factors(dropout_row(place.batch, place.head, min(i0 + r, i1 - 1)), j);
       for (int c = 0; c < CHUNK4; ++c) mix_of_v[r][c] *= keep;
     }
     ivec4 v_row = rows + place.v_at;
@@ -67,16 +69,16 @@ void main() {
     }
   }
 
+  // No continue in these loops: it would keep compilers from unrolling them, and the arrays would leave the registers.
   for (int r = 0; r < QUERIES; ++r) {
-    int i = i0 + r;
-    if (i >= i1) continue;
     float scale = sum[r] == 0.0 ? 0.0 : 1.0 / sum[r];
-    int out_row = place.out_at + i * params.out_row4 + chunk * CHUNK4;
+    int out_row = place.out_at + (i0 + r) * params.out_row4;
     for (int c = 0; c < CHUNK4; ++c) {
-      if (chunk * CHUNK4 + c < params.d4) head_out[out_row + c] = mix_of_v[r][c] * scale;
+      int column = chunk * CHUNK4 + c;
+      if (i0 + r < i1 && column < params.d4) head_out[out_row + column] = mix_of_v[r][c] * scale;
     }
-    if (chunk == 0) {
-      logsumexp[(place.batch * params.n_heads + place.head) * params.seq_q + i] =
+    if (i0 + r < i1 && chunk == 0) {
+      logsumexp[(place.batch * params.n_heads + place.head) * params.seq_q + i0 + r] =
           sum[r] == 0.0 ? kMinusInfinity : top[r] + log(sum[r]);
     }
   }

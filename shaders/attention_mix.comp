@@ -3,6 +3,7 @@
 #include "attention_params.h"
 #include "mask.glsl"
 #include "attention_place.glsl"
+#include "dropout.glsl"
 
 layout(local_size_x = LOCAL_SIZE) in;
 
@@ -31,7 +32,10 @@ void main() {
     ivec4 v_row = min(ivec4(j, j + 1, j + 2, j + 3), ivec4(keys.y - 1)) * params.kv_row4 + place.v_at + column;
     mat4 v = mat4(texelFetch(v_texels, v_row.x), texelFetch(v_texels, v_row.y), texelFetch(v_texels, v_row.z),
                   texelFetch(v_texels, v_row.w));
-    for (int r = 0; r < QUERIES; ++r) total[r] += v * texelFetch(prob_texels, prob_row[r] + j4);
+    for (int r = 0; r < QUERIES; ++r) {
+      vec4 kept = kept_factors(dropout_row(place.batch, place.head, min(i0 + r, i1 - 1)), j);
+      total[r] += v * (texelFetch(prob_texels, prob_row[r] + j4) * kept);
+    }
   }
   for (int r = 0; r < QUERIES; ++r) {
     int i = i0 + r;

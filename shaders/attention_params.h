@@ -1,16 +1,11 @@
 // The parameters of the attention kernels, compiled by C++ and by GLSL alike so that the two layouts cannot drift.
-// Only 4-byte scalars, padded to a multiple of 16 bytes: then std140 and C++ agree without thought.
 #ifndef HEADROOM_ATTENTION_PARAMS_H
 #define HEADROOM_ATTENTION_PARAMS_H
 
+#include "block.h"
+
 #ifdef __cplusplus
-#include <cstddef>
-#define HEADROOM_BLOCK(name, slot) struct alignas(16) name
-#define HEADROOM_INSTANCE(instance)
 namespace headroom::gl {
-#else
-#define HEADROOM_BLOCK(name, slot) layout(std140, binding = slot) uniform name
-#define HEADROOM_INSTANCE(instance) instance
 #endif
 
 // Values of PATTERN, as in PatternKind.
@@ -72,13 +67,12 @@ HEADROOM_BLOCK(AttentionParams, HEADROOM_PARAMS_SLOT) {
   int key_bucket_at;
 
   int blocks_at;
-  int unused_0;
-  int unused_1;
-  int unused_2;
+  int dropout_seed;       // bits of the hash of the seed
+  int dropout_threshold;  // a probability is dropped when the top 24 bits of its hash lie below
+  float kept_factor;
 } HEADROOM_INSTANCE(params);
 
 #ifdef __cplusplus
-static_assert(sizeof(int) == 4 && sizeof(float) == 4);
 static_assert(sizeof(AttentionParams) == 160 && sizeof(AttentionParams) % 16 == 0);
 static_assert(offsetof(AttentionParams, first_batch) == 16 && offsetof(AttentionParams, end_query) == 32);
 static_assert(offsetof(AttentionParams, scale) == 44 && offsetof(AttentionParams, q_at4) == 48 && offsetof(AttentionParams, k_at4) == 64);

@@ -33,10 +33,8 @@ void main() {
     }
   }
   for (int r = 0; r < QUERIES; ++r) {
-    int i = i0 + r;
-    if (i >= i1) continue;
-    bvec4 seen = which_of_four(i, j, keys.y);
-    scores[(place.slice_head * n_queries + i - params.first_query) * params.row4 + j4] =
-        mix(vec4(kMinusInfinity), score[r] * params.scale, seen);
+    bvec4 seen = which_of_four(min(i0 + r, i1 - 1), j, keys.y);
+    int row = (place.slice_head * n_queries + i0 + r - params.first_query) * params.row4;
+    if (i0 + r < i1) scores[row + j4] = mix(vec4(kMinusInfinity), score[r] * params.scale, seen);
   }
 }

@@ -1,8 +1,7 @@
 #version 430 core
 // y = x · weightᵀ + bias. A thread computes ROWS rows x COLS4 vec4s of y: of 4 (ROWS + 4 COLS4) fetched floats it makes 16 ROWS COLS4
 // products a step. Reads through texture fetches, which software renderers gather without a loop.
-#include "attention_params.h"
-#include "layer_params.h"
+#include "projection_params.h"
 
 layout(local_size_x = LOCAL_X, local_size_y = LOCAL_Y) in;
 

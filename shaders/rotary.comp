@@ -1,7 +1,6 @@
 #version 430 core
 // Turns q and k by their positions, in place: coordinates (c, c + half) of a head turn together (the halves, not neighbours).
-#include "attention_params.h"
-#include "layer_params.h"
+#include "rotary_params.h"
 
 layout(local_size_x = LOCAL_SIZE) in;
 

@@ -3,9 +3,11 @@
 #include <epoxy/gl.h>
 
 #include <algorithm>
+#include <bit>
 #include <cmath>
 #include <string>
 
+#include "core/attention/dropout.h"
 #include "core/gl/gl_error.h"
 #include "core/tensor/error.h"
 
@@ -23,6 +25,8 @@ double flops_of(const AttentionConfig& config, std::int64_t n_rows) {
   return 4.0 * static_cast<double>(n_rows) * static_cast<double>(config.seq_k) * static_cast<double>(config.d_head);
 }
 
+bool drops(const AttentionConfig& config) { return config.dropout && config.dropout->probability > 0; }
+
 }  // namespace
 
 void storage_barrier() {
@@ -37,7 +41,6 @@ AttentionKernels::Tiling AttentionKernels::tiling() const {
 
 Support AttentionKernels::supports(const AttentionConfig& config) const {
   if (auto wrong = validate(config)) return {false, *wrong};
-  if (config.dropout && config.dropout->probability > 0) return {false, "The GPU kernels have no dropout"};
   if (auto limit = mask_limit(config)) return {false, *limit};
   const std::int64_t d4 = vec4s(config.d_head);
   const std::int64_t out_bytes = config.batch * config.n_heads * config.seq_q * d4 * 16;
@@ -112,6 +115,11 @@ void AttentionKernels::run(const AttentionConfig& config, const DeviceAttention&
   params_.out_batch4 = static_cast<int>(tensors.out_place.batch);
   params_.out_head4 = static_cast<int>(tensors.out_place.head);
   params_.out_row4 = static_cast<int>(tensors.out_place.row);
+  if (drops(config)) {
+    params_.dropout_seed = std::bit_cast<int>(counter_hash(config.dropout->seed, {}));
+    params_.dropout_threshold = static_cast<int>(dropout_threshold(*config.dropout));
+    params_.kept_factor = kept_factor(*config.dropout);
+  }
   mask_.update(config, params_);
   active_heads_.clear();
   for (std::int64_t head = 0; head < config.n_heads; ++head) {
@@ -148,7 +156,8 @@ void AttentionKernels::run_fused(const AttentionConfig& config, const DeviceAtte
       .get("attention_fused.comp", {{"QUERIES", tiles.queries},
                                     {"LOCAL_SIZE", tiles.local_size},
                                     {"CHUNK4", chunk4},
-                                    {"PATTERN", static_cast<int>(config.mask.pattern.kind)}})
+                                    {"PATTERN", static_cast<int>(config.mask.pattern.kind)},
+                                    {"DROPOUT", drops(config) ? 1 : 0}})
       .use();
   tensors.q->bind_texture(0);
   tensors.k->bind_texture(1);
@@ -169,8 +178,10 @@ void AttentionKernels::run_naive(const AttentionConfig& config, const DeviceAtte
   probs_.reserve(bytes, "probs");
   params_.n_chunks = 1;
   uniforms_.write(HEADROOM_PARAMS_SLOT, params_);
-  const std::vector<ShaderDefine> defines = {
-      {"QUERIES", 4}, {"LOCAL_SIZE", tiles.local_size}, {"PATTERN", static_cast<int>(config.mask.pattern.kind)}};
+  const std::vector<ShaderDefine> defines = {{"QUERIES", 4},
+                                             {"LOCAL_SIZE", tiles.local_size},
+                                             {"PATTERN", static_cast<int>(config.mask.pattern.kind)},
+                                             {"DROPOUT", drops(config) ? 1 : 0}};
   const auto query_groups = static_cast<GLuint>(ceil_div(slice.n_queries, 4));
   mask_.buffer().bind_texture(3);
 

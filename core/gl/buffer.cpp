@@ -111,11 +111,11 @@ void Buffer::upload(std::span<const std::byte> bytes, const std::string& what) {
 }
 
 void Buffer::read(std::size_t offset, std::span<std::byte> bytes) const {
-  if (bytes.empty()) return;
   if (offset > capacity_ || bytes.size() > capacity_ - offset) {
     throw Error("a buffer of " + std::to_string(capacity_) + " bytes cannot be read from byte " + std::to_string(offset) + " to " +
                 std::to_string(offset + bytes.size()));
   }
+  if (bytes.empty()) return;
   glBindBuffer(GL_COPY_READ_BUFFER, buffer_);
   glGetBufferSubData(GL_COPY_READ_BUFFER, static_cast<GLintptr>(offset), static_cast<GLsizeiptr>(bytes.size()), bytes.data());
   check_gl("reading a buffer back");

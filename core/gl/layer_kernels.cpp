@@ -8,7 +8,8 @@
 #include "core/gl/attention_kernels.h"
 #include "core/gl/gl_error.h"
 #include "core/tensor/error.h"
-#include "shaders/layer_params.h"
+#include "shaders/projection_params.h"
+#include "shaders/rotary_params.h"
 
 namespace headroom::gl {
 namespace {

@@ -20,21 +20,23 @@ enum class ThemeName { kDark, kLight };
 /// One meaning per colour, in every view, text and export.
 struct Theme {
   ThemeName name = ThemeName::kDark;
-  Color window, panel, raised, border;       ///< backgrounds, from back to front, and hairlines
+  Color window, panel, raised, border;  ///< backgrounds, from back to front, and hairlines
   Color text, text_dim, text_faint;
-  Color accent;                              ///< the one accent: selection, links, sliders
-  Color q, k, v;                             ///< blue, orange, green
-  Color attention, mlp, other;               ///< timing bars: attention violet, MLP and others grey
-  Color masked;                              ///< never the colour of zero
+  Color accent;                 ///< the one accent: selection, links, sliders
+  Color q, k, v;                ///< blue, orange, green
+  Color attention, mlp, other;  ///< timing bars: attention violet, MLP and others grey
+  Color masked;                 ///< never the colour of zero
   Color good, warning, bad;
   Color warning_panel, warning_border;
-  Color on_light, on_dark;                   ///< text over a coloured fill
+  Color on_light, on_dark;  ///< text over a coloured fill
 };
 const Theme& theme(ThemeName name);
 
 /// Sequential maps, perceptually uniform, 256 steps. share is clamped to [0, 1].
 Color colormap_color(ColorMapName map, double share);
 const char* colormap_name(ColorMapName map);  ///< "viridis"
+/// The colour of masked cells beside a map: the theme's, but more strongly tinted beside grey, so that it is no colour of any map.
+Color masked_color(const Theme& theme, ColorMapName map);
 /// Diverging around 0: negative blue-ish, positive orange-ish, over the theme's background. value in [-1, 1].
 Color diverging_color(const Theme& theme, double value);
 

@@ -52,14 +52,14 @@ struct Curve {
 };
 enum class Anchor { kLeft, kCentre, kRight };
 struct TextRun {
-  Point at;                ///< anchor point: left/centre/right end, at the vertical middle of the line
-  std::string text;        ///< UTF-8
+  Point at;          ///< anchor point: left/centre/right end, at the vertical middle of the line
+  std::string text;  ///< UTF-8
   FontFace face = FontFace::kSans;
   double size = kTextSize;
   Color color;
   Anchor anchor = Anchor::kLeft;
-  double angle = 0;        ///< degrees, counter-clockwise around `at`
-  double max_width = 0;    ///< 0: unlimited; longer text is shortened in the middle with "…"
+  double angle = 0;      ///< degrees, counter-clockwise around `at`
+  double max_width = 0;  ///< 0: unlimited; longer text is shortened in the middle with "…"
 };
 /// Attention cells, by reference to the figure's snapshot (request), painted with a colour per cell, no smoothing.
 struct AttentionTile {
@@ -70,7 +70,7 @@ struct AttentionTile {
   FirstToken first_token = FirstToken::kShown;  ///< left out: column 0 is drawn as masked, and rows are scaled without it
   double value_min = 0, value_max = 1;          ///< what the ends of the map mean (scores: the tile's own range)
   double opacity = 1;
-  bool shows_grid = false;                      ///< hairlines between cells, when cells are at least 8 px
+  bool shows_grid = false;  ///< hairlines between cells, when cells are at least 8 px
 };
 /// Diagonal hatching: pruned heads.
 struct Hatch {
@@ -92,17 +92,17 @@ using Item = std::variant<FilledRect, Polyline, Curve, TextRun, AttentionTile, H
 /// Where the pointer does something.
 struct HitRegion {
   Rect shape;
-  std::string tooltip;                 ///< lines; the first is the title
+  std::string tooltip;  ///< lines; the first is the title
   std::optional<Action> click;
   std::optional<Action> double_click;
   std::optional<Action> ctrl_click;
-  std::string name;                    ///< stable, for tests: "head L3 H7", "cell 8 2"
+  std::string name;  ///< stable, for tests: "head L3 H7", "cell 8 2"
 };
 
 /// A grid of cells as one region: hover and click are computed, not stored per cell.
 struct CellGrid {
   Rect rect;
-  TileRequest request;  ///< row/col ranges that the rectangle spans
+  TileRequest request;      ///< row/col ranges that the rectangle spans
   bool opens_head = false;  ///< click: HeadOpened (overview) instead of CellSelected
 };
 
@@ -110,7 +110,7 @@ struct Figure {
   std::string title;  ///< plain words: what the picture shows; goes into exported files
   Size size;
   std::vector<Item> items;
-  std::vector<HitRegion> hits;      ///< later ones lie on top
+  std::vector<HitRegion> hits;  ///< later ones lie on top
   std::vector<CellGrid> cell_grids;
   std::shared_ptr<const Snapshot> snapshot;
 };

@@ -15,14 +15,14 @@ struct FigureInput {
   std::optional<std::int64_t> hovered_query, hovered_key;
 };
 
-Figure heads_figure(const FigureInput& input);        ///< every layer × head
-Figure head_figure(const FigureInput& input);         ///< the chosen head, large; heatmap or arcs, with the chosen cell's arithmetic
-Figure token_figure(const FigureInput& input);        ///< the chosen token's way through the chosen layer
-Figure kv_figure(const FigureInput& input);           ///< KV cache: formula, MHA / now / MQA, by layer
-Figure timing_figure(const FigureInput& input);       ///< stages of the last run, CPU beside GPU
-Figure prediction_figure(const FigureInput& input);   ///< next word after the chosen token
-Figure head_card_figure(const FigureInput& input);    ///< inspector: the chosen head small, with its measured patterns
-Figure cell_figure(const FigureInput& input);         ///< inspector: q·k by dimension, scale, mask, exponential, sum: numbers that add up
+Figure heads_figure(const FigureInput& input);       ///< every layer × head
+Figure head_figure(const FigureInput& input);        ///< the chosen head, large; heatmap or arcs, with the chosen cell's arithmetic
+Figure token_figure(const FigureInput& input);       ///< the chosen token's way through the chosen layer
+Figure kv_figure(const FigureInput& input);          ///< KV cache: formula, MHA / now / MQA, by layer
+Figure timing_figure(const FigureInput& input);      ///< stages of the last run, CPU beside GPU
+Figure prediction_figure(const FigureInput& input);  ///< next word after the chosen token
+Figure head_card_figure(const FigureInput& input);   ///< inspector: the chosen head small, with its measured patterns
+Figure cell_figure(const FigureInput& input);  ///< inspector: q·k by dimension, scale, mask, exponential, sum: numbers that add up
 
 /// History of whole-pass times for timing_figure's line, newest last; kept by the caller.
 struct TimingHistory {

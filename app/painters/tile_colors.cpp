@@ -1,0 +1,32 @@
+#include "app/painters/tile_colors.h"
+
+#include <cmath>
+
+#include "core/figure/color_scale.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+
+void color_tile(const AttentionTile& item, const Tile& tile, const Theme& theme, std::span<std::uint8_t> rgba) {
+  const std::int64_t rows = tile.request.rows, cols = tile.request.cols;
+  const auto n_cells = static_cast<std::size_t>(rows * cols);
+  if (rgba.size() < 4 * n_cells) throw ShapeError("a tile's picture needs 4 bytes for each of its cells");
+  const Color masked = masked_color(theme, item.colormap);
+  AttentionTile shown = item;  // The tile may have been evaluated at another resolution than the item asks for.
+  shown.request = tile.request;
+  const bool has_values = tile.values.size() >= n_cells;  // a pruned head has none
+  for (std::int64_t r = 0; r < rows; ++r) {
+    const ValueRange row = has_values && item.scale == ColorScale::kPerRow ? row_range(shown, tile, r) : ValueRange{};
+    for (std::int64_t c = 0; c < cols; ++c) {
+      const auto at = static_cast<std::size_t>(r * cols + c);
+      const float value = has_values && !is_left_out(shown, c) ? tile.values[at] : NAN;
+      const Color color = std::isnan(value) ? masked : colormap_color(item.colormap, color_share(shown, value, row));
+      rgba[4 * at] = color.r;
+      rgba[4 * at + 1] = color.g;
+      rgba[4 * at + 2] = color.b;
+      rgba[4 * at + 3] = color.a;
+    }
+  }
+}
+
+}  // namespace headroom

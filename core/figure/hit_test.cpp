@@ -1,0 +1,59 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/figure/figure.h"
+#include "core/figure/number_text.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+std::int64_t index_in(double offset, double length, std::int64_t begin, std::int64_t end) {
+  const auto n = static_cast<double>(end - begin);
+  return std::clamp(begin + static_cast<std::int64_t>(std::floor(offset / length * n)), begin, end - 1);
+}
+
+std::string token_at(const Snapshot& snapshot, std::int64_t index) {
+  const auto at = static_cast<std::size_t>(index);
+  return at < snapshot.tokens.size() ? display_token(snapshot.tokens[at]) : std::string("?");
+}
+
+}  // namespace
+
+Hover hit_test(const Figure& figure, Point at) {
+  Hover hover;
+  if (at.x < 0 || at.y < 0 || at.x >= figure.size.w || at.y >= figure.size.h) return hover;
+  for (const HitRegion& region : figure.hits) {
+    if (region.shape.contains(at)) hover.region = &region;
+  }
+  for (const CellGrid& grid : figure.cell_grids) {
+    if (grid.rect.contains(at)) hover.grid = &grid;
+  }
+  if (hover.grid != nullptr) {
+    const CellGrid& grid = *hover.grid;
+    hover.query = index_in(at.y - grid.rect.y, grid.rect.h, grid.request.row_begin, grid.request.row_end);
+    hover.key = index_in(at.x - grid.rect.x, grid.rect.w, grid.request.col_begin, grid.request.col_end);
+  }
+  return hover;
+}
+
+std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std::int64_t query, std::int64_t key) {
+  const std::string head = "L" + std::to_string(grid.layer) + " H" + std::to_string(grid.head);
+  const std::string pair = "query " + std::to_string(query) + " " + token_at(snapshot, query) + "  →  key " + std::to_string(key) +
+                           " " + token_at(snapshot, key);
+  std::string text = head + "\n" + pair;
+  if (snapshot.trace == nullptr || grid.layer < 0 || static_cast<std::size_t>(grid.layer) >= snapshot.trace->layers.size())
+    return text;
+  if (snapshot.trace->layers[static_cast<std::size_t>(grid.layer)].index_of(grid.head) < 0) {
+    return text + "\npruned: this head computes nothing";
+  }
+  try {
+    const Cell cell = evaluate_cell(*snapshot.trace, grid.layer, grid.head, query, key);
+    if (!cell.is_visible) return text + "\nmasked: this query may not see this key";
+    return text + "\nscore " + fixed(cell.score, 3) + " nats\nprobability " + probability_text(cell.probability);
+  } catch (const Error&) {
+    return text;  // The pointer moved over a picture of an older, longer sentence.
+  }
+}
+
+}  // namespace headroom

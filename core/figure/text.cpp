@@ -1,0 +1,124 @@
+#include <array>
+#include <cstdint>
+#include <cstdio>
+#include <vector>
+
+#include <utf8proc.h>
+
+#include "core/figure/figure.h"
+#include "core/formats/utf8.h"
+
+namespace headroom {
+namespace {
+
+/// Byte offsets at which a grapheme begins, and the end: cutting elsewhere would tear accents and emoji apart.
+std::vector<std::size_t> grapheme_starts(std::string_view text) {
+  std::vector<std::size_t> starts;
+  utf8proc_int32_t state = 0;
+  char32_t previous = 0;
+  for (std::size_t at = 0; at < text.size();) {
+    const Utf8Step step = decode_utf8(text, at);
+    const bool breaks = at == 0 || utf8proc_grapheme_break_stateful(static_cast<utf8proc_int32_t>(previous),
+                                                                    static_cast<utf8proc_int32_t>(step.code_point), &state);
+    if (breaks) starts.push_back(at);
+    previous = step.code_point;
+    at += step.bytes;
+  }
+  starts.push_back(text.size());
+  return starts;
+}
+
+std::string code_point_text(char32_t code_point) {
+  std::array<char, 16> text{};
+  std::snprintf(text.data(), text.size(), "\\u{%X}", static_cast<unsigned>(code_point));
+  return text.data();
+}
+
+/// Characters that would change how their neighbours are drawn, or cannot be seen.
+bool is_invisible(char32_t c) {
+  const utf8proc_category_t category = utf8proc_category(static_cast<utf8proc_int32_t>(c));
+  if (c == 0x200D || (c >= 0xFE00 && c <= 0xFE0F)) return false;  // joiner and variation selectors: parts of emoji
+  switch (category) {
+    case UTF8PROC_CATEGORY_CC:
+    case UTF8PROC_CATEGORY_CF:  // direction marks and overrides among them
+    case UTF8PROC_CATEGORY_CS:
+    case UTF8PROC_CATEGORY_CO:
+    case UTF8PROC_CATEGORY_CN:
+    case UTF8PROC_CATEGORY_ZL:
+    case UTF8PROC_CATEGORY_ZP:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void append_visible(std::string& text, char32_t c) {
+  if (c == ' ') {
+    text += "·";
+  } else if (c == '\n') {
+    text += "↵";
+  } else if (c == '\t') {
+    text += "→";
+  } else if (is_invisible(c) || is_white_space(c)) {
+    text += code_point_text(c);
+  } else {
+    append_utf8(text, c);
+  }
+}
+
+}  // namespace
+
+std::string shorten_middle(std::string_view text, double max_width, FontFace face, double size, const TextMeasurer& measurer) {
+  if (measurer.width(text, face, size) <= max_width) return std::string(text);
+  // A megabyte without a space is cut before it is measured: its middle can never be seen.
+  constexpr std::size_t kMaxSide = 256;
+  std::string joined;
+  if (text.size() > 8 * kMaxSide) {
+    const std::string head(text.substr(0, 4 * kMaxSide)), tail(text.substr(text.size() - 4 * kMaxSide));
+    const std::vector<std::size_t> head_starts = grapheme_starts(head), tail_starts = grapheme_starts(tail);
+    // The outermost graphemes at the cuts may be torn; they are dropped.
+    const std::size_t head_end = head_starts[head_starts.size() - 2];
+    const std::size_t tail_begin = tail_starts[std::min<std::size_t>(4, tail_starts.size() - 1)];
+    joined = head.substr(0, head_end) + tail.substr(tail_begin);
+    text = joined;
+  }
+  const std::vector<std::size_t> starts = grapheme_starts(text);
+  const std::size_t n = starts.size() - 1;
+  const auto shortened = [&](std::size_t kept) {
+    const std::size_t head = (kept + 1) / 2, tail = kept - head;
+    return std::string(text.substr(0, starts[head])) + "…" + std::string(text.substr(starts[n - tail]));
+  };
+  std::size_t low = 0, high = n > 0 ? n - 1 : 0;  // most graphemes that fit
+  while (low < high) {
+    const std::size_t middle = (low + high + 1) / 2;
+    if (measurer.width(shortened(middle), face, size) <= max_width) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  const std::string result = shortened(low);
+  return measurer.width(result, face, size) <= max_width ? result : std::string();
+}
+
+std::string display_token(const Token& token) {
+  const std::string& spelled = token.is_unknown && !token.source.empty() ? token.source : token.text;
+  std::string shown;
+  for (std::size_t at = 0; at < spelled.size();) {
+    const Utf8Step step = decode_utf8(spelled, at);
+    if (step.is_valid) {
+      append_visible(shown, step.code_point);
+    } else {
+      for (std::size_t i = 0; i < step.bytes; ++i) {
+        std::array<char, 8> byte{};
+        std::snprintf(byte.data(), byte.size(), "\\x%02X", static_cast<unsigned>(static_cast<unsigned char>(spelled[at + i])));
+        shown += byte.data();
+      }
+    }
+    at += step.bytes;
+  }
+  if (shown.empty()) shown = "∅";
+  return token.is_unknown ? "‹" + shown + "›" : shown;
+}
+
+}  // namespace headroom

@@ -11,7 +11,7 @@
 #include "core/cost/kv_cache.h"
 #include "core/gl/context.h"
 #include "core/session/engine.h"
-#include "core/tensor/matmul.h"
+#include "core/tensor/machine.h"
 #include "core/tensor/parallel.h"
 
 namespace headroom {

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/tensor/error.h"
+#include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
 
 namespace headroom {

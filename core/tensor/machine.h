@@ -13,4 +13,7 @@ double measure_fma_gflops(int threads);
 /// Units   GB/s (10^9 bytes); median of several passes.
 double measure_read_gbps(int threads = 1);
 
+/// Name of the SIMD instructions that run here, e.g. "AVX-512", "AVX2", "SSE4", "NEON".
+const char* simd_name();
+
 }  // namespace headroom

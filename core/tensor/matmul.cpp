@@ -1,3 +1,4 @@
+#include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
 
 #include <algorithm>

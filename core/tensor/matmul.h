@@ -20,7 +20,4 @@ void matmul(ThreadPool& pool, ConstMatrixView a, ConstMatrixView b, MatrixView o
 /// Sum over i of a[i] * b[i]. Shapes  equal sizes.
 float dot(std::span<const float> a, std::span<const float> b);
 
-/// Name of the SIMD instructions that run here, e.g. "AVX-512", "AVX2", "SSE4", "NEON".
-const char* simd_name();
-
 }  // namespace headroom

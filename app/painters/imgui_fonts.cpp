@@ -6,6 +6,7 @@
 #include <array>
 #include <cmath>
 #include <map>
+#include <optional>
 #include <set>
 #include <utility>
 #include <vector>
@@ -140,15 +141,18 @@ struct ImGuiFonts::State {
     FT_Done_FreeType(library);
   }
 
-  /// The font that draws `c` for a face: its own, the sans, the mono, then the fallbacks; null when none has it.
-  FontFile* font_for(char32_t c, std::size_t face) {
+  /// Faces, then fallbacks: the order in which fonts are asked, and in which they enter the atlas (the same in each process).
+  FontFile& font(std::size_t index) { return index < faces.size() ? *faces[index] : *fallbacks[index - faces.size()]; }
+
+  /// Index of the font that draws `c` for a face: its own, the sans, the mono, then the fallbacks.
+  std::optional<std::size_t> font_for(char32_t c, std::size_t face) {
     for (const std::size_t i : {face, std::size_t{0}, std::size_t{2}}) {
-      if (faces[i]->has(c)) return faces[i].get();
+      if (faces[i]->has(c)) return i;
     }
-    for (auto& font : fallbacks) {
-      if (font->has(c)) return font.get();
+    for (std::size_t i = 0; i < fallbacks.size(); ++i) {
+      if (fallbacks[i]->has(c)) return faces.size() + i;
     }
-    return nullptr;
+    return std::nullopt;
   }
 
   /// Whether a character came that is not in the atlas.
@@ -170,38 +174,39 @@ struct ImGuiFonts::State {
     }
     bool has_more = false;
     for (const char32_t c : wanted) {
-      if (considered.insert(c).second && font_for(c, 0) != nullptr) has_more |= extra.insert(c).second;
+      if (considered.insert(c).second && font_for(c, 0).has_value()) has_more |= extra.insert(c).second;
     }
     return has_more;
   }
 
   void add_font(ImFontAtlas& atlas, std::size_t face, double size, bool with_extra) {
-    std::map<FontFile*, std::set<char32_t>> by_font;
+    std::map<std::size_t, std::set<char32_t>> by_font;
     const auto assign = [&](const std::set<char32_t>& characters) {
       for (const char32_t c : characters) {
-        if (FontFile* font = font_for(c, face)) by_font[font].insert(c);
+        if (const auto index = font_for(c, face)) by_font[*index].insert(c);
       }
     };
     assign(basic);
     if (with_extra) assign(extra);
 
-    std::vector<FontFile*> order{faces[face].get()};  // The face itself comes first: it decides the line's height.
-    for (const auto& [font, characters] : by_font) {
-      if (font != order.front()) order.push_back(font);
+    std::vector<std::size_t> order{face};  // The face itself comes first: it decides the line's height.
+    for (const auto& [index, characters] : by_font) {
+      if (index != face) order.push_back(index);
     }
     ImFont* made = nullptr;
-    for (FontFile* font : order) {
-      std::string& bytes = font->bytes();
-      if (bytes.empty() || by_font[font].empty()) continue;
+    for (const std::size_t index : order) {
+      std::string& bytes = font(index).bytes();
+      if (bytes.empty() || by_font[index].empty()) continue;
       ImFontConfig config;
       config.FontDataOwnedByAtlas = false;
       config.MergeMode = made != nullptr;
       config.OversampleH = scale < 1.75 ? 3 : 2;
       config.OversampleV = 1;
       config.PixelSnapH = false;
-      ranges.push_back(ranges_of(by_font[font]));
-      ImFont* added = atlas.AddFontFromMemoryTTF(bytes.data(), static_cast<int>(bytes.size()), static_cast<float>(size * scale),
-                                                 &config, ranges.back().data());
+      ranges.push_back(ranges_of(by_font[index]));
+      ImFont* added =
+          atlas.AddFontFromMemoryTTF(bytes.data(), static_cast<int>(bytes.size()),
+                                     static_cast<float>(size * scale * font(index).line_ratio()), &config, ranges.back().data());
       if (made == nullptr) made = added;
     }
     if (made == nullptr) {  // No font on this machine at all: ImGui brings a small one of its own.

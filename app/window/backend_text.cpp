@@ -9,24 +9,13 @@ void push(std::vector<double>& times, double ms) {
   times.push_back(ms);
 }
 
-/// "CPU flash, AVX-512, 2 threads" with dots between its parts.
-std::string dotted(std::string text) {
-  constexpr std::string_view dot = " · ";
-  for (std::size_t at = text.find(", "); at != std::string::npos; at = text.find(", ", at + dot.size()))
-    text.replace(at, 2, dot);
-  for (const std::string_view device : {"CPU ", "GPU "}) {
-    if (text.starts_with(device)) text.replace(device.size() - 1, 1, dot);
-  }
-  return text;
-}
-
 }  // namespace
 
 void describe_backend(AppModel& model) {
   if (!model.snapshot) return;
   const Snapshot& snapshot = *model.snapshot;
   const bool is_gpu = snapshot.ran_on_gpu && snapshot.gpu.has_value();
-  model.backend_text = dotted(is_gpu ? snapshot.gpu->backend : snapshot.cpu.backend);
+  model.backend_text = is_gpu ? snapshot.gpu->backend : snapshot.cpu.backend;
   model.backend_reason = snapshot.backend_reason;
 }
 

@@ -13,7 +13,9 @@
 #include <cstdlib>
 #include <limits>
 #include <optional>
+#include <thread>
 
+#include "app/painters/fonts.h"
 #include "app/window/export.h"
 #include "app/window/glfw_window.h"
 #include "app/window/gpu_provider.h"
@@ -171,9 +173,12 @@ int run_window(const WindowOptions& options) {
   program_options.wake = [] { GlfwWindow::wake(); };
   Program program(std::move(program_options));
   trace_startup("engine started");
+  std::jthread fonts([] { font_files(); });  // Fontconfig takes as long as the window does.
   const Settings& settings = program.model().settings;
   GlfwWindow window(settings.window_width, settings.window_height);
   trace_startup("window created");
+  fonts.join();
+  trace_startup("fonts found");
   Loop(program, window, signals).run();
   const FramebufferSize size = window.logical_size();
   if (size.width > 0 && size.height > 0) program.set_window_size(size.width, size.height);

@@ -30,10 +30,12 @@ void toggle_theme(Settings& settings) {
   settings.theme = settings.theme == ThemeName::kDark ? ThemeName::kLight : ThemeName::kDark;
 }
 
-const RecentFile* last_recent(const Frame& frame) {
+/// The session as the previous run left it, else the file that was used last.
+std::filesystem::path last_path(const Frame& frame) {
+  if (!frame.model.last_session.empty()) return frame.model.last_session;
   const auto& recent = frame.model.recent;
   const auto found = std::find_if(recent.begin(), recent.end(), [](const RecentFile& file) { return file.exists; });
-  return found == recent.end() ? nullptr : &*found;
+  return found == recent.end() ? std::filesystem::path() : found->path;
 }
 
 using enum Key;
@@ -52,12 +54,10 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) { open_dialog(f, DialogKind::kOpen); }},
     {"file/reopen",
      "Reopen last",
-     "Opens the file that was used last.",
+     "Goes on where the program was left the last time.",
      {},
-     [](const Frame& f) {
-       if (const RecentFile* file = last_recent(f)) f.command(OpenPath{file->path});
-     },
-     [](const Frame& f) { return last_recent(f) != nullptr; }},
+     [](const Frame& f) { f.command(OpenPath{last_path(f)}); },
+     [](const Frame& f) { return !last_path(f).empty(); }},
     {"file/save",
      "Save",
      "Writes the session to its file.",

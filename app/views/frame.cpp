@@ -11,7 +11,6 @@
 #include "app/views/context.h"
 #include "app/views/layout.h"
 #include "app/widgets/item.h"
-#include "app/widgets/widget_map.h"
 
 namespace headroom {
 
@@ -152,14 +151,12 @@ void draw_frame(const AppModel& model, UiScratch& scratch, ImGuiPainter& painter
                     .state = state,
                     .painter = painter,
                     .out = outbox};
-  widget_map::begin_frame();
   begin_widgets(frame.look);
   run_shortcuts(frame);
   draw_root(frame, layout_of(frame));
   draw_dialogs(frame);
   draw_toasts(frame);
   frame.wake_after(state.widgets.tooltip_wait);
-  widget_map::end_frame();
 }
 
 }  // namespace headroom

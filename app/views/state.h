@@ -82,9 +82,9 @@ struct UiScratch::State {
   std::uint64_t notice_session = 0;
   std::vector<std::int64_t> heads_values, kv_values, d_model_values;  ///< what the shape's sliders can be set to
   std::uint64_t values_session = ~std::uint64_t{0};
-  std::int64_t visible_pairs = 0, all_pairs = 0;
   std::string pairs_text;
-  std::uint64_t pairs_session = ~std::uint64_t{0}, pairs_snapshot = ~std::uint64_t{0};
+  Mask pairs_mask;
+  std::int64_t pairs_seq = -1;
 };
 
 }  // namespace headroom

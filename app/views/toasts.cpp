@@ -9,17 +9,6 @@
 namespace headroom {
 namespace {
 
-constexpr double kInfoSeconds = 6;  // errors and warnings stay until they are dismissed
-constexpr double kFadeSeconds = 0.4;
-
-double opacity_of(const Frame& frame, const Toast& toast) {
-  if (toast.kind != Toast::Kind::kInfo) return 1;
-  const double left = toast.shown_at + kInfoSeconds - frame.model.now;
-  if (left <= 0) return 0;
-  frame.wake_after(left > kFadeSeconds ? left - kFadeSeconds : 1.0 / 30);
-  return std::min(1.0, left / kFadeSeconds);
-}
-
 Color edge_of(const Frame& frame, Toast::Kind kind) {
   return kind == Toast::Kind::kError ? frame.theme.bad : kind == Toast::Kind::kWarning ? frame.theme.warning : frame.theme.accent;
 }
@@ -34,12 +23,7 @@ void draw_toasts(const Frame& frame) {
   // The newest stands lowest; older ones above it as far as there is room.
   for (std::size_t i = frame.model.toasts.size(); i-- > 0;) {
     const Toast& toast = frame.model.toasts[i];
-    const double opacity = opacity_of(frame, toast);
-    if (opacity <= 0) {
-      frame.command(DismissToast{i});
-      continue;
-    }
-    const TextStyle style{.face = FontFace::kSans, .size = kSmallTextSize, .color = with_alpha(frame.theme.text, opacity)};
+    const TextStyle style{.face = FontFace::kSans, .size = kSmallTextSize, .color = frame.theme.text};
     const std::string text = imgui_drawable(toast.text, FontFace::kSans);
     const float wrap = width - look.px(56);
     const TextExtent extent = text_extent(look, text, style, wrap);
@@ -55,9 +39,9 @@ void draw_toasts(const Frame& frame) {
                      ImGuiWindowFlags_NoFocusOnAppearing | ImGuiWindowFlags_NoNav | ImGuiWindowFlags_NoBackground);
     ImDrawList& list = *ImGui::GetWindowDrawList();
     const ImVec2 at = ImGui::GetWindowPos();
-    fill_rect(list, {at.x, at.y, width, height}, with_alpha(frame.theme.raised, opacity), look.px(6));
-    fill_rect(list, {at.x, at.y, look.px(4), height}, with_alpha(edge_of(frame, toast.kind), opacity), look.px(2));
-    stroke_rect(list, {at.x, at.y, width, height}, with_alpha(frame.theme.border, opacity), look.px(6));
+    fill_rect(list, {at.x, at.y, width, height}, frame.theme.raised, look.px(6));
+    fill_rect(list, {at.x, at.y, look.px(4), height}, edge_of(frame, toast.kind), look.px(2));
+    stroke_rect(list, {at.x, at.y, width, height}, frame.theme.border, look.px(6));
     draw_text(look, list, {at.x + look.px(16), at.y + look.px(10)}, text, style, wrap);
     ImGui::SetCursorScreenPos(ImVec2(at.x + width - look.px(34), at.y + (height - look.px(24)) / 2));
     const std::string dismiss = "toast/dismiss " + std::to_string(i);

@@ -1,6 +1,7 @@
 #include "app/widgets/sentence_box.h"
 
 #include <imgui.h>
+#include <imgui_internal.h>
 
 #include <algorithm>
 #include <cmath>
@@ -251,7 +252,15 @@ std::optional<std::string> sentence_box(const Look& look, const SentenceBox& spe
   const std::string& shown = edited ? *edited : spec.text;
   follow_mouse(geometry, area, state, shown, memory);
   const float overflow = std::max(0.0f, static_cast<float>(memory.lines.size()) * line_height - text_height);
-  if (state.is_hovered && overflow > 0) memory.scroll -= ImGui::GetIO().MouseWheel * line_height * 2;
+  if (state.is_hovered && overflow > 0) {
+    // The wheel is for the text here, not for the panel around it.
+#if IMGUI_VERSION_NUM >= 18920
+    ImGui::SetItemKeyOwner(ImGuiKey_MouseWheelY);
+#else
+    ImGui::SetItemUsingMouseWheel();
+#endif
+    memory.scroll -= ImGui::GetIO().MouseWheel * line_height * 2;
+  }
   memory.scroll = std::clamp(memory.scroll, 0.0f, overflow);
 
   ImDrawList& list = *ImGui::GetWindowDrawList();

@@ -121,14 +121,17 @@ Tensor SafetensorsFile::read_float(const TensorEntry& entry) const {
   if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64)
     throw Error(of_tensor(*this, entry) + " has dtype " + dtype_name(dtype) +
                 ", which is not read as numbers (F32, F16, BF16, F64 are)");
+  // A Tensor without dimensions holds nothing, so a scalar becomes a vector of one. An empty tensor may have absurd dimensions beside
+  // its zero, which are not multiplied again.
   std::vector<std::int64_t> shape;
-  for (const std::uint64_t n : entry.shape) {
-    if (n > static_cast<std::uint64_t>(std::numeric_limits<std::int64_t>::max()))
-      throw Error(of_tensor(*this, entry) + " has a dimension too large to hold");
-    shape.push_back(static_cast<std::int64_t>(n));
+  if (entry.begin == entry.end) {
+    shape = {0};
+  } else if (entry.shape.empty()) {
+    shape = {1};
+  } else {
+    for (const std::uint64_t n : entry.shape)
+      shape.push_back(static_cast<std::int64_t>(n));  // its product fits the file's size, so each dimension fits
   }
-  // An empty tensor may have absurd dimensions beside its zero; they are not multiplied again.
-  if (entry.begin == entry.end) shape = {0};
   const std::size_t width = static_cast<std::size_t>(dtype_bits(dtype)) / 8;
   try {
     Tensor tensor(std::move(shape));

@@ -69,7 +69,8 @@ class SafetensorsFile {
   const std::filesystem::path& path() const { return file_.path(); }
   std::uint64_t file_size() const { return file_.size(); }
 
-  /// F32, F16, BF16 and F64 values as float32. Errors  Error for other types.
+  /// F32, F16, BF16 and F64 values as float32. Edge  A scalar comes as [1], a tensor without elements as [0].
+  /// Errors  Error for other types.
   Tensor read_float(const TensorEntry& entry) const;
   /// I32, I64, U8 values. Errors  Error for other types or values outside int64.
   std::vector<std::int64_t> read_integers(const TensorEntry& entry) const;

@@ -81,6 +81,7 @@ struct Engine::State {
     std::string failure;
     try {
       work();
+      return;
     } catch (const Cancelled&) {
       return;
     } catch (const Error& error) {
@@ -92,7 +93,7 @@ struct Engine::State {
     } catch (...) {
       failure = "The computation failed for an unknown reason.";
     }
-    if (failure.empty()) failure = "The computation failed.";
+    if (failure.empty()) failure = "The computation failed.";  // an exception without words
     answer({id, nullptr, failure}, stop);
   }
 

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
 
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
@@ -38,6 +39,22 @@ std::string shape_difference(const ModelShape& asked, const ModelShape& found) {
   return "another shape";
 }
 
+std::int64_t lab_bytes(const ModelConfig& config) {
+  const ModelShape& s = config.shape;
+  const std::int64_t attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads);
+  const std::int64_t layer = attention + 3 * s.d_model * s.d_ff;
+  const std::int64_t tables = (config.ties_embeddings ? 1 : 2) * s.vocab_size * s.d_model;
+  return 4 * (s.n_layers * layer + tables);
+}
+
+std::int64_t machine_bytes() {
+  const long pages = sysconf(_SC_PHYS_PAGES);
+  const long page_bytes = sysconf(_SC_PAGE_SIZE);
+  return pages > 0 && page_bytes > 0 ? static_cast<std::int64_t>(pages) * page_bytes : std::numeric_limits<std::int64_t>::max();
+}
+
+}  // namespace
+
 ModelConfig lab_config(const ModelConfig& trained, const Compute& compute) {
   ModelConfig config = trained;
   ModelShape& shape = config.shape;
@@ -50,29 +67,13 @@ ModelConfig lab_config(const ModelConfig& trained, const Compute& compute) {
   return config;
 }
 
-std::int64_t lab_bytes(const ModelConfig& config) {
-  const ModelShape& s = config.shape;
-  const std::int64_t attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads);
-  const std::int64_t layer = attention + 3 * s.d_model * s.d_ff;
-  const std::int64_t tables = (config.ties_embeddings ? 1 : 2) * s.vocab_size * s.d_model;
-  return 4 * (s.n_layers * layer + tables);
-}
-
-/// A random model that does not fit would not fail but drive the machine into swapping: refused before.
-void check_memory(const ModelConfig& config) {
-  const long pages = sysconf(_SC_PHYS_PAGES);
-  const long page_bytes = sysconf(_SC_PAGE_SIZE);
-  if (pages <= 0 || page_bytes <= 0) return;
-  const std::int64_t machine = static_cast<std::int64_t>(pages) * page_bytes;
+void check_lab_memory(const ModelConfig& config, std::int64_t machine) {
   const std::int64_t needed = lab_bytes(config);
-  if (needed > machine / 2) {
-    throw Error("Random parameters with d_model = " + std::to_string(config.shape.d_model) + " and " +
-                std::to_string(config.shape.n_layers) + " layers take " + bytes_text(needed) +
-                ", more than half of this machine's " + bytes_text(machine) + ": choose a smaller d_model.");
-  }
+  if (needed <= machine / 2) return;
+  throw Error("Random parameters with d_model = " + std::to_string(config.shape.d_model) + " and " +
+              std::to_string(config.shape.n_layers) + " layers take " + bytes_text(needed) + ", more than half of this machine's " +
+              bytes_text(machine) + ": choose a smaller d_model.");
 }
-
-}  // namespace
 
 ModelStore::Stamp ModelStore::stamp_of(const fs::path& folder) {
   Stamp stamp{folder, {}};
@@ -131,7 +132,7 @@ std::shared_ptr<const ModelParams> ModelStore::shape(const std::shared_ptr<const
   const ModelShape& trained = loaded->params.config.shape;
   if (compute.parameters == ParameterSource::kLab) {
     const ModelConfig config = lab_config(loaded->params.config, compute);
-    check_memory(config);
+    check_lab_memory(config, machine_bytes());
     ++counters_.surgeries;
     return std::make_shared<const ModelParams>(make_random_params(config, compute.lab_seed));
   }

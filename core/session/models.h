@@ -22,6 +22,13 @@ struct PreparedModel {
   std::vector<std::string> notices;             ///< of the file, and of its having gone
 };
 
+/// The lab's config: the trained one with the Session's shape and a d_ff that suits its d_model.
+ModelConfig lab_config(const ModelConfig& trained, const Compute& compute);
+
+/// A random model that does not fit would not fail but drive the machine into swapping: refused before it is made.
+/// Errors  Error when its parameters take more than half of `machine_bytes`.
+void check_lab_memory(const ModelConfig& config, std::int64_t machine_bytes);
+
 /// Reads folders and changes their shape, keeping the last of each step.
 class ModelStore {
  public:

@@ -207,8 +207,7 @@ TEST(ActionText, IsShortAndHuman) {
     const std::string text = action_text(testing::random_action(random, i));
     EXPECT_GT(text.size(), 3u) << i;
     EXPECT_LT(text.size(), 60u) << i;
-    EXPECT_EQ(text.find('_') != std::string::npos, i == 3 || i == 4)
-        << text << ": only kv_heads and d_model have underscores";
+    EXPECT_EQ(text.find('_') != std::string::npos, i == 3 || i == 4) << text << ": only kv_heads and d_model have underscores";
   }
 }
 

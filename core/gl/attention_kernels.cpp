@@ -14,8 +14,6 @@
 namespace headroom::gl {
 namespace {
 
-// About a tenth of a second on a software renderer, nothing on a GPU.
-constexpr double kSliceFlops = 2e9;
 // Limits of the OpenGL specification on the second and third axis of work groups.
 constexpr std::int64_t kMaxGroups = 65535;
 
@@ -65,7 +63,7 @@ Support AttentionKernels::supports(const AttentionConfig& config) const {
 
 /// Rows of scores that one slice may hold.
 std::int64_t AttentionKernels::max_slice_queries(const AttentionConfig& config) const {
-  const double by_flops = kSliceFlops / std::max(flops_of(config, 1), 1.0);
+  const double by_flops = slice_flops_ / std::max(flops_of(config, 1), 1.0);
   std::int64_t rows = by_flops < 1 ? 1 : static_cast<std::int64_t>(std::min(by_flops, 1e9));
   if (kernel_ == Kernel::kNaive) {
     const std::int64_t row_bytes = std::max<std::int64_t>(vec4s(config.seq_k), 1) * 16;

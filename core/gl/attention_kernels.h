@@ -35,6 +35,9 @@ struct DeviceAttention {
   std::int64_t v_at = 0;
 };
 
+/// About a tenth of a second on a software renderer, nothing on a GPU.
+inline constexpr double kSliceFlops = 2e9;
+
 /// Waits for storage writes to be seen by fetches, storage reads and copies.
 void storage_barrier();
 
@@ -45,7 +48,9 @@ void storage_barrier();
 /// fetches that neighbouring threads share.
 class AttentionKernels {
  public:
-  AttentionKernels(const DeviceFacts& facts, Kernel kernel) : facts_(facts), kernel_(kernel) {}
+  /// `facts` and `slice_flops` may be smaller than the device's, to see calls cut.
+  AttentionKernels(const DeviceFacts& facts, Kernel kernel, double slice_flops = kSliceFlops)
+      : facts_(facts), kernel_(kernel), slice_flops_(slice_flops) {}
 
   /// Limits of this device, each with its number.
   Support supports(const AttentionConfig& config) const;
@@ -72,6 +77,7 @@ class AttentionKernels {
 
   DeviceFacts facts_;
   Kernel kernel_;
+  double slice_flops_;
   ProgramCache programs_;
   MaskTable mask_;
   UniformBuffer uniforms_;

@@ -31,9 +31,8 @@ void check_layer(const AttentionConfig& config, const AttentionLayerParams& para
                  ConstMatrixView x) {
   if (config.batch != 1)
     throw ShapeError("an attention layer computes one sequence, not a batch of " + std::to_string(config.batch));
-  if (config.seq_q != x.rows || config.seq_k != x.rows) {
-    throw ShapeError("x has " + std::to_string(x.rows) + " rows; the configuration says " + std::to_string(config.seq_q) +
-                     " queries and " + std::to_string(config.seq_k) + " keys");
+  if (x.rows != config.seq_q) {
+    throw ShapeError("x has " + std::to_string(x.rows) + " rows instead of seq " + std::to_string(config.seq_q));
   }
   if (rotary && config.d_head % 2 != 0) throw ShapeError("rotary positions turn pairs; d_head is " + std::to_string(config.d_head));
   check_matrix("W_Q", params.w_q, config.n_heads * config.d_head, x.cols);
@@ -93,13 +92,20 @@ class GlLayer final : public AttentionLayer {
 
   Support supports(const AttentionConfig& config) const override {
     if (config.n_heads == 0) return {};  // every head pruned: nothing is left to attend
+    if (config.batch != 1) return {false, "the layer reads one sequence, not a batch of " + std::to_string(config.batch)};
+    if (config.seq_q != config.seq_k) return {false, "self-attention needs seq_q equal to seq_k"};
+    if (config.mask.query_offset != 0) {
+      return {false, "self-attention of a whole sequence begins at position 0, not at query_offset"};
+    }
     return state_->attention.supports(config);
   }
 
   AttentionLayerResult run(const AttentionConfig& config, const AttentionLayerParams& params, const std::optional<Rotary>& rotary,
                            ConstMatrixView x, std::stop_token stop) override {
+    if (const Support support = supports(config); !support.ok) {
+      throw ShapeError("the attention layer cannot run: " + support.reason);
+    }
     check_layer(config, params, rotary, x);
-    if (const Support support = supports(config); !support.ok) throw Error(support.reason);
     if (stop.stop_requested()) throw Cancelled();
     device_.enter();
     const Stopwatch upload_watch;
@@ -113,7 +119,7 @@ class GlLayer final : public AttentionLayer {
     state_->layer.project({&state_->x, &weights.w_qkv, &weights.b_qkv, &state_->qkv, sizes.seq, sizes.d_model4, sizes.qkv_row4},
                           stop);
     timer.begin("rotary");
-    if (rotary) {
+    if (rotary && config.n_heads > 0) {
       state_->layer.rotate(
           {&state_->angles, &state_->qkv, sizes.seq, config.n_heads + config.n_kv_heads, config.d_head, sizes.qkv_row4}, stop);
     }
@@ -140,8 +146,8 @@ class GlLayer final : public AttentionLayer {
     LayerKernels layer;
     WeightCache weights;
     Buffer x{Texel::kVec4}, qkv{Texel::kVec4}, head_out{Texel::kVec4}, angles{Texel::kVec2}, out, logsumexp;
-    std::optional<Rotary> rotary;  ///< of angles, with their first position, seq and d_head
-    std::int64_t angle_start = 0, angle_seq = 0, angle_d_head = 0;
+    std::optional<Rotary> rotary;  ///< of angles, with their seq and d_head
+    std::int64_t angle_seq = 0, angle_d_head = 0;
   };
 
   void upload(const AttentionConfig& config, const std::optional<Rotary>& rotary, ConstMatrixView x, const Sizes& sizes) {
@@ -158,15 +164,12 @@ class GlLayer final : public AttentionLayer {
       state_->logsumexp.fill(-std::numeric_limits<float>::infinity(),
                              static_cast<std::size_t>(config.n_heads * sizes.seq) * sizeof(float));
     }
-    if (rotary) upload_angles(config, *rotary, sizes.seq);
+    if (rotary && config.n_heads > 0) upload_angles(config, *rotary, sizes.seq);
   }
 
   void upload_angles(const AttentionConfig& config, const Rotary& rotary, std::int64_t seq) {
-    const std::int64_t start = config.mask.query_offset;
-    if (state_->rotary == rotary && state_->angle_start == start && state_->angle_seq >= seq &&
-        state_->angle_d_head == config.d_head)
-      return;
-    const RotaryTable table = make_rotary_table(rotary, start, seq, config.d_head);
+    if (state_->rotary == rotary && state_->angle_seq >= seq && state_->angle_d_head == config.d_head) return;
+    const RotaryTable table = make_rotary_table(rotary, 0, seq, config.d_head);
     std::vector<float> turns;
     turns.reserve(2 * table.cos.size());
     for (std::size_t i = 0; i < table.cos.size(); ++i) {
@@ -176,7 +179,6 @@ class GlLayer final : public AttentionLayer {
     state_->rotary.reset();  // stays so when the upload fails
     state_->angles.upload(std::span<const float>(turns), "rotary angles");
     state_->rotary = rotary;
-    state_->angle_start = start;
     state_->angle_seq = seq;
     state_->angle_d_head = config.d_head;
   }

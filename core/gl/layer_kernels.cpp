@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <string>
 
-#include "core/gl/attention_kernels.h"
 #include "core/gl/gl_error.h"
 #include "core/tensor/error.h"
 #include "shaders/projection_params.h"
@@ -14,7 +13,6 @@
 namespace headroom::gl {
 namespace {
 
-constexpr double kSliceFlops = 2e9;
 // Ranges of rows begin at multiples of this many rows, hence of 256 bytes: the largest offset alignment that OpenGL allows a device to ask.
 constexpr std::int64_t kRowStep = 16;
 constexpr std::int64_t kMaxRowsAtOnce = 65520;  // work groups on the second axis, a multiple of kRowStep
@@ -35,7 +33,7 @@ std::size_t row_offset(std::int64_t row, std::int64_t row4) { return static_cast
 
 std::int64_t LayerKernels::rows_at_once(std::int64_t row4, double flops_per_row) const {
   const std::int64_t by_bytes = facts_.max_storage_block_bytes / (row4 * 16);
-  const auto by_flops = static_cast<std::int64_t>(std::min(kSliceFlops / flops_per_row, 1e9));
+  const auto by_flops = static_cast<std::int64_t>(std::min(slice_flops_ / flops_per_row, 1e9));
   const std::int64_t rows = std::min({by_bytes, std::max(by_flops, kRowStep), kMaxRowsAtOnce}) / kRowStep * kRowStep;
   if (rows > 0) return rows;
   throw Error(std::to_string(kRowStep) + " rows of " + std::to_string(4 * row4) + " floats do not fit a storage block of " +

@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <stop_token>
 
+#include "core/gl/attention_kernels.h"
 #include "core/gl/buffer.h"
 #include "core/gl/context.h"
 #include "core/gl/program.h"
@@ -28,7 +29,8 @@ struct DeviceRotation {
 /// The kernels around attention. Long calls are cut into ranges of rows that fit a storage block and end within some tens of milliseconds.
 class LayerKernels {
  public:
-  explicit LayerKernels(const DeviceFacts& facts) : facts_(facts) {}
+  /// `facts` and `slice_flops` may be smaller than the device's, to see calls cut.
+  explicit LayerKernels(const DeviceFacts& facts, double slice_flops = kSliceFlops) : facts_(facts), slice_flops_(slice_flops) {}
 
   /// Errors  Error when one group of rows exceeds the device's storage block; Cancelled.
   void project(const DeviceProjection& call, std::stop_token stop);
@@ -38,6 +40,7 @@ class LayerKernels {
   std::int64_t rows_at_once(std::int64_t row4, double flops_per_row) const;
 
   DeviceFacts facts_;
+  double slice_flops_;
   ProgramCache programs_;
   UniformBuffer uniforms_;
 };

@@ -223,14 +223,16 @@ class BlockRun {
     for (std::int64_t row = 0; row < block_.n_rows(); ++row) {
       const std::int64_t head = head_of(row), query = query_of(row);
       const float sum = work_.sum[row];
-      const float inverse = work_.maximum[row] == kMinusInfinity ? 0.0F : 1.0F / sum;
+      // The largest term of a row that saw a key is 1, so only a masked row has no sum. (NaN has one: it is not hidden.)
+      const bool is_masked = sum == 0;
+      const float inverse = is_masked ? 0.0F : 1.0F / sum;
       float* const target = call_.outputs.out.row(block_.b, head, query);
       for (std::int64_t c = 0; c < config.d_head; ++c) {
         target[c] = work_.out[c * kWidth + row] * inverse;
       }
       const double logsumexp = (static_cast<double>(work_.maximum[row]) + std::log2(static_cast<double>(sum))) * 0.6931471805599453;
       call_.outputs.logsumexp[static_cast<std::size_t>((block_.b * config.n_heads + head) * config.seq_q + query)] =
-          work_.maximum[row] == kMinusInfinity ? kMinusInfinity : static_cast<float>(logsumexp);
+          is_masked ? kMinusInfinity : static_cast<float>(logsumexp);
     }
   }
 

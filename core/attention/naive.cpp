@@ -82,7 +82,7 @@ class NaiveBackend final : public AttentionBackend {
     for (std::int64_t j = visible.begin; j < visible.end && !is_dense; ++j) {
       if (!is_visible(config.mask, cell.b, cell.i, j)) row[j] = kMinusInfinity;
     }
-    const float maximum = row.maxCoeff();
+    const float maximum = row.maxCoeff<Eigen::PropagateNaN>();
     if (maximum == kMinusInfinity) {
       row.setZero();
       return kMinusInfinity;

@@ -36,7 +36,7 @@ TileVisibility strided(const Span& span, std::int64_t stride) {
   // Far from the diagonal all distances have one sign; is there a multiple of the stride among them?
   const std::int64_t low = span.min_distance > 0 ? span.min_distance : -span.max_distance;
   const std::int64_t high = span.min_distance > 0 ? span.max_distance : -span.min_distance;
-  return from_counts(high / stride * stride >= low, true);
+  return from_counts(high / stride * stride >= low, low != high);
 }
 
 TileVisibility global_local(const Span& span, const MaskPattern& pattern) {

@@ -17,7 +17,7 @@ namespace HWY_NAMESPACE {
 ///
 /// Accuracy  relative error at most 2.5e-7 down to x = -126, exactly 1 at 0, exactly 0 below -126 (and at -inf). NaN stays NaN.
 /// Method    x = n + f with n the nearest integer; 2^f - 1 = f q(f), q minimax of degree 4 on [-1/2, 1/2] (error 9.2e-8, fitted by Lawson's
-///           weighted least squares); n is added to the exponent's bits.
+///           weighted least squares); 2^n from its exponent's bits, and multiplied, because adding them to those of p could hide a NaN.
 template <class D, class V = hwy::HWY_NAMESPACE::Vec<D>>
 HWY_INLINE V exp2_non_positive(D d, V x) {
   namespace hn = hwy::HWY_NAMESPACE;
@@ -30,8 +30,8 @@ HWY_INLINE V exp2_non_positive(D d, V x) {
   p = hn::MulAdd(p, f, hn::Set(d, 0.2402224208311183F));
   p = hn::MulAdd(p, f, hn::Set(d, 0.6931469775976787F));
   p = hn::MulAdd(p, f, hn::Set(d, 1.0F));
-  const V power = hn::BitCast(d, hn::Add(hn::BitCast(di, p), hn::ShiftLeft<23>(n)));
-  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), power);
+  const V two_to_n = hn::BitCast(d, hn::ShiftLeft<23>(hn::Add(n, hn::Set(di, 127))));
+  return hn::IfThenZeroElse(hn::Lt(x, hn::Set(d, -126.0F)), hn::Mul(p, two_to_n));
 }
 
 }  // namespace HWY_NAMESPACE

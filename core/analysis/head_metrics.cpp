@@ -37,7 +37,7 @@ class HeadMeter {
  public:
   explicit HeadMeter(std::int64_t seq) : broadcast_(static_cast<std::size_t>(seq)) {}
 
-  /// `scores` and `probs` cover `keys`; masked entries of both are NaN.
+  /// `scores` and `probs` cover `keys`, of which at least one is visible; masked entries of both are NaN.
   void add_row(std::int64_t query, KeyRange keys, const float* scores, const float* probs, float logsumexp) {
     double entropy = 0;
     std::int64_t n_visible = 0;
@@ -53,7 +53,7 @@ class HeadMeter {
       entropy_.add(entropy);
       relative_entropy_.add(entropy / std::log(static_cast<double>(n_visible)));
     }
-    if (query == 0 || n_visible == 0) return;
+    if (query == 0) return;
     const auto at = [&](std::int64_t key) {
       return key >= keys.begin && key < keys.end ? static_cast<double>(probs[key - keys.begin]) : NAN;
     };

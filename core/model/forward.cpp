@@ -6,7 +6,7 @@
 #include <cmath>
 #include <string>
 
-#include "core/model/exp.h"
+#include "core/model/elementwise.h"
 #include "core/tensor/error.h"
 #include "core/tensor/matmul.h"
 
@@ -81,13 +81,10 @@ void add_to(ThreadPool& pool, const Tensor& term, Tensor& x) {
   });
 }
 
-/// gate = gate * sigmoid(gate) * up. Source  Shazeer 2020, arXiv:2002.05202.
-void swiglu(ThreadPool& pool, const Tensor& up, Tensor& gate) {
+void apply_swiglu(ThreadPool& pool, const Tensor& up, Tensor& gate) {
   for_rows(pool, gate.dim(0), gate.dim(1), [&](std::int64_t first, std::int64_t last) {
-    const float* u = up.data();
-    float* g = gate.data();
-    for (std::int64_t i = first * gate.dim(1); i < last * gate.dim(1); ++i)
-      g[i] = g[i] / (1 + exp_fast(-g[i])) * u[i];
+    const auto begin = static_cast<std::size_t>(first * gate.dim(1)), size = static_cast<std::size_t>((last - first) * gate.dim(1));
+    swiglu(gate.span().subspan(begin, size), up.span().subspan(begin, size));
   });
 }
 
@@ -141,7 +138,7 @@ struct MlpSpace {
 void run_mlp(ThreadPool& pool, const LayerParams& layer, const Tensor& normed, MlpSpace& space) {
   linear(pool, normed.matrix(), layer.w_gate.matrix(), {}, space.gate.matrix());
   linear(pool, normed.matrix(), layer.w_up.matrix(), {}, space.up.matrix());
-  swiglu(pool, space.up, space.gate);
+  apply_swiglu(pool, space.up, space.gate);
   linear(pool, space.gate.matrix(), layer.w_down.matrix(), {}, space.out.matrix());
 }
 

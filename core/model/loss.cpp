@@ -4,27 +4,17 @@
 #include <numeric>
 #include <string>
 
-#include "core/model/exp.h"
+#include "core/model/elementwise.h"
 #include "core/model/forward.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
 
-/// log sum_j exp(row_j), shifted by the maximum. Partial sums of eight lanes, so that the loop is SIMD and rounding stays small.
+/// log sum_j exp(row_j), shifted by the maximum.
 double logsumexp_of(std::span<const float> row) {
-  constexpr std::size_t kLanes = 8;
   const float highest = *std::max_element(row.begin(), row.end());
-  std::array<float, kLanes> partial{};
-  std::size_t j = 0;
-  for (; j + kLanes <= row.size(); j += kLanes) {
-    for (std::size_t lane = 0; lane < kLanes; ++lane)
-      partial[lane] += exp_fast(row[j + lane] - highest);
-  }
-  double sum = std::accumulate(partial.begin(), partial.end(), 0.0);
-  for (; j < row.size(); ++j)
-    sum += exp_fast(row[j] - highest);
-  return static_cast<double>(highest) + std::log(sum);
+  return static_cast<double>(highest) + std::log(sum_exp(row, highest));
 }
 
 /// One row's losses, or none when it has no second token.

@@ -90,7 +90,7 @@ ParameterCount count_parameters(const ModelParams& params) {
   ParameterCount count;
   count.embedding = params.embedding.size();
   count.norms = params.final_norm.size();
-  count.output = params.config.ties_embeddings ? 0 : params.lm_head.size();
+  count.output = params.lm_head.size();
   for (const LayerParams& layer : params.layers) {
     for (const Tensor* t : {&layer.w_q, &layer.b_q, &layer.w_k, &layer.b_k, &layer.w_v, &layer.b_v, &layer.w_o, &layer.b_o}) {
       count.attention += t->size();

@@ -51,7 +51,8 @@ std::vector<float> materialised_probs(const LayerTrace& layer, std::int64_t n_kv
   make_naive_backend(pool)->run(
       config, {view(layer.attention.q, config.n_heads), view(layer.attention.k, n_kv_heads), view(layer.attention.v, n_kv_heads)},
       {HeadsView::interleaved(out.data(), 1, config.n_heads, seq, layer.d_head), logsumexp, probs});
-  EXPECT_LT(largest_error(out.span(), layer.attention.head_out.span()), 1e-5);
+  // Two backends in float32, values up to about 5.
+  EXPECT_LT(largest_error(out.span(), layer.attention.head_out.span()), 1e-4);
   return probs;
 }
 

@@ -1,0 +1,58 @@
+#include "core/model/elementwise.h"
+
+#include "core/model/exp.h"
+#include "core/tensor/simd_targets.h"
+
+// The loops below are plain: Highway compiles them once for each instruction set, the compiler turns them into its SIMD.
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/model/elementwise.cpp"
+#include <hwy/foreach_target.h>
+#include <hwy/highway.h>
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom {
+namespace HWY_NAMESPACE {
+namespace {
+
+void Swiglu(float* gate, const float* up, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    gate[i] = gate[i] / (1 + exp_fast(-gate[i])) * up[i];
+}
+
+double SumExp(const float* values, std::int64_t n, float shift) {
+  // Sixteen sums side by side are one AVX-512 register or a few smaller ones, and keep each sum's rounding small.
+  constexpr std::int64_t kLanes = 16;
+  float partial[kLanes] = {};
+  std::int64_t j = 0;
+  for (; j + kLanes <= n; j += kLanes) {
+    for (std::int64_t lane = 0; lane < kLanes; ++lane)
+      partial[lane] += exp_fast(values[j + lane] - shift);
+  }
+  double sum = 0;
+  for (const float term : partial)
+    sum += static_cast<double>(term);
+  for (; j < n; ++j)
+    sum += static_cast<double>(exp_fast(values[j] - shift));
+  return sum;
+}
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace headroom
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+HWY_EXPORT(Swiglu);
+HWY_EXPORT(SumExp);
+
+void swiglu(std::span<float> gate, std::span<const float> up) {
+  HWY_DYNAMIC_DISPATCH(Swiglu)(gate.data(), up.data(), static_cast<std::int64_t>(gate.size()));
+}
+
+double sum_exp(std::span<const float> values, float shift) {
+  return HWY_DYNAMIC_DISPATCH(SumExp)(values.data(), static_cast<std::int64_t>(values.size()), shift);
+}
+
+}  // namespace headroom
+#endif

@@ -11,6 +11,8 @@
 #define HWY_TARGET_INCLUDE "core/attention/flash_kernel.cpp"
 #include <hwy/foreach_target.h>
 
+#include <hwy/cache_control.h>
+
 #include "core/tensor/exp-inl.h"
 #include "core/tensor/gemm_tile-inl.h"
 
@@ -95,17 +97,22 @@ class BlockRun {
 
   void pack_queries() {
     const std::int64_t d_head = call_.config.d_head;
-    const auto scale = static_cast<float>(static_cast<double>(call_.config.effective_scale()) * 1.4426950408889634);
-    for (std::int64_t row = 0; row < kWidth; ++row) {
-      float* const target = work_.q + row;
-      if (row >= block_.n_rows()) {
-        for (std::int64_t c = 0; c < d_head; ++c)
-          target[c * kWidth] = 0;
-        continue;
+    const auto q = [this](std::int64_t row) { return call_.inputs.q.row(block_.b, head_of(row), query_of(row)); };
+    std::int64_t row = 0;
+    for (; row + 4 <= block_.n_rows(); row += 4) {
+      const float* const rows[4] = {q(row), q(row + 1), q(row + 2), q(row + 3)};
+      transpose_four(rows, d_head, work_.q + row, kWidth);
+    }
+    for (; row < kWidth; ++row) {
+      const float* const source = row < block_.n_rows() ? q(row) : nullptr;
+      for (std::int64_t c = 0; c < d_head; ++c) {
+        work_.q[c * kWidth + row] = source != nullptr ? source[c] : 0.0F;
       }
-      const float* const q = call_.inputs.q.row(block_.b, head_of(row), query_of(row));
-      for (std::int64_t c = 0; c < d_head; ++c)
-        target[c * kWidth] = q[c] * scale;
+    }
+    const Floats d;
+    const FloatVec scale = hn::Set(d, static_cast<float>(static_cast<double>(call_.config.effective_scale()) * 1.4426950408889634));
+    for (std::int64_t at = 0; at < d_head * kWidth; at += kLanes) {
+      hn::Store(hn::Mul(hn::Load(d, work_.q + at), scale), d, work_.q + at);
     }
   }
 
@@ -128,6 +135,21 @@ class BlockRun {
     return all;
   }
 
+  /// Rows of K and V lie far apart (all heads between them), where the processor does not look ahead by itself: asks for the values of
+  /// these keys, which the next step reads, and for the keys of two tiles on.
+  void fetch_ahead(std::int64_t key) const {
+    constexpr std::int64_t kFloatsPerLine = 16;
+    const ConstHeadsView &k = call_.inputs.k, &v = call_.inputs.v;
+    for (std::int64_t r = 0; r < kTileRows; ++r) {
+      const float* const next_k = k.row(block_.b, block_.kv_head, std::min(key + 2 * kTileRows + r, call_.config.seq_k - 1));
+      const float* const this_v = v.row(block_.b, block_.kv_head, std::min(key + r, call_.config.seq_k - 1));
+      for (std::int64_t c = 0; c < call_.config.d_head; c += kFloatsPerLine) {
+        hwy::Prefetch(next_k + c);
+        hwy::Prefetch(this_v + c);
+      }
+    }
+  }
+
   void compute_scores(KeyRange keys) {
     TileOperands operands;
     operands.panel = work_.q;
@@ -137,6 +159,7 @@ class BlockRun {
       for (std::int64_t r = 0; r < kTileRows; ++r) {
         operands.rows[r] = call_.inputs.k.row(block_.b, block_.kv_head, std::min(j + r, keys.end - 1));
       }
+      fetch_ahead(j);
       multiply_tile<kVectors>(operands, nullptr, work_.scores + (j - keys.begin) * kWidth);
     }
   }
@@ -173,10 +196,18 @@ class BlockRun {
     for (std::int64_t lane = 0; lane < kWidth; lane += kLanes) {
       float* const scores = work_.scores + lane;
       const FloatVec old_maximum = hn::Load(d, work_.maximum + lane);
-      FloatVec maximum = old_maximum;
-      for (std::int64_t j = 0; j < n_keys; ++j) {
-        maximum = hn::Max(maximum, hn::Load(d, scores + j * kWidth));
+      FloatVec maximum = old_maximum, other = old_maximum, third = old_maximum, fourth = old_maximum;  // each waits for itself only
+      std::int64_t begin = 0;
+      for (; begin + 4 <= n_keys; begin += 4) {
+        maximum = hn::Max(maximum, hn::Load(d, scores + begin * kWidth));
+        other = hn::Max(other, hn::Load(d, scores + (begin + 1) * kWidth));
+        third = hn::Max(third, hn::Load(d, scores + (begin + 2) * kWidth));
+        fourth = hn::Max(fourth, hn::Load(d, scores + (begin + 3) * kWidth));
       }
+      for (; begin < n_keys; ++begin) {
+        maximum = hn::Max(maximum, hn::Load(d, scores + begin * kWidth));
+      }
+      maximum = hn::Max(hn::Max(maximum, other), hn::Max(third, fourth));
       // A row that has seen no key yet has the maximum -inf; -inf - -inf would be NaN.
       const FloatVec origin = hn::IfThenZeroElse(hn::Eq(maximum, hn::Set(d, kMinusInfinity)), maximum);
       const FloatVec factor = exp2_non_positive(d, hn::Sub(old_maximum, origin));
@@ -220,19 +251,38 @@ class BlockRun {
 
   void write_rows() {
     const AttentionConfig& config = call_.config;
-    for (std::int64_t row = 0; row < block_.n_rows(); ++row) {
-      const std::int64_t head = head_of(row), query = query_of(row);
-      const float sum = work_.sum[row];
+    for (std::int64_t row = 0; row < kWidth; ++row) {
       // The largest term of a row that saw a key is 1, so only a masked row has no sum. (NaN has one: it is not hidden.)
-      const bool is_masked = sum == 0;
-      const float inverse = is_masked ? 0.0F : 1.0F / sum;
-      float* const target = call_.outputs.out.row(block_.b, head, query);
-      for (std::int64_t c = 0; c < config.d_head; ++c) {
-        target[c] = work_.out[c * kWidth + row] * inverse;
-      }
+      const float sum = work_.sum[row];
+      work_.factor[row] = sum == 0 ? 0.0F : 1.0F / sum;
+      if (row >= block_.n_rows()) continue;
       const double logsumexp = (static_cast<double>(work_.maximum[row]) + std::log2(static_cast<double>(sum))) * 0.6931471805599453;
-      call_.outputs.logsumexp[static_cast<std::size_t>((block_.b * config.n_heads + head) * config.seq_q + query)] =
-          is_masked ? kMinusInfinity : static_cast<float>(logsumexp);
+      call_.outputs.logsumexp[static_cast<std::size_t>((block_.b * config.n_heads + head_of(row)) * config.seq_q + query_of(row))] =
+          sum == 0 ? kMinusInfinity : static_cast<float>(logsumexp);
+    }
+    const Floats d;
+    for (std::int64_t c = 0; c < config.d_head; ++c) {
+      for (std::int64_t lane = 0; lane < kWidth; lane += kLanes) {
+        float* const out = work_.out + c * kWidth + lane;
+        hn::Store(hn::Mul(hn::Load(d, out), hn::Load(d, work_.factor + lane)), d, out);
+      }
+    }
+    const std::int64_t n_queries = block_.n_queries();
+    for (std::size_t h = 0; h < block_.heads.size(); ++h) {
+      const float* const first = work_.out + static_cast<std::int64_t>(h) * n_queries;
+      float* const target = call_.outputs.out.row(block_.b, block_.heads[h], block_.query_begin);
+      const std::int64_t step = call_.outputs.out.row_stride;
+      std::int64_t c = 0;
+      for (; c + 4 <= config.d_head; c += 4) {
+        const float* const rows[4] = {first + c * kWidth, first + (c + 1) * kWidth, first + (c + 2) * kWidth,
+                                      first + (c + 3) * kWidth};
+        transpose_four(rows, n_queries, target + c, step);
+      }
+      for (; c < config.d_head; ++c) {
+        for (std::int64_t i = 0; i < n_queries; ++i) {
+          target[i * step + c] = first[c * kWidth + i];
+        }
+      }
     }
   }
 

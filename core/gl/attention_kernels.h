@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <stop_token>
 
@@ -35,22 +36,23 @@ struct DeviceAttention {
   std::int64_t v_at = 0;
 };
 
-/// About a tenth of a second on a software renderer, nothing on a GPU.
-inline constexpr double kSliceFlops = 2e9;
+/// Floating-point operations of one dispatch: a tenth of a second on a software renderer; on GPUs enough threads to fill the largest, and
+/// no more than some seconds on the smallest.
+constexpr double slice_flops_of(bool is_software) { return is_software ? 2e9 : 1e11; }
 
 /// Waits for storage writes to be seen by fetches, storage reads and copies.
 void storage_barrier();
 
 /// The attention kernels: computes out and logsumexp of every head that is not pruned.
 ///
-/// Long calls are cut into slices of some tens of milliseconds, so that stopping is heard between them and no driver's watchdog bites.
+/// Long calls are cut into slices, so that stopping is heard between them and no driver's watchdog bites.
 /// The kernels use neither shared memory nor barriers: software renderers run both as scalar loops, and on a GPU the caches serve the
 /// fetches that neighbouring threads share.
 class AttentionKernels {
  public:
   /// `facts` and `slice_flops` may be smaller than the device's, to see calls cut.
-  AttentionKernels(const DeviceFacts& facts, Kernel kernel, double slice_flops = kSliceFlops)
-      : facts_(facts), kernel_(kernel), slice_flops_(slice_flops) {}
+  AttentionKernels(const DeviceFacts& facts, Kernel kernel, std::optional<double> slice_flops = {})
+      : facts_(facts), kernel_(kernel), slice_flops_(slice_flops.value_or(slice_flops_of(facts.is_software))) {}
 
   /// Limits of this device, each with its number.
   Support supports(const AttentionConfig& config) const;

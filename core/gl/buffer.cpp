@@ -3,6 +3,7 @@
 #include <epoxy/gl.h>
 
 #include <algorithm>
+#include <bit>
 #include <utility>
 
 #include "core/gl/gl_error.h"
@@ -13,6 +14,13 @@ namespace {
 
 // A whole texel even when nothing is stored: zero-sized buffers cannot be bound.
 constexpr std::size_t kMinBytes = 16;
+
+/// Whole texels, and never a power of two: Mesa's software renderer compiles each kernel anew, for tenths of a second, when one of its
+/// textures changes between such a size and another.
+std::size_t room_for(std::size_t bytes) {
+  const std::size_t rounded = (std::max(bytes, kMinBytes) + kMinBytes - 1) / kMinBytes * kMinBytes;
+  return std::has_single_bit(rounded) ? rounded + kMinBytes : rounded;
+}
 
 GLenum format_of(Texel texel) {
   switch (texel) {
@@ -58,7 +66,8 @@ Buffer::Buffer(Buffer&& other) noexcept
     : texel_(other.texel_),
       buffer_(std::exchange(other.buffer_, 0U)),
       texture_(std::exchange(other.texture_, 0U)),
-      capacity_(std::exchange(other.capacity_, 0U)) {}
+      capacity_(std::exchange(other.capacity_, 0U)),
+      size_(std::exchange(other.size_, 0U)) {}
 
 Buffer& Buffer::operator=(Buffer&& other) noexcept {
   if (this == &other) return *this;
@@ -67,6 +76,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
   buffer_ = std::exchange(other.buffer_, 0U);
   texture_ = std::exchange(other.texture_, 0U);
   capacity_ = std::exchange(other.capacity_, 0U);
+  size_ = std::exchange(other.size_, 0U);
   return *this;
 }
 
@@ -76,12 +86,16 @@ void Buffer::release() noexcept {
   texture_ = 0;
   buffer_ = 0;
   capacity_ = 0;
+  size_ = 0;
 }
 
 void Buffer::reserve(std::size_t bytes, const std::string& what) {
-  const std::size_t wanted = (std::max(bytes, kMinBytes) + kMinBytes - 1) / kMinBytes * kMinBytes;
-  if (wanted <= capacity_) return;
-  check_texels(texel_, wanted, what);
+  const std::size_t wanted = room_for(bytes);
+  if (wanted <= capacity_) {
+    size_ = std::max(bytes, kMinBytes);
+    return;
+  }
+  check_texels(texel_, bytes, what);
   release();
   drop_gl_errors();
   glGenBuffers(1, &buffer_);
@@ -100,6 +114,7 @@ void Buffer::reserve(std::size_t bytes, const std::string& what) {
     throw;
   }
   capacity_ = wanted;
+  size_ = std::max(bytes, kMinBytes);
 }
 
 void Buffer::upload(std::span<const std::byte> bytes, const std::string& what) {
@@ -136,7 +151,7 @@ void Buffer::bind_texture(unsigned unit) const {
   glBindTexture(GL_TEXTURE_BUFFER, texture_);
 }
 
-void Buffer::bind_storage(unsigned slot) const { bind_storage(slot, 0, capacity_); }
+void Buffer::bind_storage(unsigned slot) const { bind_storage(slot, 0, size_); }
 
 void Buffer::bind_storage(unsigned slot, std::size_t offset, std::size_t bytes) const {
   if (offset > capacity_ || bytes > capacity_ - offset) throw Error("a storage block lies outside its buffer");

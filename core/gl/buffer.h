@@ -46,7 +46,7 @@ class Buffer {
 
   /// As texture `unit`. Errors  Error when the buffer is empty or was made without texels.
   void bind_texture(unsigned unit) const;
-  /// As storage block `slot`, whole or a range; the offset must be a multiple of the device's alignment.
+  /// As storage block `slot`: the bytes asked for last, or a range; the offset must be a multiple of the device's alignment.
   void bind_storage(unsigned slot) const;
   void bind_storage(unsigned slot, std::size_t offset, std::size_t bytes) const;
 
@@ -59,6 +59,7 @@ class Buffer {
   unsigned buffer_ = 0;
   unsigned texture_ = 0;
   std::size_t capacity_ = 0;  ///< bytes
+  std::size_t size_ = 0;      ///< bytes asked for last, at least one texel
 };
 
 /// A small uniform block, written before each dispatch.

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <stop_token>
 
 #include "core/gl/attention_kernels.h"
@@ -26,11 +27,13 @@ struct DeviceRotation {
   std::int64_t rows = 0, n_heads = 0, d_head = 0, row4 = 0;
 };
 
-/// The kernels around attention. Long calls are cut into ranges of rows that fit a storage block and end within some tens of milliseconds.
+/// The kernels around attention. Long calls are cut into ranges of rows that fit a storage block and let a
+/// request to stop be heard.
 class LayerKernels {
  public:
   /// `facts` and `slice_flops` may be smaller than the device's, to see calls cut.
-  explicit LayerKernels(const DeviceFacts& facts, double slice_flops = kSliceFlops) : facts_(facts), slice_flops_(slice_flops) {}
+  explicit LayerKernels(const DeviceFacts& facts, std::optional<double> slice_flops = {})
+      : facts_(facts), slice_flops_(slice_flops.value_or(slice_flops_of(facts.is_software))) {}
 
   /// Errors  Error when one group of rows exceeds the device's storage block; Cancelled.
   void project(const DeviceProjection& call, std::stop_token stop);

@@ -38,6 +38,7 @@ class TemporaryFolder {
   /// A file with these bytes; its path.
   std::filesystem::path file(std::string_view name, std::string_view bytes) const {
     const std::filesystem::path path = path_ / name;
+    std::filesystem::remove(path);  // truncating an old file instead makes some file systems flush it: 5 ms each
     std::ofstream(path, std::ios::binary) << bytes;
     return path;
   }

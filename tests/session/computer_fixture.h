@@ -23,6 +23,9 @@ inline EngineOptions options() {
   return options;
 }
 
+/// The same models with only the first rows of the held-out text: for tests of the engine, whose loss need not take long.
+std::filesystem::path small_assets();
+
 /// The default Session after some actions.
 inline Session session_after(std::initializer_list<Action> actions) {
   Session session;

@@ -24,7 +24,7 @@ std::shared_ptr<const Snapshot> snapshot_of(FakeGpu& gpu, BackendChoice choice, 
 
 std::string many_words() {
   std::string text;
-  for (int i = 0; i < 1500; ++i)
+  for (int i = 0; i < 600; ++i)
     text += "cat ";
   return text;
 }

@@ -14,9 +14,15 @@ using testing::compute_of;
 using ::testing::HasSubstr;
 using testing::session_after;
 
+EngineOptions small_options() {
+  EngineOptions options = testing::options();
+  options.assets = testing::small_assets();
+  return options;
+}
+
 TEST(Engine, AnswersThePictureThenTheLoss) {
   std::atomic<int> wakes{0};
-  Engine engine(testing::options(), [&] { ++wakes; });
+  Engine engine(small_options(), [&] { ++wakes; });
   const std::uint64_t id = engine.submit(Compute{});
   engine.wait();
   const std::vector<Answer> answers = engine.take_answers();
@@ -37,7 +43,7 @@ TEST(Engine, AnswersThePictureThenTheLoss) {
 }
 
 TEST(Engine, WithoutLossThereIsOneAnswer) {
-  EngineOptions options = testing::options();
+  EngineOptions options = small_options();
   options.measures_held_out_loss = false;
   Engine engine(options, nullptr);
   engine.submit(Compute{});
@@ -46,7 +52,7 @@ TEST(Engine, WithoutLossThereIsOneAnswer) {
 }
 
 TEST(Engine, TheNewestWins) {
-  Engine engine(testing::options(), nullptr);
+  Engine engine(small_options(), nullptr);
   std::uint64_t id = 0;
   for (int i = 0; i < 50; ++i)
     id = engine.submit(compute_of("the cat " + std::to_string(i)));
@@ -58,7 +64,7 @@ TEST(Engine, TheNewestWins) {
 }
 
 TEST(Engine, AnOlderAnswerIsDroppedWhenANewerRequestCame) {
-  Engine engine(testing::options(), nullptr);
+  Engine engine(small_options(), nullptr);
   engine.submit(compute_of("old"));
   engine.wait();
   const std::uint64_t id = engine.submit(compute_of("new"));
@@ -68,7 +74,7 @@ TEST(Engine, AnOlderAnswerIsDroppedWhenANewerRequestCame) {
 }
 
 TEST(Engine, AFailureIsASentenceAndTheEngineLivesOn) {
-  Engine engine(testing::options(), nullptr);
+  Engine engine(small_options(), nullptr);
   Compute missing;
   missing.model = "no-such-model";
   const std::uint64_t id = engine.submit(missing);
@@ -87,7 +93,7 @@ TEST(Engine, AFailureIsASentenceAndTheEngineLivesOn) {
 
 TEST(Engine, AnyExceptionBecomesASentence) {
   for (const int kind : {0, 1, 2}) {
-    EngineOptions options = testing::options();
+    EngineOptions options = small_options();
     // From the provider, where a driver may throw anything.
     options.gpu.open = [kind]() -> std::unique_ptr<AttentionLayer> {
       if (kind == 0) throw std::bad_alloc();
@@ -114,7 +120,7 @@ TEST(Engine, CancelStopsTheLossAndKeepsThePicture) {
   std::atomic<bool> has_picture{false};
   Engine* engine_at = nullptr;
   std::vector<Answer> answers;
-  Engine engine(testing::options(), [&] {
+  Engine engine(small_options(), [&] {
     // On the worker's thread, between the picture and the loss.
     if (!engine_at || has_picture.load()) return;
     for (Answer& answer : engine_at->take_answers()) {
@@ -134,7 +140,7 @@ TEST(Engine, CancelStopsTheLossAndKeepsThePicture) {
 TEST(Engine, TellsItsProgress) {
   std::atomic<int> loss_reports{0};
   Engine* engine_at = nullptr;
-  Engine engine(testing::options(), [&] {
+  Engine engine(small_options(), [&] {
     if (!engine_at) return;
     const EngineProgress progress = engine_at->progress();
     if (progress.stage == "held-out loss") {
@@ -154,7 +160,7 @@ TEST(Engine, TellsItsProgress) {
 
 TEST(Engine, MeasuresTheOtherDevice) {
   testing::FakeGpu gpu;
-  EngineOptions options = testing::options();
+  EngineOptions options = small_options();
   options.gpu = gpu.provider();
   {
     Engine engine(options, nullptr);
@@ -186,17 +192,17 @@ TEST(Engine, MeasuresTheOtherDevice) {
 
 TEST(Engine, ClosesWhileWorking) {
   for (int i = 0; i < 12; ++i) {
-    Engine engine(testing::options(), nullptr);
+    Engine engine(small_options(), nullptr);
     engine.submit(compute_of("the cat " + std::to_string(i)));
     std::this_thread::sleep_for(std::chrono::milliseconds(i * 3));
   }
-  Engine idle(testing::options(), nullptr);
+  Engine idle(small_options(), nullptr);
 }
 
 /// Hundreds of requests and cancellations from two threads; the last one is answered. Run under the thread sanitizer too.
 TEST(Engine, Stress) {
   std::atomic<int> wakes{0};
-  Engine engine(testing::options(), [&] { ++wakes; });
+  Engine engine(small_options(), [&] { ++wakes; });
   testing::Random random(17);
   Session session;
   std::atomic<bool> is_done{false};

@@ -27,6 +27,29 @@ class FakeLayer : public AttentionLayer {
 
 }  // namespace
 
+std::filesystem::path small_assets() {
+  static const std::filesystem::path folder = [] {
+    const std::filesystem::path made =
+        std::filesystem::path(::testing::TempDir()) / ("headroom_assets_" + std::to_string(getpid()));
+    std::filesystem::remove_all(made);
+    std::filesystem::create_directories(made / "text");
+    std::filesystem::create_directory_symlink(assets() / "models", made / "models");
+    std::filesystem::copy_file(assets() / "text" / "heldout-grammar.json", made / "text" / "heldout-grammar.json");
+    std::ifstream in(assets() / "text" / "heldout-grammar.txt");
+    std::ofstream out(made / "text" / "heldout-grammar.txt");
+    std::string line;
+    for (int i = 0; i < 8 && std::getline(in, line); ++i)
+      out << line << '\n';
+    std::atexit([] {
+      std::error_code ignored;
+      std::filesystem::remove_all(std::filesystem::path(::testing::TempDir()) / ("headroom_assets_" + std::to_string(getpid())),
+                                  ignored);
+    });
+    return made;
+  }();
+  return folder;
+}
+
 GpuProvider FakeGpu::provider() {
   GpuProvider provider;
   provider.open = [this]() -> std::unique_ptr<AttentionLayer> {

@@ -10,8 +10,10 @@
 #include <chrono>
 #include <cmath>
 #include <fstream>
+#include <iterator>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <sstream>
 #include <stdexcept>
 #include <thread>
 
@@ -75,6 +77,18 @@ Process::~Process() {
 }
 
 bool Process::is_running() { return !wait(0); }
+
+long Process::cpu_ticks() const {
+  std::ifstream file("/proc/" + std::to_string(pid_) + "/stat");
+  const std::string text{std::istreambuf_iterator<char>(file), {}};
+  std::istringstream fields(text.substr(text.rfind(')') + 1));  // what follows the command's name: field 3 and on
+  std::string skipped;
+  for (int field = 3; field < 14; ++field)
+    fields >> skipped;
+  long user = 0, system = 0;
+  fields >> user >> system;
+  return user + system;
+}
 
 std::optional<int> Process::wait(double seconds) {
   const auto end = Clock::now() + std::chrono::duration<double>(seconds);

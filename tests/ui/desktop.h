@@ -22,6 +22,8 @@ class Process {
   Process& operator=(const Process&) = delete;
 
   bool is_running();
+  /// Processor time used so far, in clock ticks.
+  long cpu_ticks() const;
   /// Waits up to `seconds`; the exit status, or nothing when it still runs.
   std::optional<int> wait(double seconds);
 

@@ -54,6 +54,9 @@ Support AttentionKernels::supports(const AttentionConfig& config) const {
   if (config.n_heads > kMaxGroups || config.batch > kMaxGroups / 4) {
     return {false, "The GPU kernels take at most " + number(kMaxGroups) + " heads and a batch of " + number(kMaxGroups / 4)};
   }
+  if (kernel_ == Kernel::kNaive && vec4s(config.seq_k) > kMaxGroups * tiling().local_size) {
+    return {false, "The naive GPU kernels take at most " + number(4 * kMaxGroups * tiling().local_size) + " keys"};
+  }
   if (kernel_ == Kernel::kNaive && max_slice_queries(config) < 1) {
     return {false, "One row of scores over " + number(config.seq_k) + " keys does not fit a storage block of " +
                        number(facts_.max_storage_block_bytes) + " bytes"};
@@ -75,12 +78,13 @@ std::int64_t AttentionKernels::max_slice_queries(const AttentionConfig& config) 
 std::vector<AttentionKernels::Slice> AttentionKernels::slices(const AttentionConfig& config) const {
   const std::int64_t n_active = mask_.n_active();
   const std::int64_t rows = max_slice_queries(config);
-  // Heads (and for the naive kernels batch entries) count on axes of at most kMaxGroups groups.
-  if (config.batch * n_active <= std::min(rows / config.seq_q, kMaxGroups)) {
+  // Heads, batch entries and queries count on axes of at most kMaxGroups groups.
+  const std::int64_t max_queries = kMaxGroups * tiling().queries;
+  if (config.seq_q <= max_queries && config.batch * n_active <= std::min(rows / config.seq_q, kMaxGroups)) {
     return {{0, config.batch, 0, n_active, 0, config.seq_q}};
   }
   const std::int64_t heads = std::clamp<std::int64_t>(rows / config.seq_q, 1, n_active);
-  const std::int64_t queries = std::min({rows, config.seq_q, kMaxGroups * tiling().queries});
+  const std::int64_t queries = std::min({rows, config.seq_q, max_queries});
   std::vector<Slice> slices;
   for (std::int64_t b = 0; b < config.batch; ++b) {
     for (std::int64_t a = 0; a < n_active; a += heads) {

@@ -11,7 +11,7 @@ struct DeviceFacts {
   std::string vendor, renderer, version, glsl_version;
   int major = 0, minor = 0;
   bool is_software = false;  ///< llvmpipe, softpipe, swrast
-  /// Bytes, counts and pixels as the driver states them; 0 where its version has no such limit.
+  /// Bytes, counts and pixels as the driver states them, 2^31 - 1 where it states more; 0 where its version has no such limit.
   std::int64_t max_shared_bytes = 0, max_invocations = 0, max_storage_block_bytes = 0, max_texture_size = 0;
   std::int64_t max_work_groups_x = 0, max_work_groups_y = 0, max_work_groups_z = 0;
   std::int64_t max_buffer_texels = 0;  ///< of a texture over a buffer

@@ -1,5 +1,7 @@
 #include <epoxy/gl.h>
 
+#include <limits>
+
 #include "core/gl/context.h"
 
 namespace headroom::gl {
@@ -13,7 +15,9 @@ std::string text_of(GLenum name) {
 std::int64_t limit_of(GLenum name) {
   GLint64 value = 0;
   glGetInteger64v(name, &value);
-  return value;
+  // Some drivers answer with all bits set; nothing here indexes beyond an int of texels or floats.
+  constexpr GLint64 kMost = std::numeric_limits<std::int32_t>::max();
+  return value < 0 || value > kMost ? kMost : value;
 }
 
 std::int64_t work_groups(GLuint axis) {

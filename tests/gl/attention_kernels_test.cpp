@@ -105,6 +105,14 @@ TEST_F(AttentionKernelsTest, SlicesChangeNothing) {
   }
 }
 
+/// More queries than an axis of work groups counts.
+TEST_F(AttentionKernelsTest, ManyQueriesAreCut) {
+  for (const Kernel kernel : {Kernel::kFused, Kernel::kNaive}) {
+    const auto backend = make_backend(context(), kernel);
+    EXPECT_EQ(conformance::check(*backend, make_case("many", {1, 1, 270000, 2, 4})), "");
+  }
+}
+
 /// Every table that the device keeps between calls is renewed when it must be.
 TEST_F(AttentionKernelsTest, OneObjectServesDifferentCalls) {
   for (const Kernel kernel : {Kernel::kFused, Kernel::kNaive}) {

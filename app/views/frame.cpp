@@ -57,7 +57,10 @@ void panel(const Frame& frame, const PanelSpec& spec, Panel draw) {
                     spec.flags | ImGuiWindowFlags_AlwaysUseWindowPadding);
 #endif
   ImGui::PopStyleVar();
+  // Spacing is each view's own, to the pixel.
+  ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(frame.look.px(8), 0));
   draw(frame);
+  ImGui::PopStyleVar();
   ImGui::EndChild();
   ImGui::PopStyleColor();
   record_rect(std::string("panel/") + spec.name, spec.place);

@@ -95,6 +95,9 @@ std::string surgery_text(const Compute& compute) {
   if (compute.n_kv_heads != unpooled) {
     text += std::string(text.empty() ? "Pooled " : ", pooled ") + change(unpooled, compute.n_kv_heads) + " K/V heads";
   }
+  if (!text.empty() && !compute.pruned.empty()) {
+    text += ", " + std::to_string(compute.pruned.size()) + (compute.pruned.size() == 1 ? " head removed" : " heads removed");
+  }
   return text;
 }
 

@@ -39,17 +39,81 @@ bool letters_are_free(const Look& look) { return !look.memory.is_text_active && 
 
 float line_px(const Look& look, const TextStyle& style) { return look.px(imgui_line_height(style.face, style.size)); }
 
+namespace {
+
+constexpr float kLineSpacing = 1.36f;  // of wrapped text, in font sizes: ImGui's own lines touch
+
+/// Calls `each(line, index)` for the lines of a wrapped text. Words that are wider than a line are broken by ImGui's own rule.
+template <class Each>
+int for_wrapped_lines(ImFont& font, float size, std::string_view text, float wrap, const Each& each) {
+  const auto width = [&](std::string_view part) {
+    return font.CalcTextSizeA(size, FLT_MAX, 0, part.data(), part.data() + part.size()).x;
+  };
+  const float space = width(" ");
+  int n_lines = 0;
+  std::size_t line = 0, at = 0;
+  float used = 0;
+  while (at < text.size()) {
+    const std::size_t stop = std::min(text.find_first_of(" \n", at), text.size());
+    const float word = width(text.substr(at, stop - at));
+    if (at > line && used + space + word > wrap) {
+      each(text.substr(line, at - line), n_lines++);
+      line = at;
+      used = 0;
+    }
+    used += (at > line ? space : 0) + word;
+    if (used > wrap) {  // one word, too wide for a line of its own
+      const char* end = text.data() + at;
+      font.CalcTextSizeA(size, wrap, 0, end, text.data() + stop, &end);
+      const auto fitting = static_cast<std::size_t>(end - text.data());
+      if (fitting > line) {
+        each(text.substr(line, fitting - line), n_lines++);
+        line = at = fitting;
+        used = 0;
+        continue;
+      }
+    }
+    if (stop < text.size() && text[stop] == '\n') {
+      each(text.substr(line, stop - line), n_lines++);
+      line = stop + 1;
+      used = 0;
+    }
+    at = stop + 1;
+  }
+  if (line < text.size()) each(text.substr(line), n_lines++);
+  return n_lines;
+}
+
+}  // namespace
+
 TextExtent text_extent(const Look& look, std::string_view text, const TextStyle& style, float wrap) {
   ImFont* font = face_font(style.face, style.size);
-  const ImVec2 size = font->CalcTextSizeA(line_px(look, style), FLT_MAX, wrap, text.data(), text.data() + text.size());
-  return {std::ceil(size.x), size.y};
+  const float size = look.px(style.size);
+  if (wrap <= 0) {
+    const ImVec2 extent = font->CalcTextSizeA(size, FLT_MAX, 0, text.data(), text.data() + text.size());
+    return {std::ceil(extent.x), extent.y};
+  }
+  float width = 0;
+  const int n_lines = for_wrapped_lines(*font, size, text, wrap, [&](std::string_view line, int) {
+    width = std::max(width, font->CalcTextSizeA(size, FLT_MAX, 0, line.data(), line.data() + line.size()).x);
+  });
+  return {std::ceil(width), size + static_cast<float>(std::max(0, n_lines - 1)) * std::round(size * kLineSpacing)};
 }
 
 void draw_text(const Look& look, ImDrawList& list, Point at, std::string_view text, const TextStyle& style, float wrap) {
   if (text.empty()) return;
   const ImVec2 position(std::floor(static_cast<float>(at.x)), std::floor(static_cast<float>(at.y)));
-  list.AddText(face_font(style.face, style.size), line_px(look, style), position, pack(style.color), text.data(),
-               text.data() + text.size(), wrap);
+  ImFont* font = face_font(style.face, style.size);
+  const float size = look.px(style.size);
+  const auto draw = [&](std::string_view line, int index) {
+    const float y = position.y + static_cast<float>(index) * std::round(size * kLineSpacing);
+    list.AddText(font, size, ImVec2(position.x, y), pack(style.color), line.data(), line.data() + line.size());
+  };
+  if (wrap > 0) {
+    for_wrapped_lines(*font, size, text, wrap, draw);
+  } else {
+    draw(text, 0);
+  }
 }
 
 float draw_text_fitted(const Look& look, ImDrawList& list, Point at, std::string_view text, const TextStyle& style,
@@ -89,8 +153,11 @@ void rule(const Look& look, double around) {
   gap(look, around);
   const ImVec2 window = ImGui::GetWindowPos();
   const float y = std::floor(ImGui::GetCursorScreenPos().y);
-  fill_rect(*ImGui::GetWindowDrawList(), {window.x, y, ImGui::GetWindowWidth(), std::max(1.0f, std::floor(look.scale))},
-            look.theme.border);
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  const ImVec2 size = ImGui::GetWindowSize();
+  list.PushClipRect(window, ImVec2(window.x + size.x, window.y + size.y));  // over the panel's padding too
+  fill_rect(list, {window.x, y, size.x, std::max(1.0f, std::floor(look.scale))}, look.theme.border);
+  list.PopClipRect();
   ImGui::Dummy(ImVec2(0, 1));
   gap(look, around);
 }

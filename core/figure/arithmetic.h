@@ -1,0 +1,38 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/analysis/tile.h"
+
+namespace headroom {
+
+/// How one probability comes about, in decimals that add up as printed: each line follows from the printed numbers above it.
+///
+///   sum = Σ products;  score = sum × scale;  shifted = score − row_max;  exponential = exp(shifted);
+///   probability = exponential / exp_sum
+///
+/// Every value is already rounded to `decimals`, `probability` to 3. The products are rounded so that their printed sum is the rounded sum
+/// (largest remainders), so a single one may be off by one unit of the last decimal.
+struct CellArithmetic {
+  bool is_visible = true;
+  int decimals = 3;
+  std::vector<float> q, k;       ///< [d_head] exact, after rotation
+  std::vector<float> v;          ///< [d_head] the key's value vector, which the probability weighs
+  std::vector<double> products;  ///< [d_head]
+  double sum = 0, scale = 0, score = 0;
+  double row_max = 0, shifted = 0, exponential = 0, exp_sum = 0;
+  double probability = 0;
+  std::int64_t n_visible = 0;  ///< keys that the query may see
+};
+
+/// Errors  as evaluate_cell; Error when the head is pruned.
+CellArithmetic explain_cell(const ForwardTrace& trace, std::int64_t layer, std::int64_t head, std::int64_t query, std::int64_t key);
+
+/// `values` rounded to `decimals` so that they sum to their rounded total: the method of largest remainders.
+std::vector<double> rounded_to_sum(const std::vector<double>& values, int decimals);
+
+double rounded(double value, int decimals);
+
+}  // namespace headroom

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <vector>
+
+#include "core/figure/figure.h"
+
+namespace headroom {
+
+/// Where each head's tile lies in the overview.
+struct HeadPlace {
+  HeadRef head;
+  Rect tile;  ///< a square
+};
+
+struct HeadsLayout {
+  std::vector<HeadPlace> places;
+  double side = 0;          ///< of a tile
+  double gap = 0;           ///< between tiles, beside the badge
+  bool has_badges = false;  ///< a line of text under each tile
+  bool has_names = false;   ///< "L3 H7" above each tile: ranked lists
+  Size content;             ///< what the places span, from (0, 0)
+};
+
+inline constexpr double kBadgeHeight = 20, kNameHeight = 16, kSmallestBadgedTile = 52;
+
+/// The grid of layers (rows) and heads (columns), as large as it fits into `room`; coordinates start at (0, 0).
+HeadsLayout lay_out_grid(std::int64_t n_layers, std::int64_t n_heads, Size room);
+/// The heads in the given order, line after line, as large as they fit into `room`.
+HeadsLayout lay_out_flow(const std::vector<HeadRef>& order, Size room);
+
+}  // namespace headroom

@@ -1,0 +1,35 @@
+#pragma once
+
+#include <cstdint>
+
+#include "core/figure/canvas.h"
+#include "core/figure/color_scale.h"
+
+namespace headroom {
+
+/// The part of a head's matrix that a picture shows, in tokens.
+struct TokenWindow {
+  std::int64_t row_begin = 0, row_end = 0, col_begin = 0, col_end = 0;
+  bool operator==(const TokenWindow&) const = default;
+};
+
+/// A head's tile as the session wants it seen. At most one cell a logical pixel; small sentences get a cell for each pair.
+/// The colour range is [0, 1] for probabilities; scores get theirs by set_value_range.
+AttentionTile make_tile(const FigureInput& input, const HeadRef& head, const Rect& rect, const TokenWindow& window);
+
+/// Sets value_min and value_max: for scores the range that is seen, for probabilities without the first token the largest of the rest.
+/// Long sentences are sampled. Returns whether they were.
+enum class Sampling { kExact, kSampled };
+Sampling set_value_range(AttentionTile& tile, const Snapshot& snapshot);
+
+bool is_pruned(const Session& session, const HeadRef& head);
+/// Whether the snapshot's pass has this head at all (the session may be ahead of it).
+bool exists(const Snapshot& snapshot, const HeadRef& head);
+bool is_pruned_in(const Snapshot& snapshot, const HeadRef& head);
+
+/// The part of `grid` that lies inside `viewport`, in whole cells. Empty rectangle: nothing.
+CellGrid trimmed(const CellGrid& grid, const Rect& viewport);
+
+Rect intersection(const Rect& a, const Rect& b);
+
+}  // namespace headroom

@@ -1,0 +1,189 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/figure/canvas.h"
+#include "core/figure/number_text.h"
+
+namespace headroom {
+namespace {
+
+constexpr double kBarHeight = 20;
+
+class TimingPicture {
+ public:
+  TimingPicture(const FigureInput& input, const TimingHistory& history)
+      : input_(input), history_(history), snapshot_(*input.snapshot), canvas_(input, "Time of the last pass, by stage") {}
+
+  Figure draw() {
+    const bool is_panel = input_.size.w < 700 && input_.size.h < 260;
+    const double margin = is_panel ? 0 : 16;
+    const Rect area{margin, margin, input_.size.w - 2 * margin, input_.size.h - 2 * margin};
+    if (!snapshot_.cpu.stages.empty()) passes_.push_back({"CPU", &snapshot_.cpu});
+    if (snapshot_.gpu && !snapshot_.gpu->stages.empty()) passes_.push_back({"GPU", &*snapshot_.gpu});
+    // The button that measures the other device stands in the corner.
+    const double corner = passes_.size() < 2 && is_panel ? 136 : 0;
+    const std::string n = count_text(static_cast<std::int64_t>(snapshot_.seq()));
+    double y = area.y +
+               canvas_.panel_title({area.x, area.y}, "TIMING", "last run, measured · " + n + (n == "1" ? " token" : " tokens"),
+                                   std::max(60.0, area.w - corner)) +
+               8;
+    const double bottom = area.y + area.h;
+    double slowest = 0;
+    for (const Pass& pass : passes_)
+      slowest = std::max(slowest, total(*pass.timing));
+    const double keys = bottom - y >= static_cast<double>(passes_.size()) * (kSmallLine + kBarHeight + 8) + kSmallLine + 36 ? 1 : 0;
+    for (const Pass& pass : passes_) {
+      if (bottom - y < kSmallLine + kBarHeight) break;
+      y += draw_pass(pass, {area.x, y, area.w, 0}, slowest) + 8;
+    }
+    if (keys > 0) y += draw_key({area.x, y, area.w, 0}) + 4;
+    if (passes_.size() < 2 && bottom - y >= kSmallLine + 44) {
+      const bool on_gpu = snapshot_.ran_on_gpu;
+      y += canvas_.paragraph({area.x, y, area.w, 0},
+                             on_gpu ? "“Measure CPU too” times the same pass on the processor."
+                                    : "“Measure GPU too” times the same pass on the graphics device.",
+                             canvas_.faint(), 1) +
+           4;
+    }
+    draw_history({area.x, y, area.w, std::min(bottom - y, 160.0)});
+    return canvas_.take();
+  }
+
+ private:
+  struct Pass {
+    const char* device;
+    const PassTiming* timing;
+  };
+
+  static double total(const PassTiming& timing) {
+    double sum = 0;
+    for (const StageTime& stage : timing.stages)
+      sum += stage.ms;
+    return std::max(sum, timing.total_ms);
+  }
+
+  Color color_of(const std::string& stage) const {
+    const Theme& theme = canvas_.theme();
+    if (stage == "q k v") return theme.q;
+    if (stage == "attention") return theme.attention;
+    if (stage == "W_O") return theme.v;
+    if (stage == "MLP") return theme.mlp;
+    return theme.other;
+  }
+
+  /// "CPU flash, AVX-512, 2 threads ......... 1.86 ms  5,376 tokens/s", and the bar of its stages.
+  double draw_pass(const Pass& pass, const Rect& area, double slowest) {
+    const PassTiming& timing = *pass.timing;
+    const double ms = total(timing);
+    TextStyle number = canvas_.mono(), label = canvas_.small();
+    number.anchor = Anchor::kRight;
+    const double middle = area.y + kSmallLine / 2;
+    const double per_second = ms > 0 ? static_cast<double>(snapshot_.seq()) / ms * 1000 : 0;
+    const std::string speed = ms_text(ms) + "  " + count_text(std::llround(per_second)) + " tokens/s";
+    const double used = canvas_.text({area.x + area.w, middle}, speed, number, area.w);
+    const std::string name = timing.backend.empty() ? pass.device : timing.backend;
+    if (area.w - used > 40) canvas_.text({area.x, middle}, name, label, area.w - used - 16);
+
+    const double y = area.y + kSmallLine + 4;
+    double x = area.x;
+    const double full = slowest > 0 ? area.w / slowest : 0;
+    for (const StageTime& stage : timing.stages) {
+      const double w = stage.ms * full;
+      if (w <= 0) continue;
+      const Color color = color_of(stage.stage);
+      const double gap = w >= 4 ? 1 : 0;
+      canvas_.fill({x, y, w - gap, kBarHeight}, color, w >= 8 ? 2 : 0);
+      TextStyle inner = canvas_.small();
+      inner.color = text_over(canvas_.theme(), color);
+      if (canvas_.width(stage.stage, inner) + 12 <= w) canvas_.text({x + 6, y + kBarHeight / 2}, stage.stage, inner);
+      canvas_.hit({.shape = {x, y, std::max(w, 1.0), kBarHeight},
+                   .tooltip = stage.stage + "\n" + ms_text(stage.ms) + ", measured, " + percent_text(ms > 0 ? stage.ms / ms : 0) +
+                              " of the pass",
+                   .click = {},
+                   .double_click = {},
+                   .ctrl_click = {},
+                   .name = std::string(pass.device) + " " + stage.stage});
+      x += w;
+    }
+    const double rest = area.x + ms * full - x;  // time between the stages
+    if (rest >= 1) canvas_.fill({x, y, rest, kBarHeight}, mix(canvas_.theme().panel, canvas_.theme().border, 0.6), 2);
+    return kSmallLine + 4 + kBarHeight;
+  }
+
+  /// Names and times of the stages, as many as fit into one line, the longest first.
+  double draw_key(const Rect& area) {
+    if (passes_.empty()) return 0;
+    std::vector<StageTime> stages = passes_.front().timing->stages;
+    std::stable_sort(stages.begin(), stages.end(), [](const StageTime& a, const StageTime& b) { return a.ms > b.ms; });
+    double x = area.x;
+    for (const StageTime& stage : stages) {
+      const std::string text = stage.stage + " " + ms_text(stage.ms);
+      const double w = 12 + canvas_.width(text, canvas_.small());
+      if (x + w > area.x + area.w) break;
+      canvas_.fill({x, area.y + kSmallLine / 2 - 4, 8, 8}, color_of(stage.stage), 2);
+      canvas_.text({x + 12, area.y + kSmallLine / 2}, text, canvas_.small());
+      x += w + 14;
+    }
+    return kSmallLine;
+  }
+
+  /// Whole passes, newest at the right.
+  void draw_history(const Rect& area) {
+    const std::size_t n = std::max(history_.cpu_ms.size(), history_.gpu_ms.size());
+    if (n < 2 || area.h < 36) return;
+    const std::size_t most = 120, shown = std::min(n, most);
+    double largest = 0;
+    for (const auto* values : {&history_.cpu_ms, &history_.gpu_ms}) {
+      const std::size_t first = values->size() > shown ? values->size() - shown : 0;
+      for (std::size_t i = first; i < values->size(); ++i)
+        largest = std::max(largest, (*values)[i]);
+    }
+    if (!(largest > 0)) return;
+    TextStyle label = canvas_.faint();
+    canvas_.text({area.x, area.y + kSmallLine / 2}, "history, " + std::to_string(shown) + " runs", label);
+    label.anchor = Anchor::kRight;
+    canvas_.text({area.x + area.w, area.y + kSmallLine / 2}, "largest " + ms_text(largest), label);
+    const Rect plot{area.x, area.y + kSmallLine + 2, area.w, area.h - kSmallLine - 4};
+    canvas_.line({plot.x, plot.y + plot.h}, {plot.x + plot.w, plot.y + plot.h}, canvas_.theme().border);
+    draw_line(history_.cpu_ms, plot, largest);
+    draw_line(history_.gpu_ms, plot, largest);
+  }
+
+  void draw_line(const std::vector<double>& values, const Rect& plot, double largest) {
+    const std::size_t shown = std::min<std::size_t>(values.size(), 120);
+    if (shown < 2) return;
+    Polyline line{.points = {},
+                  .color = &values == &history_.cpu_ms ? canvas_.theme().accent : canvas_.theme().attention,
+                  .width = 1.5,
+                  .is_closed = false,
+                  .fill = {}};
+    for (std::size_t i = 0; i < shown; ++i) {
+      const double value = values[values.size() - shown + i];
+      const double x = plot.x + plot.w * static_cast<double>(i) / static_cast<double>(shown - 1);
+      line.points.push_back({x, plot.y + plot.h - 1 - std::clamp(value / largest, 0.0, 1.0) * (plot.h - 2)});
+    }
+    canvas_.add(std::move(line));
+  }
+
+  const FigureInput& input_;
+  const TimingHistory& history_;
+  const Snapshot& snapshot_;
+  Canvas canvas_;
+  std::vector<Pass> passes_;
+};
+
+}  // namespace
+
+Figure timing_figure(const FigureInput& input, const TimingHistory& history) {
+  const bool has_times = input.snapshot != nullptr &&
+                         (!input.snapshot->cpu.stages.empty() || (input.snapshot->gpu && !input.snapshot->gpu->stages.empty()));
+  if (!has_times) {
+    return message_figure(input, "Time of the last pass, by stage",
+                          {"No run yet", "The stages of each pass are timed here, on the CPU and on the GPU."});
+  }
+  return TimingPicture(input, history).draw();
+}
+
+Figure timing_figure(const FigureInput& input) { return timing_figure(input, TimingHistory{}); }
+
+}  // namespace headroom

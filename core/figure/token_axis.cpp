@@ -1,0 +1,85 @@
+#include "core/figure/token_axis.h"
+
+#include <algorithm>
+#include <cmath>
+#include <numbers>
+
+namespace headroom {
+namespace {
+
+double cell_length(const TokenAxis& axis) { return axis.length / static_cast<double>(axis.end - axis.begin); }
+double centre_of(const TokenAxis& axis, std::int64_t token) {
+  return axis.start + (static_cast<double>(token - axis.begin) + 0.5) * cell_length(axis);
+}
+bool is_emphasised(const TokenAxis& axis, std::int64_t token) {
+  return std::find(axis.emphasised.begin(), axis.emphasised.end(), token) != axis.emphasised.end();
+}
+std::string label_of(const TokenAxis& axis, std::int64_t token) {
+  return display_token(axis.tokens[static_cast<std::size_t>(token)]);
+}
+
+}  // namespace
+
+TextStyle token_style(const Canvas& canvas) {
+  return {.color = canvas.theme().text_dim, .size = kSmallTextSize, .face = FontFace::kMono};
+}
+
+std::vector<std::int64_t> labelled_tokens(const TokenAxis& axis, double pitch) {
+  std::vector<std::int64_t> labelled;
+  if (axis.end <= axis.begin || axis.length <= 0) return labelled;
+  const double cell = cell_length(axis);
+  const auto is_free = [&](std::int64_t token) {
+    return std::all_of(labelled.begin(), labelled.end(),
+                       [&](std::int64_t other) { return std::abs(static_cast<double>(token - other)) * cell >= pitch - 1e-9; });
+  };
+  for (const std::int64_t token : axis.emphasised) {
+    if (token >= axis.begin && token < axis.end && is_free(token)) labelled.push_back(token);
+  }
+  const auto step = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(pitch / cell - 1e-9)));
+  const std::size_t n_emphasised = labelled.size();
+  for (std::int64_t token = (axis.begin + step - 1) / step * step; token < axis.end; token += step) {
+    const bool is_far =
+        std::all_of(labelled.begin(), labelled.begin() + static_cast<std::ptrdiff_t>(n_emphasised),
+                    [&](std::int64_t e) { return std::abs(static_cast<double>(token - e)) * cell >= pitch - 1e-9; });
+    if (is_far) labelled.push_back(token);
+  }
+  std::sort(labelled.begin(), labelled.end());
+  return labelled;
+}
+
+double label_room(const Canvas& canvas, const TokenAxis& axis, double limit) {
+  // At most a few hundred labels can stand beside a picture; the longest of thousands of tokens need not be found.
+  double widest = 0;
+  const std::int64_t step = std::max<std::int64_t>(1, (axis.end - axis.begin) / 256);
+  for (std::int64_t token = axis.begin; token < axis.end && widest < limit; token += step)
+    widest = std::max(widest, canvas.width(label_of(axis, token), token_style(canvas)));
+  return std::ceil(std::min(widest, limit));
+}
+
+void draw_row_labels(Canvas& canvas, const TokenAxis& axis) {
+  for (const std::int64_t token : labelled_tokens(axis, kRowLabelPitch)) {
+    TextStyle style = token_style(canvas);
+    style.anchor = Anchor::kRight;
+    if (is_emphasised(axis, token)) style.color = canvas.theme().text;
+    canvas.text({axis.edge - 8, centre_of(axis, token)}, label_of(axis, token), style, axis.room);
+  }
+}
+
+void draw_column_labels(Canvas& canvas, const TokenAxis& axis) {
+  for (const std::int64_t token : labelled_tokens(axis, kColumnLabelPitch)) {
+    TextStyle style = token_style(canvas);
+    if (is_emphasised(axis, token)) style.color = canvas.theme().text;
+    std::string shown = shorten_middle(label_of(axis, token), axis.room, style.face, style.size, canvas.input().measurer);
+    if (shown.empty()) continue;
+    canvas.add(TextRun{.at = {centre_of(axis, token), axis.edge - 8},
+                       .text = std::move(shown),
+                       .face = style.face,
+                       .size = style.size,
+                       .color = style.color,
+                       .anchor = Anchor::kLeft,
+                       .angle = 45,
+                       .max_width = 0});
+  }
+}
+
+}  // namespace headroom

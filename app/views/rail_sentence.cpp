@@ -15,7 +15,7 @@ constexpr std::size_t kMaxChips = 96;
 /// Places chips from left to right, a new row when one does not fit.
 class Flow {
  public:
-  Flow(const Look& look, double spacing) : gap_(look.px(spacing)), row_(look.px(24)) {
+  Flow(const Look& look, double spacing, double row) : gap_(look.px(spacing)), row_(look.px(row)) {
     const ImVec2 at = ImGui::GetCursorScreenPos();
     left_ = x_ = at.x;
     y_ = at.y;
@@ -53,7 +53,7 @@ std::string token_tip(const Snapshot& snapshot, std::size_t index) {
 
 void token_chips(const Frame& frame, const Snapshot& snapshot) {
   const Theme& theme = frame.theme;
-  Flow flow(frame.look, 4);
+  Flow flow(frame.look, 4, 24);
   const std::size_t n = std::min(snapshot.seq(), kMaxChips);
   for (std::size_t i = 0; i < n; ++i) {
     const Token& token = snapshot.tokens[i];
@@ -102,7 +102,7 @@ void unknown_words(const Frame& frame, const Snapshot& snapshot) {
   for (const UnknownWord& unknown : snapshot.unknown) {
     if (unknown.token >= snapshot.seq()) continue;
     if (++shown > max_words) break;
-    Flow flow(frame.look, 6);
+    Flow flow(frame.look, 6, 18);
     const std::string lead =
         "‹" + imgui_drawable(unknown.word.substr(0, 40), FontFace::kSans) + "› unknown" + (unknown.suggestions.empty() ? "" : ":");
     style.color = frame.theme.warning;

@@ -86,7 +86,9 @@ bool progress_bar(const Look& look, const ProgressSpec& spec) {
     fill_rect(list, {left, middle - look.px(2), (right - left) * std::clamp(spec.share, 0.0, 1.0), look.px(4)}, theme.accent,
               look.px(2));
   }
-  draw_text(look, list, {at.x + spec.width - cancel - number - look.px(4), at.y + (height - look.px(kSmallTextSize)) / 2.0},
+  draw_text(look, list,
+            {at.x + spec.width - cancel - number - look.px(4),
+             at.y + (height - text_extent(look, percent.data(), number_text(look)).h) / 2.0},
             percent.data(), number_text(look));
   ImGui::SetCursorScreenPos(ImVec2(at.x + spec.width - cancel, at.y));
   return button(look,

@@ -64,8 +64,8 @@ std::optional<int> dropdown(const Look& look, const Dropdown& spec) {
   if (is_box) {
     fill_rect(list, state.rect, theme.window, look.px(6));
     stroke_rect(list, state.rect, state.is_hovered ? theme.text_faint : theme.border, look.px(6));
-    draw_text_fitted(look, list, {x + look.px(10), y + (height - look.px(kTextSize)) / 2.0}, spec.value, body_text(look),
-                     width - look.px(34));
+    draw_text_fitted(look, list, {x + look.px(10), y + (height - text_extent(look, spec.value, body_text(look)).h) / 2.0},
+                     spec.value, body_text(look), width - look.px(34));
     draw_chevron(look, list, {x + width - look.px(15), y + height / 2.0}, theme.text_dim);
   } else {
     TextStyle style = small_text(look);

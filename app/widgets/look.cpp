@@ -41,7 +41,7 @@ float line_px(const Look& look, const TextStyle& style) { return look.px(imgui_l
 
 namespace {
 
-constexpr float kLineSpacing = 1.36f;  // of wrapped text, in font sizes: ImGui's own lines touch
+constexpr float kLineSpacing = 1.15f;  // of wrapped text, in line heights: ImGui's own lines touch
 
 /// Calls `each(line, index)` for the lines of a wrapped text. Words that are wider than a line are broken by ImGui's own rule.
 template <class Each>
@@ -88,7 +88,7 @@ int for_wrapped_lines(ImFont& font, float size, std::string_view text, float wra
 
 TextExtent text_extent(const Look& look, std::string_view text, const TextStyle& style, float wrap) {
   ImFont* font = face_font(style.face, style.size);
-  const float size = look.px(style.size);
+  const float size = line_px(look, style);
   if (wrap <= 0) {
     const ImVec2 extent = font->CalcTextSizeA(size, FLT_MAX, 0, text.data(), text.data() + text.size());
     return {std::ceil(extent.x), extent.y};
@@ -104,7 +104,7 @@ void draw_text(const Look& look, ImDrawList& list, Point at, std::string_view te
   if (text.empty()) return;
   const ImVec2 position(std::floor(static_cast<float>(at.x)), std::floor(static_cast<float>(at.y)));
   ImFont* font = face_font(style.face, style.size);
-  const float size = look.px(style.size);
+  const float size = line_px(look, style);
   const auto draw = [&](std::string_view line, int index) {
     const float y = position.y + static_cast<float>(index) * std::round(size * kLineSpacing);
     list.AddText(font, size, ImVec2(position.x, y), pack(style.color), line.data(), line.data() + line.size());

@@ -19,10 +19,12 @@ struct Geometry {
   const Look& look;
   TextStyle style;
   ImFont* font;
+  float pixels;  // ImGui's size of the font: its line's height
 
-  explicit Geometry(const Look& where) : look(where), style(body_text(where)), font(face_font(style.face, style.size)) {}
+  explicit Geometry(const Look& where)
+      : look(where), style(body_text(where)), font(face_font(style.face, style.size)), pixels(line_px(where, style)) {}
   double advance(std::string_view text, std::size_t at, std::size_t bytes) const {
-    return font->CalcTextSizeA(line_px(look, style), FLT_MAX, 0, text.data() + at, text.data() + at + bytes).x;
+    return font->CalcTextSizeA(pixels, FLT_MAX, 0, text.data() + at, text.data() + at + bytes).x;
   }
   double width(std::string_view text) const { return advance(text, 0, text.size()); }
   /// The offset whose left edge is nearest to x in the line.
@@ -161,7 +163,7 @@ void draw_lines(const Geometry& geometry, const TextArea& area, const std::strin
         fill_rect(list, {x, y, geometry.width(all.substr(from, to - from)), area.line_height}, with_alpha(theme.accent, 0.35));
       }
     }
-    draw_text(geometry.look, list, {area.left, y + (area.line_height - geometry.look.px(kTextSize)) / 2},
+    draw_text(geometry.look, list, {area.left, y + (area.line_height - geometry.pixels) / 2},
               all.substr(line.begin, line.end - line.begin), geometry.style);
   }
 }

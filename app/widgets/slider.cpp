@@ -72,7 +72,7 @@ std::optional<std::int64_t> value_slider(const Look& look, const ValueSlider& sp
 
   TextStyle label = body_text(look);
   if (!can_move) label.color = theme.text_dim;
-  draw_text(look, list, {at.x, middle - look.px(kTextSize) / 2.0}, spec.label, label);
+  draw_text(look, list, {at.x, middle - text_extent(look, spec.label, label).h / 2.0}, spec.label, label);
   fill_rect(list, {left, middle - look.px(1.5), right - left, look.px(3)}, theme.border, look.px(1.5));
   const Color fill = can_move ? theme.accent : theme.text_faint;
   fill_rect(list, {left, middle - look.px(1.5), x - left, look.px(3)}, fill, look.px(1.5));

@@ -66,6 +66,16 @@ TEST(History, UndoEndsAGroup) {
   EXPECT_EQ(history.current().compute.n_kv_heads, 4);
 }
 
+TEST(History, RedoEndsAGroup) {
+  History history{Session{}};
+  history.apply(KvHeadsSet{4}, "kv_heads");
+  history.undo();
+  history.redo();
+  history.apply(KvHeadsSet{2}, "kv_heads");
+  history.undo();
+  EXPECT_EQ(history.current().compute.n_kv_heads, 4);
+}
+
 TEST(History, WithoutAGroupNothingMerges) {
   History history{Session{}};
   history.apply(KvHeadsSet{4});

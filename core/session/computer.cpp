@@ -201,6 +201,7 @@ std::shared_ptr<const Snapshot> Computer::compute(const Compute& compute, std::u
   snapshot->id = id;
   snapshot->version = next_version();
   snapshot->compute = compute;
+  snapshot->tokenizer = model.loaded->tokenizer;
   snapshot->tokens = read.tokens;
   snapshot->unknown = read.unknown;
   snapshot->is_untrained = compute.parameters == ParameterSource::kLab;

@@ -1,5 +1,3 @@
-#include <algorithm>
-
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"
 
@@ -51,15 +49,11 @@ std::vector<AddedMatch> AddedTokenFinder::find(const Glyphs& text) const {
     std::size_t begin = i;
     while (token->strips_left && begin > done && is_white_space(text[begin - 1].code_point))
       --begin;
-    i = end;  // the search goes on behind the token itself, not behind the white space that it takes along
     while (token->strips_right && end < text.size() && is_white_space(text[end].code_point))
       ++end;
-    // The white space that the token before took along is its own.
-    begin = std::max(begin, done);
     if (done < begin) result.push_back({{done, begin}, nullptr});
-    result.push_back({{begin, std::max(begin, end)}, token});
-    done = std::max(begin, end);
-    i = std::max(i, done);
+    result.push_back({{begin, end}, token});
+    done = i = end;
   }
   if (done < text.size()) result.push_back({{done, text.size()}, nullptr});
   return result;

@@ -85,6 +85,7 @@ void how_to_choose(const Frame& frame) {
     ImGui::Indent(indent);
     paragraph(look, hint.text, small_text(look));
     ImGui::Unindent(indent);
+    gap(look, 5);
   }
 }
 

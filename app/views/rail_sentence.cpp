@@ -10,7 +10,7 @@ namespace headroom {
 namespace {
 
 /// More chips than one reads; the rest is told by number, the heatmap's axes show them all.
-constexpr std::size_t kMaxChips = 96;
+constexpr std::size_t kMaxChips = 36;
 
 /// Places chips from left to right, a new row when one does not fit.
 class Flow {
@@ -54,8 +54,11 @@ std::string token_tip(const Snapshot& snapshot, std::size_t index) {
 void token_chips(const Frame& frame, const Snapshot& snapshot) {
   const Theme& theme = frame.theme;
   Flow flow(frame.look, 4, 24);
+  // Of a long sentence the part around the chosen token, so that it is always seen.
+  const auto chosen = static_cast<std::size_t>(std::max<std::int64_t>(frame.session.view.query.value_or(0), 0));
   const std::size_t n = std::min(snapshot.seq(), kMaxChips);
-  for (std::size_t i = 0; i < n; ++i) {
+  const std::size_t first = chosen < n ? 0 : std::min(chosen - n / 2, snapshot.seq() - n);
+  for (std::size_t i = first; i < first + n; ++i) {
     const Token& token = snapshot.tokens[i];
     const std::string label = imgui_drawable(display_token(token), FontFace::kMono);
     const bool is_chosen = frame.session.view.query == static_cast<std::int64_t>(i);
@@ -80,7 +83,9 @@ void token_chips(const Frame& frame, const Snapshot& snapshot) {
   }
   flow.end();
   if (snapshot.seq() > n) {
-    paragraph(frame.look, "… and " + std::to_string(snapshot.seq() - n) + " more tokens; the head's axes show them all.",
+    paragraph(frame.look,
+              "Tokens " + std::to_string(first) + " to " + std::to_string(first + n - 1) + " of " + std::to_string(snapshot.seq()) +
+                  "; the head's axes show them all.",
               small_text(frame.look));
   }
 }

@@ -52,7 +52,8 @@ constexpr std::array<std::int64_t, 19> kContexts{0,    16,    32,    64,    128,
                                                  8192, 16384, 32768, 65536, 131072, 262144, 524288, 1048576, 2097152};
 
 std::string context_text(std::int64_t tokens, const Snapshot* snapshot) {
-  if (tokens == 0) return snapshot == nullptr ? "sentence" : std::to_string(snapshot->seq()) + " tokens";
+  if (tokens == 0)
+    return snapshot == nullptr ? "sentence" : std::to_string(snapshot->seq()) + (snapshot->seq() == 1 ? " token" : " tokens");
   if (tokens >= 1048576 && tokens % 1048576 == 0) return std::to_string(tokens / 1048576) + " Mi tokens";
   if (tokens >= 8192 && tokens % 1024 == 0) return std::to_string(tokens / 1024) + " Ki tokens";
   return std::to_string(tokens) + " tokens";

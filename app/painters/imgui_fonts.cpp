@@ -227,9 +227,11 @@ struct ImGuiFonts::State {
         add_font(atlas, face, size, shows_tokens || extra.size() <= 200);
       }
     }
+#if IMGUI_VERSION_NUM < 19200
     atlas.TexDesiredWidth = extra.size() > 200 || scale > 1.5 ? 4096 : 0;
     atlas.Flags |= ImFontAtlasFlags_NoPowerOfTwoHeight;
     atlas.Build();
+#endif
   }
 };
 
@@ -243,6 +245,7 @@ bool ImGuiFonts::update(double scale, std::string_view text, int max_texture) {
   if (!has_more && state.scale == scale && !atlas.Fonts.empty()) return false;
   state.scale = scale;
   state.build(atlas);
+#if IMGUI_VERSION_NUM < 19200  // Later atlases grow by themselves as letters are drawn.
   while ((atlas.TexWidth > max_texture || atlas.TexHeight > max_texture) && !state.extra.empty()) {
     // Half of the extra characters go, until it fits.
     auto middle = state.extra.begin();
@@ -250,6 +253,9 @@ bool ImGuiFonts::update(double scale, std::string_view text, int max_texture) {
     state.extra.erase(middle, state.extra.end());
     state.build(atlas);
   }
+#else
+  static_cast<void>(max_texture);
+#endif
   ImGui::GetIO().FontDefault = atlas.Fonts[0];
   return true;
 }
@@ -272,7 +278,11 @@ std::string imgui_drawable(std::string_view text, FontFace face) {
   ImFont* font = imgui_font(face, kTextSize);
   return drawable_text(text, [font](char32_t c) {
     if (c > 0xffff) return false;  // ImGui's characters have 16 bits.
+#if IMGUI_VERSION_NUM < 19200
     if (font->FindGlyphNoFallback(static_cast<ImWchar>(c)) != nullptr) return true;
+#else
+    if (font->IsGlyphInFont(static_cast<ImWchar>(c))) return true;
+#endif
     if (missed_characters().size() < kMaxExtraCharacters) missed_characters().insert(c);
     return false;
   });

@@ -9,6 +9,7 @@
 
 #include "app/painters/imgui_compat.h"
 #include "app/painters/imgui_painter_atlas.h"
+#include "app/painters/imgui_painter_order.h"
 #include "app/painters/imgui_painter_shapes.h"
 #include "app/painters/imgui_painter_tiles.h"
 
@@ -156,42 +157,49 @@ struct ImGuiPainter::State {
     atlas.begin_frame();
   }
 
-  /// Regions of the figure's tiles, in their order.
+  /// Regions of the figure's tiles, by item.
   std::vector<AtlasRegion> place_tiles(const Figure& figure, const Theme& theme) {
     std::vector<AtlasTile> wanted;
-    for (const Item& item : figure.items) {
-      if (const auto* tile = std::get_if<AttentionTile>(&item))
-        wanted.push_back({tile, tiles.find(figure.snapshot, tile->request)});
+    std::vector<std::size_t> items;
+    for (std::size_t i = 0; i < figure.items.size(); ++i) {
+      const auto* tile = std::get_if<AttentionTile>(&figure.items[i]);
+      if (tile == nullptr) continue;
+      wanted.push_back({tile, tiles.find(figure.snapshot, tile->request)});
+      items.push_back(i);
     }
-    return atlas.place(wanted, theme);
+    std::vector<AtlasRegion> regions(figure.items.size());
+    if (wanted.empty()) return regions;
+    const std::vector<AtlasRegion> placed = atlas.place(wanted, theme);
+    for (std::size_t i = 0; i < items.size(); ++i)
+      regions[items[i]] = placed[i];
+    return regions;
   }
 
-  /// Tiles from items[first] on that follow each other: one draw command. Returns the index after them.
-  std::size_t draw_tiles(Canvas& canvas, const Figure& figure, std::size_t first, std::span<const AtlasRegion>& regions) {
-    std::size_t end = first;
+  /// Tiles of one step: one draw command.
+  void draw_tiles(Canvas& canvas, const Figure& figure, const DrawStep& step, const std::vector<AtlasRegion>& regions) {
+    for (const std::size_t i : step.items) {
+      if (regions[i].texture != 0) continue;  // Not known yet, or pruned: never the colour of zero.
+      const auto& item = std::get<AttentionTile>(figure.items[i]);
+      const PixelRect rect = snapped(canvas, item.rect);
+      canvas.list.AddRectFilled(rect.min, rect.max, packed(canvas.theme.masked, item.opacity));
+    }
     unsigned int bound = 0;
-    for (; end < figure.items.size(); ++end) {
-      const auto* item = std::get_if<AttentionTile>(&figure.items[end]);
-      if (item == nullptr) break;
-      const AtlasRegion region = regions.front();
-      regions = regions.subspan(1);
-      const PixelRect rect = snapped(canvas, item->rect);
-      if (region.texture == 0) {  // Not known yet, or pruned: never the colour of zero.
-        canvas.list.AddRectFilled(rect.min, rect.max, packed(canvas.theme.masked, item->opacity));
-        continue;
-      }
+    for (const std::size_t i : step.items) {
+      const auto& item = std::get<AttentionTile>(figure.items[i]);
+      const AtlasRegion& region = regions[i];
+      const PixelRect rect = snapped(canvas, item.rect);
+      if (region.texture == 0) continue;
       if (bound == 0) canvas.list.PushTextureID(texture_id(bound = region.texture));
       canvas.list.PrimReserve(6, 4);
       canvas.list.PrimRectUV(rect.min, rect.max, {region.u0, region.v0}, {region.u1, region.v1},
-                             packed(Color{255, 255, 255, 255}, item->opacity));
+                             packed(Color{255, 255, 255, 255}, item.opacity));
       ++tiles_drawn;
     }
     if (bound != 0) canvas.list.PopTextureID();
-    for (std::size_t i = first; i < end; ++i) {
+    for (const std::size_t i : step.items) {
       const auto& item = std::get<AttentionTile>(figure.items[i]);
       if (item.shows_grid) draw_cell_grid(canvas, item);
     }
-    return end;
   }
 };
 
@@ -206,16 +214,12 @@ void ImGuiPainter::draw(const Figure& figure, const Theme& theme, Point origin, 
                 .measurer = *state.measurer,
                 .origin = {static_cast<float>(origin.x), static_cast<float>(origin.y)},
                 .scale = static_cast<float>(scale)};
-  const std::vector<AtlasRegion> placed = state.place_tiles(figure, theme);
-  std::span<const AtlasRegion> regions = placed;
-  for (std::size_t i = 0; i < figure.items.size();) {
-    if (std::holds_alternative<AttentionTile>(figure.items[i])) {
-      i = state.draw_tiles(canvas, figure, i, regions);
-      continue;
-    }
+  const std::vector<AtlasRegion> regions = state.place_tiles(figure, theme);
+  for (const DrawStep& step : drawing_order(figure)) {
     std::visit(
         [&](const auto& item) {
           using T = std::decay_t<decltype(item)>;
+          if constexpr (std::is_same_v<T, AttentionTile>) state.draw_tiles(canvas, figure, step, regions);
           if constexpr (std::is_same_v<T, FilledRect>) draw_rect(canvas, item);
           if constexpr (std::is_same_v<T, Polyline>) draw_polyline(canvas, item);
           if constexpr (std::is_same_v<T, Curve>) draw_curve(canvas, item);
@@ -224,8 +228,7 @@ void ImGuiPainter::draw(const Figure& figure, const Theme& theme, Point origin, 
           if constexpr (std::is_same_v<T, ColorRamp>) draw_ramp(canvas, item);
           if constexpr (std::is_same_v<T, ClipTo>) set_clip(canvas, item);
         },
-        figure.items[i]);
-    ++i;
+        figure.items[step.items.front()]);
   }
   if (canvas.is_clipped) canvas.list.PopClipRect();
 }

@@ -141,6 +141,39 @@ TEST_F(ImGuiPainterTest, AllTilesAreOneDrawCall) {
   EXPECT_EQ(scene.stats().vertices, 32 * 4);
 }
 
+TEST_F(ImGuiPainterTest, TilesBetweenOtherItemsStillShareADrawCall) {
+  const auto snapshot = fabricated(12, 1);
+  const Figure grid = heads_grid(snapshot);
+  Figure figure;
+  figure.snapshot = snapshot;
+  for (const Item& item : grid.items) {
+    const Rect rect = std::get<AttentionTile>(item).rect;
+    figure.items.push_back(item);
+    figure.items.push_back(FilledRect{.rect = {rect.x, rect.y + 41, 40, 2}, .fill = kRed, .stroke = {}});
+    figure.items.push_back(TextRun{.at = {rect.x, rect.y + 8}, .text = "on it", .color = {255, 255, 255, 255}, .max_width = 39});
+  }
+  PainterScene scene(*context_, 400, 200, 1);
+  scene.draw(figure);
+  EXPECT_LE(scene.stats().draw_calls, 2);
+  EXPECT_EQ(scene.painter().take_counters().tiles_drawn, 32);
+}
+
+TEST_F(ImGuiPainterTest, WhatLiesUnderATileStaysUnderIt) {
+  const auto snapshot = fabricated(12, 1);
+  Figure figure;
+  figure.snapshot = snapshot;
+  figure.items.push_back(tile_at({0, 0, 40, 40}, *snapshot, 0, 0));
+  figure.items.push_back(FilledRect{.rect = {20, 0, 60, 40}, .fill = kRed, .stroke = {}});
+  figure.items.push_back(tile_at({60, 0, 40, 40}, *snapshot, 0, 1));
+  figure.items.push_back(FilledRect{.rect = {90, 0, 30, 40}, .fill = kGreen, .stroke = {}});
+  PainterScene scene(*context_, 130, 60, 1);
+  const Image image = scene.draw(figure);
+  EXPECT_EQ(pixel(image, 30, 38), kRed) << "over the first tile";
+  EXPECT_EQ(pixel(image, 59, 20), kRed);
+  EXPECT_NE(pixel(image, 62, 38), kRed) << "under the second";
+  EXPECT_EQ(pixel(image, 95, 20), kGreen);
+}
+
 TEST_F(ImGuiPainterTest, TheAtlasIsRefilledOnlyWhenItMust) {
   auto snapshot = fabricated(12, 1);
   PainterScene scene(*context_, 400, 200, 1);

@@ -70,7 +70,7 @@ struct OffscreenContext::Handles {
     }
   }
 
-  EglDisplay display;  // destroyed last
+  EglDisplay display;
   EGLContext context = EGL_NO_CONTEXT;
   EGLSurface surface = EGL_NO_SURFACE;
 };

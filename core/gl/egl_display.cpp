@@ -1,8 +1,6 @@
 #include "core/gl/egl_display.h"
 
 #include <cstdio>
-#include <map>
-#include <mutex>
 
 #include "core/tensor/error.h"
 
@@ -39,12 +37,6 @@ EGLDisplay get_display(const DisplayCandidate& candidate) {
   if (!get) return EGL_NO_DISPLAY;
   if (candidate.kind == Kind::kSurfaceless) return get(EGL_PLATFORM_SURFACELESS_MESA, EGL_DEFAULT_DISPLAY, nullptr);
   return get(EGL_PLATFORM_DEVICE_EXT, candidate.device, nullptr);
-}
-
-std::mutex display_mutex;
-std::map<EGLDisplay, int>& display_users() {
-  static std::map<EGLDisplay, int> users;
-  return users;
 }
 
 }  // namespace
@@ -127,19 +119,9 @@ std::vector<DisplayCandidate> display_candidates() {
 }
 
 EglDisplay::EglDisplay(const DisplayCandidate& candidate) {
-  const std::lock_guard lock(display_mutex);
   display_ = get_display(candidate);
   if (display_ == EGL_NO_DISPLAY) throw Error("EGL has no such display: " + egl_error_text(eglGetError()));
   if (!eglInitialize(display_, nullptr, nullptr)) throw Error("EGL could not start the display: " + egl_error_text(eglGetError()));
-  ++display_users()[display_];
-}
-
-EglDisplay::~EglDisplay() {
-  const std::lock_guard lock(display_mutex);
-  const auto entry = display_users().find(display_);
-  if (--entry->second > 0) return;
-  display_users().erase(entry);
-  eglTerminate(display_);
 }
 
 bool EglDisplay::has(std::string_view extension) const {

@@ -22,14 +22,12 @@ bool has_extension(const char* names, std::string_view name);
 /// Errors  Error when there is no libEGL, or one without EGL_EXT_platform_base (libepoxy would abort on it later).
 std::vector<DisplayCandidate> display_candidates();
 
-/// An initialised EGLDisplay. EGL hands out one display object per device, so equal ones are counted and the last one ends it.
+/// An initialised EGLDisplay. EGL hands out one per device and process, so it is shared, and it stays until the process ends: terminating
+/// it would pull it from under other contexts, and would unload the driver only to load it again, which takes a tenth of a second.
 class EglDisplay {
  public:
   /// Errors  Error when the display cannot be had or initialised.
   explicit EglDisplay(const DisplayCandidate& candidate);
-  ~EglDisplay();
-  EglDisplay(const EglDisplay&) = delete;
-  EglDisplay& operator=(const EglDisplay&) = delete;
 
   EGLDisplay get() const { return display_; }
   bool has(std::string_view extension) const;

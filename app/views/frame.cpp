@@ -47,7 +47,7 @@ void panel(const Frame& frame, const PanelSpec& spec, Panel draw) {
   if (spec.place.w < 8 || spec.place.h < 8) return;
   ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(spec.place.x), static_cast<float>(spec.place.y)));
   const float padding = frame.look.px(spec.padding);
-  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(padding, padding));
+  ImGui::PushStyleVar(ImGuiStyleVar_WindowPadding, ImVec2(0, padding));
   ImGui::PushStyleColor(ImGuiCol_ChildBg, pack(spec.fill));
 #if IMGUI_VERSION_NUM >= 19000
   const ImGuiChildFlags child_flags = ImGuiChildFlags_AlwaysUseWindowPadding;
@@ -57,6 +57,9 @@ void panel(const Frame& frame, const PanelSpec& spec, Panel draw) {
                     spec.flags | ImGuiWindowFlags_AlwaysUseWindowPadding);
 #endif
   ImGui::PopStyleVar();
+  // The padding at the sides is an indent: so the panel's clip reaches its edges, and lines across it need no clip (no draw call) of their own.
+  ImGui::GetCurrentWindow()->ContentRegionRect.Max.x -= padding;
+  if (padding > 0) ImGui::Indent(padding);
   // Spacing is each view's own, to the pixel.
   ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(frame.look.px(8), 0));
   draw(frame);

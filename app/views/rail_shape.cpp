@@ -119,7 +119,9 @@ void loss_card(const Frame& frame) {
   TextStyle strong{.face = FontFace::kSansMedium,
                    .size = kTextSize,
                    .color = loss->after > loss->before * 1.05 ? frame.theme.warning : frame.theme.good};
+  gap(frame.look, 3);
   paragraph(frame.look, numbers, strong);
+  gap(frame.look, 4);
   const bool is_sliced = compute.n_heads != compute.trained.n_heads;
   std::string verdict = "measured on " + std::to_string(loss->n_tokens) + " held-out tokens. ";
   verdict += is_sliced
@@ -135,6 +137,7 @@ void lab_card(const Frame& frame) {
   const Card card(frame.look, frame.theme.warning_panel, frame.theme.warning_border);
   TextStyle style{.face = FontFace::kSansMedium, .size = kSmallTextSize, .color = frame.theme.warning};
   paragraph(frame.look, "Lab: untrained", style);
+  gap(frame.look, 3);
   paragraph(frame.look, "Seeded random parameters. Timing and memory are real; the patterns mean nothing.", small_text(frame.look));
   gap(frame.look, 2);
   const ImVec2 at = ImGui::GetCursorScreenPos();

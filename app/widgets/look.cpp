@@ -153,11 +153,8 @@ void rule(const Look& look, double around) {
   gap(look, around);
   const ImVec2 window = ImGui::GetWindowPos();
   const float y = std::floor(ImGui::GetCursorScreenPos().y);
-  ImDrawList& list = *ImGui::GetWindowDrawList();
-  const ImVec2 size = ImGui::GetWindowSize();
-  list.PushClipRect(window, ImVec2(window.x + size.x, window.y + size.y));  // over the panel's padding too
-  fill_rect(list, {window.x, y, size.x, std::max(1.0f, std::floor(look.scale))}, look.theme.border);
-  list.PopClipRect();
+  fill_rect(*ImGui::GetWindowDrawList(), {window.x, y, ImGui::GetWindowWidth(), std::max(1.0f, std::floor(look.scale))},
+            look.theme.border);
   ImGui::Dummy(ImVec2(0, 1));
   gap(look, around);
 }

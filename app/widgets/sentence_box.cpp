@@ -268,8 +268,10 @@ std::optional<std::string> sentence_box(const Look& look, const SentenceBox& spe
   ImDrawList& list = *ImGui::GetWindowDrawList();
   fill_rect(list, state.rect, theme.window, look.px(6));
   stroke_rect(list, state.rect, memory.is_active ? theme.accent : state.is_hovered ? theme.text_faint : theme.border, look.px(6));
-  list.PushClipRect(ImVec2(static_cast<float>(state.rect.x), static_cast<float>(area.top)),
-                    ImVec2(static_cast<float>(state.rect.x + state.rect.w), static_cast<float>(area.top + text_height)), true);
+  // Only a text that scrolls is cut off at the box; each clip costs a draw call.
+  if (overflow > 0)
+    list.PushClipRect(ImVec2(static_cast<float>(state.rect.x), static_cast<float>(area.top)),
+                      ImVec2(static_cast<float>(state.rect.x + state.rect.w), static_cast<float>(area.top + text_height)), true);
   if (shown.empty()) {
     TextStyle faint = body_text(look);
     faint.color = theme.text_faint;
@@ -277,7 +279,7 @@ std::optional<std::string> sentence_box(const Look& look, const SentenceBox& spe
   }
   draw_lines(geometry, area, shown, memory);
   if (memory.is_active) draw_caret(geometry, area, shown, memory);
-  list.PopClipRect();
+  if (overflow > 0) list.PopClipRect();
   if (overflow > 0) {
     const float share = text_height / (text_height + overflow), bar = std::max(look.px(12), text_height * share);
     fill_rect(

@@ -50,7 +50,9 @@ struct Reach {
     const double angle = -item.angle * std::numbers::pi / 180, c = std::cos(angle), s = std::sin(angle);
     Bounds bounds;
     for (const double along : {-share * width, (1 - share) * width}) {
-      bounds.add({item.at.x + c * along, item.at.y + s * along}, 0.6 * item.size);
+      for (const double across : {-0.6 * item.size, 0.6 * item.size}) {
+        bounds.add({item.at.x + c * along - s * across, item.at.y + s * along + c * across}, 0);
+      }
     }
     return bounds;
   }

@@ -8,7 +8,7 @@
 namespace headroom {
 namespace {
 
-constexpr double kLabelWidth = 28, kNumberHeight = 48;
+constexpr double kLabelWidth = 28, kNumberHeight = 52;
 
 /// Values of one kind, a bar a dimension, around a zero line.
 struct Bars {
@@ -33,7 +33,7 @@ class ArithmeticPanel {
     const double product_height = left >= 56 ? std::min(72.0, left - 8) : 0;
     left -= product_height > 0 ? product_height + 8 : 0;
     const double pitch = bar_pitch();
-    const bool has_numbers = product_height > 0 && pitch >= 13 && left >= kNumberHeight;
+    const bool has_numbers = product_height > 0 && pitch >= 14 && math_.decimals <= 4 && left >= kNumberHeight;
     left -= has_numbers ? kNumberHeight : 0;
     const bool has_q_and_k = product_height > 0 && left >= 88;
     left -= has_q_and_k ? 88 : 0;
@@ -84,18 +84,22 @@ class ArithmeticPanel {
 
   void bars(const Bars& bars, double height) {
     const Theme& theme = canvas_.theme();
-    double largest = 0;
-    for (const double value : bars.values)
-      largest = std::max(largest, std::abs(value));
-    const double x = area_.x + kLabelWidth, w = area_.w - kLabelWidth, middle = y_ + height / 2, pitch = bar_pitch();
-    canvas_.text({area_.x, middle}, bars.label, canvas_.small());
-    const double gap = pitch >= 6 ? 2 : pitch >= 3 ? 1 : 0;
-    for (std::size_t c = 0; c < bars.values.size() && largest > 0; ++c) {
-      const double value = bars.values[c], length = std::abs(value) / largest * (height / 2 - 1);
-      const double left = x + static_cast<double>(c) * pitch;
-      canvas_.fill({left, value > 0 ? middle - length : middle, pitch - gap, length}, value > 0 ? bars.positive : bars.negative);
+    double highest = 0, lowest = 0;
+    for (const double value : bars.values) {
+      highest = std::max(highest, value);
+      lowest = std::min(lowest, value);
     }
-    canvas_.line({x, middle}, {x + w, middle}, theme.border);
+    const double x = area_.x + kLabelWidth, w = area_.w - kLabelWidth, pitch = bar_pitch();
+    const double unit = highest > lowest ? (height - 2) / (highest - lowest) : 0;
+    const double zero = std::round(y_ + 1 + highest * unit);
+    canvas_.text({area_.x, std::clamp(zero, y_ + kSmallLine / 2, y_ + height - kSmallLine / 2)}, bars.label, canvas_.small());
+    const double gap = pitch >= 6 ? 2 : pitch >= 3 ? 1 : 0;
+    for (std::size_t c = 0; c < bars.values.size(); ++c) {
+      const double value = bars.values[c], length = std::abs(value) * unit;
+      const double left = x + static_cast<double>(c) * pitch;
+      canvas_.fill({left, value > 0 ? zero - length : zero, pitch - gap, length}, value > 0 ? bars.positive : bars.negative);
+    }
+    canvas_.line({x, zero}, {x + w, zero}, theme.border);
     y_ += height + 8;
   }
 
@@ -105,9 +109,9 @@ class ArithmeticPanel {
     y_ -= 4;
     for (std::size_t c = 0; c < math_.products.size(); ++c) {
       canvas_.add(TextRun{.at = {x + (static_cast<double>(c) + 0.5) * pitch - 1, y_},
-                          .text = fixed(math_.products[c], std::min(math_.decimals, 4)),
+                          .text = fixed(math_.products[c], math_.decimals),
                           .face = FontFace::kMono,
-                          .size = kSmallTextSize - 1,
+                          .size = kSmallTextSize,
                           .color = canvas_.theme().text_dim,
                           .anchor = Anchor::kRight,
                           .angle = 90,

@@ -79,10 +79,21 @@ double Canvas::paragraph(const Rect& area, std::string_view text, const TextStyl
   return y - area.y;
 }
 
+double Canvas::parts(Point at, std::string_view text, const TextStyle& style, double max_width) {
+  std::string_view shown = text;
+  while (!shown.empty() && width(shown, style) > max_width) {
+    const std::size_t comma = shown.rfind(", "), dot = shown.rfind(" · ");
+    const bool has_comma = comma != std::string_view::npos, has_dot = dot != std::string_view::npos;
+    const std::size_t cut = has_comma && has_dot ? std::max(comma, dot) : has_comma ? comma : has_dot ? dot : 0;
+    shown = shown.substr(0, cut);
+  }
+  return shown.empty() ? 0 : this->text(at, shown, style);
+}
+
 double Canvas::panel_title(Point at, std::string_view title, std::string_view detail, double max_width) {
   const TextStyle heading{.color = theme().text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
   const double used = text({at.x, at.y + kSmallLine / 2}, title, heading, max_width) + 8;
-  if (!detail.empty() && max_width - used > 60) text({at.x + used, at.y + kSmallLine / 2}, detail, faint(), max_width - used);
+  parts({at.x + used, at.y + kSmallLine / 2}, detail, faint(), max_width - used);
   return kSmallLine;
 }
 
@@ -106,6 +117,15 @@ Figure message_figure(const FigureInput& input, const std::string& title, const 
   canvas.text({input.size.w / 2, y + kLine / 2}, message.heading, heading, w);
   if (n > 0) canvas.paragraph({x, y + kLine + 4, w, 0}, message.sentence, sentence, n);
   return canvas.take();
+}
+
+bool is_panel_size(Size size) { return size.w < 700 && size.h < 260; }
+
+Rect panel_area(Size size) {
+  if (is_panel_size(size)) return {0, 0, size.w, size.h};
+  constexpr double kMargin = 16, kWidest = 960;
+  const double w = std::min(size.w - 2 * kMargin, kWidest);
+  return {std::floor((size.w - w) / 2), kMargin, w, size.h - 2 * kMargin};
 }
 
 Color text_over(const Theme& theme, Color fill) {

@@ -39,6 +39,8 @@ class Canvas {
   void line(Point from, Point to, Color color, double width = 1);
   /// One line, its vertical middle at `at`. Shortened in the middle to max_width when that is positive. Returns the drawn width.
   double text(Point at, std::string_view text, const TextStyle& style, double max_width = 0);
+  /// One line of parts separated by ", " or " · ": parts from the end are left away whole until it fits; half a phrase would mislead.
+  double parts(Point at, std::string_view text, const TextStyle& style, double max_width);
   /// Wrapped at spaces into at most max_lines lines of `area.w`; what does not fit is left away whole lines at a time, ending with "…".
   /// area.y is the top. Returns the height used.
   double paragraph(const Rect& area, std::string_view text, const TextStyle& style, std::size_t max_lines = 8);
@@ -65,6 +67,10 @@ struct Message {
   std::string heading, sentence;
 };
 Figure message_figure(const FigureInput& input, const std::string& title, const Message& message);
+
+/// Figures that fill a panel of the window stand in its own margins; a large one is a page with margins, and never wider than reads well.
+bool is_panel_size(Size size);
+Rect panel_area(Size size);
 
 /// The text colour that reads better over a fill.
 Color text_over(const Theme& theme, Color fill);

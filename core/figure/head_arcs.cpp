@@ -44,7 +44,8 @@ class Arcs {
     room_ = label_room(canvas_, axis, std::clamp(area.w * 0.24, 32.0, 140.0));
     const double percent = canvas_.width("< 0.1 %", canvas_.mono()) + 12;
     const double spread = std::min(area.w - 2 * room_ - percent - 32, 560.0);
-    left_ = area.x + room_ + 12;
+    const double lead = std::floor(std::clamp((area.w - spread - 2 * room_ - percent - 32) / 2, 0.0, area.w / 4));
+    left_ = area.x + lead + room_ + 12;
     right_ = left_ + std::max(24.0, spread);
   }
 
@@ -149,7 +150,8 @@ class Arcs {
       }
     }
     const double y = std::min(top_ + static_cast<double>(end_ - begin_) * pitch_ + 8, area.y + area.h - 2 * kSmallLine);
-    canvas_.paragraph({area.x, y, area.w, 2 * kSmallLine}, text, canvas_.faint(), 2);
+    const double x = left_ - room_ - 12;
+    canvas_.paragraph({x, y, area.x + area.w - x, 2 * kSmallLine}, text, canvas_.faint(), 2);
   }
 
   Canvas& canvas_;

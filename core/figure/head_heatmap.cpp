@@ -84,7 +84,7 @@ class Heatmap {
   void place() {
     const Rect& area = view_.area;
     const double legend_height =
-        lay_out_legend(canvas_, legend_, {area.x, 0, area.w, std::max(16.0, area.h / 4)}, LegendPass::kMeasure);
+        lay_out_legend(canvas_, legend_, {area.x, 0, area.w, std::max(60.0, area.h / 4)}, LegendPass::kMeasure);
     row_room_ = label_room(canvas_, row_axis(), std::clamp(area.w * 0.25, 24.0, 112.0));
     column_room_ = label_room(canvas_, column_axis(), std::clamp(area.h * 0.2, 24.0, 96.0));
     const double left = row_room_ + 12, top = std::ceil(column_room_ * kDiagonal) + 16;
@@ -95,8 +95,14 @@ class Heatmap {
     double side = std::max(8.0, std::min(room, kLargestCell * n));
     const double cell = side / n;
     if (cell >= 4) side = std::floor(cell) * n;  // cells of whole pixels
-    square_ = {area.x + left, area.y + top, std::floor(side), std::floor(side)};
-    legend_area_ = {area.x, square_.y + square_.h + 16, area.w, std::max(16.0, area.h / 4)};
+    side = std::floor(side);
+    const double lead = std::floor(std::clamp((area.w - left - side - right) / 2, 0.0, area.w / 4));
+    square_ = {area.x + lead + left, area.y + top, side, side};
+    const double limit = std::max(60.0, area.h / 4);
+    legend_area_ = {area.x + lead, square_.y + square_.h + 16, area.w - lead, limit};
+    if (lay_out_legend(canvas_, legend_, legend_area_, LegendPass::kMeasure) > legend_height) {
+      legend_area_ = {area.x, legend_area_.y, area.w, limit};
+    }
   }
 
   void draw_tile() {

@@ -119,7 +119,7 @@ class HeadsPicture {
     const double left = has_labels ? std::ceil(canvas_.width("L" + std::to_string(n_layers_ - 1), label)) + 12 : 0;
     const double top = has_labels ? 24 : 0;
     const double legend_height =
-        lay_out_legend(canvas_, legend_, {page.x, 0, page.w, std::max(16.0, page.h / 4)}, LegendPass::kMeasure);
+        lay_out_legend(canvas_, legend_, {page.x, 0, page.w, std::max(80.0, page.h / 4)}, LegendPass::kMeasure);
     viewport_ = {page.x + left, page.y + top, page.w - left, page.h - top - legend_height - 16};
     // The outline of the chosen head reaches beyond its tile.
     constexpr double kRim = 4;
@@ -138,11 +138,11 @@ class HeadsPicture {
       label_x_ = origin_.x - 12;
       const double bottom = std::min(viewport_.y + viewport_.h, std::ceil(origin_.y + layout_.content.h + kRim));
       viewport_.h = bottom - viewport_.y;
-      legend_area_ = {std::min(origin_.x, std::max(page.x, page.x + page.w - 760)), bottom + 16, 0, std::max(16.0, page.h / 4)};
+      legend_area_ = {std::min(origin_.x, std::max(page.x, page.x + page.w - 760)), bottom + 16, 0, std::max(80.0, page.h / 4)};
       legend_area_.x = std::max(page.x, legend_area_.x - left);
     } else {
       label_x_ = viewport_.x - 8;
-      legend_area_ = {page.x, viewport_.y + viewport_.h + 16, 0, std::max(16.0, page.h / 4)};
+      legend_area_ = {page.x, viewport_.y + viewport_.h + 16, 0, std::max(80.0, page.h / 4)};
     }
     // At another place the legend could need more lines than were kept for it.
     legend_area_.w = page.x + page.w - legend_area_.x;

@@ -30,9 +30,8 @@ HeadsLayout lay_out_grid(std::int64_t n_layers, std::int64_t n_heads, Size room)
   const auto side_with = [&](double below) {
     return std::min((room.w - layout.gap * (cols - 1)) / cols, (room.h - layout.gap * (rows - 1)) / rows - below);
   };
-  const double badge = kBadgeHeight - std::min(8.0, layout.gap);  // the gap below a badge is smaller than between bare tiles
-  layout.has_badges = side_with(badge) >= kSmallestBadgedTile;
-  const double below = layout.has_badges ? badge : 0;
+  layout.has_badges = side_with(kBadgeHeight) >= kSmallestBadgedTile;
+  const double below = layout.has_badges ? kBadgeHeight : 0;
   layout.side = rounded_side(std::min(side_with(below), kLargestTile));
   const double pitch_y = layout.side + layout.gap + below;
   for (std::int64_t l = 0; l < n_layers; ++l) {
@@ -42,8 +41,7 @@ HeadsLayout lay_out_grid(std::int64_t n_layers, std::int64_t n_heads, Size room)
            {static_cast<double>(h) * (layout.side + layout.gap), static_cast<double>(l) * pitch_y, layout.side, layout.side}});
     }
   }
-  layout.content = {cols * (layout.side + layout.gap) - layout.gap,
-                    rows * pitch_y - layout.gap - below + (layout.has_badges ? kBadgeHeight : 0)};
+  layout.content = {cols * (layout.side + layout.gap) - layout.gap, rows * pitch_y - layout.gap};
   return layout;
 }
 

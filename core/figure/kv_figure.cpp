@@ -20,9 +20,8 @@ class KvPicture {
       : input_(input), snapshot_(*input.snapshot), canvas_(input, "Size of the KV cache") {}
 
   Figure draw() {
-    const bool is_panel = input_.size.w < 700 && input_.size.h < 260;
-    const double margin = is_panel ? 0 : 16;
-    const Rect area{margin, margin, input_.size.w - 2 * margin, input_.size.h - 2 * margin};
+    const bool is_panel = is_panel_size(input_.size);
+    const Rect area = panel_area(input_.size);
     make_rows();
     double y = area.y + canvas_.panel_title({area.x, area.y}, "KV CACHE", "keys and values kept, computed", area.w) + 4;
 

@@ -38,7 +38,7 @@ void place_ramp(Canvas& canvas, const Legend& legend, Flow& flow, const Rect& ar
   const double low = canvas.width(legend.low, number), high = canvas.width(legend.high, number),
                unit = canvas.width(legend.unit, number);
   const double texts = low + high + unit + 2 * kInner + 4;
-  const double ramp = std::clamp(area.w - texts, 48.0, 180.0);
+  const double ramp = std::clamp(area.w - texts, 40.0, area.w < 480 ? 88.0 : 180.0);
   const Point at = flow.next(texts + ramp);
   if (pass == LegendPass::kMeasure) return;
   const double middle = at.y + kSmallLine / 2;

@@ -9,7 +9,7 @@ namespace headroom {
 std::string fixed(double value, int decimals);
 /// With a sign always: "+0.12", "−0.12", "0.00".
 std::string signed_fixed(double value, int decimals);
-/// As many decimals as give about `digits` significant ones; large and tiny values in powers of ten.
+/// About `digits` significant digits without trailing zeros; large and tiny values in powers of ten.
 std::string compact(double value, int digits = 3);
 /// "0.83"; below 0.005 "4.1e−5", so that small is never shown as nothing. Exactly zero is "0".
 std::string probability_text(double probability);

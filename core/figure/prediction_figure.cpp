@@ -70,10 +70,9 @@ Figure prediction_figure(const FigureInput& input) {
     return message_figure(input, title, {"No prediction yet", "Type a sentence: the model's next words show here."});
   Canvas canvas(input, title);
   const std::int64_t position = chosen_token(input);
-  const double margin = input.size.w >= 700 ? 16 : 0;
-  const Rect area{margin, margin, input.size.w - 2 * margin, input.size.h - 2 * margin};
+  const Rect area = panel_area(input.size);
   const std::string token = display_token(input.snapshot->tokens[static_cast<std::size_t>(position)]);
-  const double top = canvas.panel_title({area.x, area.y}, "NEXT TOKEN", "after “" + token + "”, computed", area.w) + 8;
+  const double top = canvas.panel_title({area.x, area.y}, "NEXT TOKEN", "computed, after “" + token + "”", area.w) + 8;
   const Rect rows{area.x, area.y + top, area.w, area.h - top};
   if (input.snapshot->is_untrained) {
     const double used = canvas.paragraph(rows, "Untrained parameters: these probabilities mean nothing.", canvas.faint(), 2) + 4;

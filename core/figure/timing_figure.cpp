@@ -15,16 +15,15 @@ class TimingPicture {
       : input_(input), history_(history), snapshot_(*input.snapshot), canvas_(input, "Time of the last pass, by stage") {}
 
   Figure draw() {
-    const bool is_panel = input_.size.w < 700 && input_.size.h < 260;
-    const double margin = is_panel ? 0 : 16;
-    const Rect area{margin, margin, input_.size.w - 2 * margin, input_.size.h - 2 * margin};
+    const bool is_panel = is_panel_size(input_.size);
+    const Rect area = panel_area(input_.size);
     if (!snapshot_.cpu.stages.empty()) passes_.push_back({"CPU", &snapshot_.cpu});
     if (snapshot_.gpu && !snapshot_.gpu->stages.empty()) passes_.push_back({"GPU", &*snapshot_.gpu});
     // The button that measures the other device stands in the corner.
     const double corner = passes_.size() < 2 && is_panel ? 136 : 0;
     const std::string n = count_text(static_cast<std::int64_t>(snapshot_.seq()));
     double y = area.y +
-               canvas_.panel_title({area.x, area.y}, "TIMING", "last run, measured · " + n + (n == "1" ? " token" : " tokens"),
+               canvas_.panel_title({area.x, area.y}, "TIMING", "last run, measured, " + n + (n == "1" ? " token" : " tokens"),
                                    std::max(60.0, area.w - corner)) +
                8;
     const double bottom = area.y + area.h;
@@ -45,7 +44,7 @@ class TimingPicture {
                              canvas_.faint(), 1) +
            4;
     }
-    draw_history({area.x, y, area.w, std::min(bottom - y, 160.0)});
+    draw_history({area.x, y, area.w, std::min(bottom - y, 240.0)});
     return canvas_.take();
   }
 

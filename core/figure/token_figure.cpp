@@ -12,6 +12,9 @@
 namespace headroom {
 namespace {
 
+/// Room beside the outermost columns, over which their labels lean.
+constexpr double kEdge = 8;
+
 /// A stage of the way, a column of the picture.
 struct Stage {
   std::string name, shape;
@@ -78,10 +81,8 @@ class TokenPicture {
     const std::string token = display_token(snapshot_.tokens[static_cast<std::size_t>(token_)]);
     const double used = canvas_.text(
         {area.x, middle}, "Token " + std::to_string(token_) + " “" + token + "” in layer " + std::to_string(layer_), name, area.w);
-    if (area.w - used > 160) {
-      canvas_.text({area.x + used + 12, middle}, "vectors of this pass; click a token in the sentence for another", canvas_.faint(),
-                   area.w - used - 12);
-    }
+    canvas_.parts({area.x + used + 12, middle}, "vectors of this pass, computed · click a token of the sentence for another",
+                  canvas_.faint(), area.w - used - 12);
   }
 
   /// Nine columns: x, q, k, v, attention, head out, concatenation, W_O, out.
@@ -100,11 +101,11 @@ class TokenPicture {
     add("W_O", d_model + " × " + joined);
     add("out", d_model);
     // Vectors of d_model are thin and upright; the heads' strips share what is left.
-    const double upright = std::clamp(flow_.w * 0.028, 10.0, 22.0), gap = std::clamp(flow_.w * 0.035, 8.0, 32.0);
+    const double upright = std::clamp(flow_.w * 0.028, 10.0, 22.0), gap = std::clamp(flow_.w * 0.042, 8.0, 36.0);
     const double matrix = std::clamp(flow_.w * 0.06, 20.0, 48.0);
-    const double strips = flow_.w - 3 * upright - matrix - 8 * gap;
+    const double strips = flow_.w - 2 * kEdge - 3 * upright - matrix - 8 * gap;
     const double strip = std::max(12.0, strips / 5);
-    double x = flow_.x;
+    double x = flow_.x + kEdge;
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       const bool is_upright = i == 0 || i == 6 || i == 8;
       stages_[i].x = x;
@@ -124,7 +125,7 @@ class TokenPicture {
     rows_ = {flow_.x, flow_.y + 2 * kSmallLine + 8, flow_.w, 0};
     rows_.h = std::max(16.0, flow_.y + flow_.h - rows_.y - 2 * kSmallLine - 8);
     // A few heads need not fill a tall page.
-    rows_.h = std::min(rows_.h, std::max(200.0, 56.0 * static_cast<double>(n_heads())));
+    rows_.h = std::min(rows_.h, std::max(200.0, 72.0 * static_cast<double>(n_heads())));
     pitch_ = rows_.h / static_cast<double>(n_heads());
     height_ = std::clamp(pitch_ * 0.5, 1.0, 20.0);
   }
@@ -152,13 +153,13 @@ class TokenPicture {
     for (std::size_t i = 0; i < stages_.size(); ++i) {
       const Stage& stage = stages_[i];
       const double before = i == 0 ? flow_.x : (right(i - 1) + stage.x) / 2;
-      const double after = i + 1 < stages_.size() ? (right(i) + stages_[i + 1].x) / 2 : flow_.x + flow_.w + 8;
-      const double room = std::max(4.0, 2 * std::min(centre(i).x - before, after - centre(i).x) - 4);
+      const double after = i + 1 < stages_.size() ? (right(i) + stages_[i + 1].x) / 2 : flow_.x + flow_.w;
+      const double room = 2 * std::min(centre(i).x - before, after - centre(i).x);
       TextStyle name = canvas_.small(), shape = canvas_.faint();
       name.anchor = shape.anchor = Anchor::kCentre;
       name.color = theme.text;
       shape.face = FontFace::kMono;
-      shape.size = kSmallTextSize - 1;
+      shape.size = kSmallTextSize;
       if (canvas_.width(stage.name, name) <= room) canvas_.text({centre(i).x, flow_.y + kSmallLine / 2}, stage.name, name);
       if (canvas_.width(stage.shape, shape) <= room) canvas_.text({centre(i).x, flow_.y + kSmallLine * 1.5}, stage.shape, shape);
       canvas_.fill({stage.x, flow_.y + 2 * kSmallLine + 2, stage.w, 2}, marks[i], 1);
@@ -219,10 +220,12 @@ class TokenPicture {
         continue;
       }
       across({1, y_of(head)}, part(a.q, index), "q of " + name + ", after rotation");
+      label({1, y_of(head)}, "H" + std::to_string(head));
       draw_attention(head);
       across({5, y_of(head)}, part(a.head_out, index), "output of " + name);
     }
     for (std::int64_t kv = 0; kv < n_kv(); ++kv) {
+      if (n_kv() < std::ssize(block_.heads)) label({2, y_of_kv(kv)}, "K/V " + std::to_string(kv));
       across({2, y_of_kv(kv)}, part(a.k, kv), "k of K/V head " + std::to_string(kv) + ", after rotation");
       across({3, y_of_kv(kv)}, part(a.v, kv), "v of K/V head " + std::to_string(kv));
     }
@@ -242,6 +245,13 @@ class TokenPicture {
                          .largest = stage.largest,
                          .name = name,
                          .direction = Strip::Direction::kAcross});
+  }
+  /// Above a strip, where there is room.
+  void label(const Place& place, const std::string& text) {
+    const Stage& stage = stages_[place.stage];
+    const TextStyle style = canvas_.faint();
+    if (pitch_ - height_ < kSmallLine + 2 || canvas_.width(text, style) > stage.w) return;
+    canvas_.text({stage.x, place.middle - height_ / 2 - kSmallLine / 2}, text, style);
   }
   void upright(std::size_t stage, const Tensor& tensor, const std::string& name) {
     if (tensor.rank() != 2 || token_ >= tensor.dim(0) || tensor.dim(1) == 0) return;
@@ -298,7 +308,7 @@ class TokenPicture {
   }
 
   void draw_next(const Rect& area) {
-    const double top = canvas_.panel_title({area.x, area.y}, "NEXT TOKEN", "after the last layer, computed", area.w) + 8;
+    const double top = canvas_.panel_title({area.x, area.y}, "NEXT TOKEN", "computed", area.w) + 8;
     const double rows = std::min(area.h - top, 8 * 24.0);
     draw_predictions(canvas_, {area.x, area.y + top, area.w, rows}, token_);
   }

@@ -1,0 +1,97 @@
+#pragma once
+
+#include <algorithm>
+#include <cstdint>
+#include <filesystem>
+#include <functional>
+#include <limits>
+#include <memory>
+#include <string>
+#include <utility>
+
+#include "app/window/background.h"
+#include "app/window/open_path.h"
+#include "app/window/program.h"
+
+namespace headroom {
+
+namespace fs = std::filesystem;
+
+inline constexpr double kForever = std::numeric_limits<double>::infinity();
+inline constexpr const char* kAutosaveFile = "autosave.headroom.json";  ///< this run's
+inline constexpr const char* kLastFile = "last.headroom.json";          ///< the previous run's
+
+/// Errors  Error naming the folder.
+void make_folder(const fs::path& folder);
+
+/// What the program keeps. Sessions and answers are in program.cpp, files in program_files.cpp.
+struct Program::State {
+  ProgramOptions options;
+  AppModel model;
+  Session first;  ///< File > New
+  Session saved;  ///< as in the file
+  Session autosaved;
+  Settings saved_settings;
+  Compute submitted;
+  Effects effects;
+  double monitor_scale = 1;
+  double session_changed_at = kForever, settings_changed_at = kForever;
+  std::uint64_t timed_id = 0;
+  bool has_told_unwritable = false, is_closed = false;
+  Background files, exports;
+  std::unique_ptr<Engine> engine;
+
+  explicit State(ProgramOptions given)
+      : options(std::move(given)), files([this] { options.wake(); }), exports([this] { options.wake(); }) {}
+
+  const Session& session() const { return model.history.current(); }
+
+  void tell(Toast::Kind kind, const std::string& text);
+  Background::OnFailure failing() {
+    return [this](const std::string& sentence) { tell(Toast::Kind::kError, sentence); };
+  }
+  /// Folders that cannot be written are told once, not every half minute.
+  Background::OnFailure failing_once() {
+    return [this](const std::string& sentence) {
+      if (!std::exchange(has_told_unwritable, true)) tell(Toast::Kind::kWarning, sentence);
+    };
+  }
+
+  void start_engine();
+
+  /// After anything that may have changed the session.
+  void session_changed();
+
+  void act(const Action& action, const std::string& group = {}) {
+    tell(Toast::Kind::kInfo, model.history.apply(action, group));
+    session_changed();
+  }
+
+  void take_answers();
+
+  void load_state_folder();
+
+  void save_recent_list();
+
+  void remember_recent(const fs::path& path);
+
+  void open(const fs::path& path);
+
+  void opened_as(const OpenedPath& opened);
+
+  void save(const fs::path& given);
+
+  void write_export(const ExportFigure& wanted, std::function<std::string()> make_bytes);
+
+  void export_figure(const ExportFigure& wanted);
+
+  void change_settings(const Settings& wanted);
+  void update_scale() { model.scale = std::clamp(monitor_scale * model.settings.ui_scale, 0.5, 4.0); }
+
+  void save_when_due();
+  double seconds_to_save() const;  ///< until save_when_due() has something to do; infinite when it has not
+
+  void run(const Command& command);
+};
+
+}  // namespace headroom

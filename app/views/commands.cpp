@@ -1,6 +1,7 @@
 #include "app/views/commands.h"
 
 #include <imgui.h>
+#include <imgui_internal.h>
 
 #include <algorithm>
 #include <array>
@@ -318,6 +319,11 @@ const CommandInfo* find_command(std::string_view id) {
 std::span<const Gesture> all_gestures() { return kGestures; }
 
 void run_shortcuts(const Frame& frame) {
+  // A dialog has all keys for itself; Esc folds a menu or a list up again.
+  if (ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel)) {
+    if (frame.state.dialog == DialogKind::kNone && pressed(kEscape)) ImGui::ClosePopupToLevel(0, true);
+    return;
+  }
   const bool is_typing = !letters_are_free(frame.look);
   for (const CommandInfo& command : kCommands) {
     // Function keys and Ctrl never write a character.

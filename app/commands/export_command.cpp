@@ -17,6 +17,7 @@ struct ExportOptions {
   ComputeOptions compute;
   std::string view = "heads", size = "1600x900", theme = "dark", out;
   double scale = 1;
+  bool with_times = false;
 };
 
 Size parse_size(const std::string& text) {
@@ -45,7 +46,8 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   const Session session = options.compute.session(assets);
   ComputeRequest compute{assets};
   compute.needs_held_out_loss = request.view == "window";  // the rail shows it
-  const auto snapshot = compute_now(session, compute);
+  auto snapshot = compute_now(session, compute);
+  if (!options.with_times) snapshot = without_times(snapshot);
   write_file_atomically(options.out, export_view(export_model(session, snapshot), request));
   std::cout << "Wrote " << options.out << '\n';
 }

@@ -136,6 +136,7 @@ float status_chip(const Frame& frame, const char* name, const std::string& text,
 std::string time_text(const Frame& frame) {
   if (frame.snapshot == nullptr) return {};
   const PassTiming& timing = frame.snapshot->ran_on_gpu && frame.snapshot->gpu ? *frame.snapshot->gpu : frame.snapshot->cpu;
+  if (!(timing.total_ms > 0)) return {};  // nothing was timed: no chip
   std::array<char, 48> text{};
   std::snprintf(text.data(), text.size(), timing.total_ms < 10 ? "%.2f ms · measured" : "%.0f ms · measured", timing.total_ms);
   return text.data();

@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/cost/work.h"
 #include "core/figure/canvas.h"
 #include "core/figure/number_text.h"
 
@@ -9,18 +10,47 @@ namespace {
 
 constexpr double kBarHeight = 20;
 
+/// What the bars show: measured times, or (where nothing was timed) the computed work.
+enum class Amount { kTime, kWork };
+
+bool has_times(const Snapshot& snapshot) { return !snapshot.cpu.stages.empty() || (snapshot.gpu && !snapshot.gpu->stages.empty()); }
+
+std::string flops_text(double flops) {
+  if (flops >= 1e12) return fixed(flops / 1e12, 2) + " TFLOP";
+  if (flops >= 1e9) return fixed(flops / 1e9, 2) + " GFLOP";
+  return fixed(flops / 1e6, 2) + " MFLOP";
+}
+
+PassShape shape_of(const Snapshot& snapshot) {
+  PassShape shape{.model = snapshot.config.shape, .n_heads = {}, .n_kv_heads = snapshot.n_kv_heads_left, .seq = {}, .mask = {}};
+  for (const LayerTrace& layer : snapshot.trace->layers)
+    shape.n_heads.push_back(static_cast<std::int64_t>(layer.heads.size()));
+  shape.seq = static_cast<std::int64_t>(snapshot.seq());
+  shape.mask = snapshot.trace->mask;
+  return shape;
+}
+
 class TimingPicture {
  public:
   TimingPicture(const FigureInput& input, const TimingHistory& history)
-      : input_(input), history_(history), snapshot_(*input.snapshot), canvas_(input, "Time of the last pass, by stage") {}
+      : input_(input),
+        history_(history),
+        snapshot_(*input.snapshot),
+        canvas_(input, "Time of the last pass, by stage"),
+        amount_(has_times(snapshot_) ? Amount::kTime : Amount::kWork) {}
 
   Figure draw() {
     const bool is_panel = is_panel_size(input_.size);
     const Rect area = panel_area(input_.size);
-    if (!snapshot_.cpu.stages.empty()) passes_.push_back({"CPU", &snapshot_.cpu});
-    if (snapshot_.gpu && !snapshot_.gpu->stages.empty()) passes_.push_back({"GPU", &*snapshot_.gpu});
+    if (amount_ == Amount::kWork) {
+      add_work();
+    } else {
+      if (!snapshot_.cpu.stages.empty()) add_timing("CPU", snapshot_.cpu);
+      if (snapshot_.gpu && !snapshot_.gpu->stages.empty()) add_timing("GPU", *snapshot_.gpu);
+    }
     // The button that measures the other device stands in the corner.
     const double corner = passes_.size() < 2 && is_panel ? 136 : 0;
+    const std::string what = amount_ == Amount::kTime ? "last run, measured · " : "work by stage, computed · ";
     const std::string n = count_text(static_cast<std::int64_t>(snapshot_.seq()));
     double y = area.y +
                canvas_.panel_title({area.x, area.y}, "TIMING", "last run, measured, " + n + (n == "1" ? " token" : " tokens"),
@@ -29,36 +59,62 @@ class TimingPicture {
     const double bottom = area.y + area.h;
     double slowest = 0;
     for (const Pass& pass : passes_)
-      slowest = std::max(slowest, total(*pass.timing));
+      slowest = std::max(slowest, pass.total);
     const double keys = bottom - y >= static_cast<double>(passes_.size()) * (kSmallLine + kBarHeight + 8) + kSmallLine + 36 ? 1 : 0;
     for (const Pass& pass : passes_) {
       if (bottom - y < kSmallLine + kBarHeight) break;
       y += draw_pass(pass, {area.x, y, area.w, 0}, slowest) + 8;
     }
     if (keys > 0) y += draw_key({area.x, y, area.w, 0}) + 4;
-    if (passes_.size() < 2 && bottom - y >= kSmallLine + 44) {
-      const bool on_gpu = snapshot_.ran_on_gpu;
-      y += canvas_.paragraph({area.x, y, area.w, 0},
-                             on_gpu ? "“Measure CPU too” times the same pass on the processor."
-                                    : "“Measure GPU too” times the same pass on the graphics device.",
-                             canvas_.faint(), 1) +
-           4;
-    }
+    if (passes_.size() < 2 && bottom - y >= kSmallLine + 44)
+      y += canvas_.paragraph({area.x, y, area.w, 0}, hint(), canvas_.faint(), 1) + 4;
     draw_history({area.x, y, area.w, std::min(bottom - y, 240.0)});
     return canvas_.take();
   }
 
  private:
+  struct Part {
+    std::string stage;
+    double amount = 0;  ///< ms, or FLOPs
+  };
   struct Pass {
-    const char* device;
-    const PassTiming* timing;
+    std::string device, name;
+    std::vector<Part> parts;
+    double total = 0;
   };
 
-  static double total(const PassTiming& timing) {
-    double sum = 0;
-    for (const StageTime& stage : timing.stages)
-      sum += stage.ms;
-    return std::max(sum, timing.total_ms);
+  void add_timing(const std::string& device, const PassTiming& timing) {
+    Pass pass{device, timing.backend.empty() ? device : timing.backend, {}, 0};
+    for (const StageTime& stage : timing.stages) {
+      pass.parts.push_back({stage.stage, stage.ms});
+      pass.total += stage.ms;
+    }
+    pass.total = std::max(pass.total, timing.total_ms);
+    passes_.push_back(std::move(pass));
+  }
+
+  void add_work() {
+    Pass pass{"work", "a multiply-add counts two", {}, 0};
+    for (const StageWork& work : pass_work(shape_of(snapshot_))) {
+      pass.parts.push_back({work.stage, work.flops});
+      pass.total += work.flops;
+    }
+    passes_.push_back(std::move(pass));
+  }
+
+  const char* hint() const {
+    if (amount_ == Amount::kWork) return "Nothing was timed for this picture; the open window shows measured times.";
+    return snapshot_.ran_on_gpu ? "“Measure CPU too” times the same pass on the processor."
+                                : "“Measure GPU too” times the same pass on the graphics device.";
+  }
+
+  std::string amount_text(double amount) const { return amount_ == Amount::kTime ? ms_text(amount) : flops_text(amount); }
+
+  /// "1.86 ms  5,376 tokens/s"
+  std::string total_text(const Pass& pass) const {
+    const auto n = static_cast<double>(snapshot_.seq());
+    if (amount_ == Amount::kWork) return flops_text(pass.total) + "  " + flops_text(pass.total / std::max(n, 1.0)) + " a token";
+    return ms_text(pass.total) + "  " + count_text(std::llround(pass.total > 0 ? n / pass.total * 1000 : 0)) + " tokens/s";
   }
 
   Color color_of(const std::string& stage) const {
@@ -72,22 +128,17 @@ class TimingPicture {
 
   /// "CPU flash, AVX-512, 2 threads ......... 1.86 ms  5,376 tokens/s", and the bar of its stages.
   double draw_pass(const Pass& pass, const Rect& area, double slowest) {
-    const PassTiming& timing = *pass.timing;
-    const double ms = total(timing);
     TextStyle number = canvas_.mono(), label = canvas_.small();
     number.anchor = Anchor::kRight;
     const double middle = area.y + kSmallLine / 2;
-    const double per_second = ms > 0 ? static_cast<double>(snapshot_.seq()) / ms * 1000 : 0;
-    const std::string speed = ms_text(ms) + "  " + count_text(std::llround(per_second)) + " tokens/s";
-    const double used = canvas_.text({area.x + area.w, middle}, speed, number, area.w);
-    const std::string name = timing.backend.empty() ? pass.device : timing.backend;
-    if (area.w - used > 40) canvas_.text({area.x, middle}, name, label, area.w - used - 16);
+    const double used = canvas_.text({area.x + area.w, middle}, total_text(pass), number, area.w);
+    if (area.w - used > 40) canvas_.text({area.x, middle}, pass.name, label, area.w - used - 16);
 
     const double y = area.y + kSmallLine + 4;
     double x = area.x;
     const double full = slowest > 0 ? area.w / slowest : 0;
-    for (const StageTime& stage : timing.stages) {
-      const double w = stage.ms * full;
+    for (const Part& stage : pass.parts) {
+      const double w = stage.amount * full;
       if (w <= 0) continue;
       const Color color = color_of(stage.stage);
       const double gap = w >= 4 ? 1 : 0;
@@ -96,15 +147,16 @@ class TimingPicture {
       inner.color = text_over(canvas_.theme(), color);
       if (canvas_.width(stage.stage, inner) + 12 <= w) canvas_.text({x + 6, y + kBarHeight / 2}, stage.stage, inner);
       canvas_.hit({.shape = {x, y, std::max(w, 1.0), kBarHeight},
-                   .tooltip = stage.stage + "\n" + ms_text(stage.ms) + ", measured, " + percent_text(ms > 0 ? stage.ms / ms : 0) +
-                              " of the pass",
+                   .tooltip = stage.stage + "\n" + amount_text(stage.amount) +
+                              (amount_ == Amount::kTime ? ", measured, " : ", computed, ") +
+                              percent_text(pass.total > 0 ? stage.amount / pass.total : 0) + " of the pass",
                    .click = {},
                    .double_click = {},
                    .ctrl_click = {},
-                   .name = std::string(pass.device) + " " + stage.stage});
+                   .name = pass.device + " " + stage.stage});
       x += w;
     }
-    const double rest = area.x + ms * full - x;  // time between the stages
+    const double rest = area.x + pass.total * full - x;  // time between the stages
     if (rest >= 1) canvas_.fill({x, y, rest, kBarHeight}, mix(canvas_.theme().panel, canvas_.theme().border, 0.6), 2);
     return kSmallLine + 4 + kBarHeight;
   }
@@ -112,11 +164,11 @@ class TimingPicture {
   /// Names and times of the stages, as many as fit into one line, the longest first.
   double draw_key(const Rect& area) {
     if (passes_.empty()) return 0;
-    std::vector<StageTime> stages = passes_.front().timing->stages;
-    std::stable_sort(stages.begin(), stages.end(), [](const StageTime& a, const StageTime& b) { return a.ms > b.ms; });
+    std::vector<Part> stages = passes_.front().parts;
+    std::stable_sort(stages.begin(), stages.end(), [](const Part& a, const Part& b) { return a.amount > b.amount; });
     double x = area.x;
-    for (const StageTime& stage : stages) {
-      const std::string text = stage.stage + " " + ms_text(stage.ms);
+    for (const Part& stage : stages) {
+      const std::string text = stage.stage + " " + amount_text(stage.amount);
       const double w = 12 + canvas_.width(text, canvas_.small());
       if (x + w > area.x + area.w) break;
       canvas_.fill({x, area.y + kSmallLine / 2 - 4, 8, 8}, color_of(stage.stage), 2);
@@ -168,15 +220,14 @@ class TimingPicture {
   const TimingHistory& history_;
   const Snapshot& snapshot_;
   Canvas canvas_;
+  Amount amount_;
   std::vector<Pass> passes_;
 };
 
 }  // namespace
 
 Figure timing_figure(const FigureInput& input, const TimingHistory& history) {
-  const bool has_times = input.snapshot != nullptr &&
-                         (!input.snapshot->cpu.stages.empty() || (input.snapshot->gpu && !input.snapshot->gpu->stages.empty()));
-  if (!has_times) {
+  if (input.snapshot == nullptr) {
     return message_figure(input, "Time of the last pass, by stage",
                           {"No run yet", "The stages of each pass are timed here, on the CPU and on the GPU."});
   }

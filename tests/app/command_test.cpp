@@ -208,8 +208,9 @@ TEST(Commands, OddTextsAreComputed) {
 TEST(Commands, DoctorNamesWhatIsThere) {
   const Finished run = run_program({"doctor", "--json"});
   ASSERT_EQ(run.status, 0) << run.err;
+  const auto report = nlohmann::json::parse(run.out);
   std::set<std::string> seen;
-  for (const auto& finding : nlohmann::json::parse(run.out)["findings"])
+  for (const auto& finding : report["findings"])
     seen.insert(finding["what"]);
   for (const char* what : {"SIMD", "threads", "assets", "bundled models", "display"})
     EXPECT_TRUE(seen.contains(what)) << what;

@@ -8,6 +8,7 @@
 #include "core/gl/context.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
+#include "core/tensor/error.h"
 #include "tests/app/picture.h"
 #include "tests/app/run_program.h"
 

@@ -72,7 +72,7 @@ TEST_F(Window, TypesASentence) {
 
 TEST_F(Window, DragsKvHeadsAndUndoes) {
   Desktop& desktop = open();
-  desktop.drag("rail/kv_heads", 0.95, 0.02);
+  desktop.drag("rail/kv_heads", 0.7, 0.05);  // from the knob at its right end to the left of the line
   Session session = saved([](const Session& s) { return s.compute.n_kv_heads < 8; });
   EXPECT_EQ(session.compute.n_kv_heads, 1);
   EXPECT_EQ(session.compute.n_heads, 8);
@@ -112,8 +112,8 @@ TEST_F(Window, ExportsAPictureByKeys) {
   const fs::path picture = home_ / "heads.png";
   desktop.until("the exported file", [&] { return fs::exists(picture); });
   const Image image = read_png(picture);
-  EXPECT_EQ(image.width, 1600);
-  EXPECT_EQ(image.height, 900);
+  EXPECT_EQ(image.width, 3200) << "twice as fine is the default";
+  EXPECT_EQ(image.height, 1800);
 }
 
 TEST_F(Window, QuitsByKeyAndLeavesItsSettings) {

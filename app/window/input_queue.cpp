@@ -25,7 +25,9 @@ bool InputQueue::feed(GLFWwindow* window) {
     if (const auto* key = std::get_if<KeyEvent>(&events_.front())) {
       // A letter's own press comes before its character and is no command, so presses may precede characters but not follow them.
       const bool follows_text = has_characters && key->action != GLFW_RELEASE;
-      if (kIsTrickled && (moved_keys.contains(key->key) || follows_text)) return true;
+      // A quick Ctrl+O lets go of Ctrl before the frame that would have seen both: a release waits for the next one.
+      const bool lets_go = has_presses && key->action == GLFW_RELEASE;
+      if (kIsTrickled && (moved_keys.contains(key->key) || follows_text || lets_go)) return true;
       moved_keys.insert(key->key);
       has_presses |= key->action != GLFW_RELEASE;
       ImGui_ImplGlfw_KeyCallback(window, key->key, key->scancode, key->action, key->mods);

@@ -50,10 +50,10 @@ class TimingPicture {
     }
     // The button that measures the other device stands in the corner.
     const double corner = passes_.size() < 2 && is_panel ? 136 : 0;
-    const std::string what = amount_ == Amount::kTime ? "last run, measured · " : "work by stage, computed · ";
+    const std::string what = amount_ == Amount::kTime ? "last run, measured, " : "work by stage, computed, ";
     const std::string n = count_text(static_cast<std::int64_t>(snapshot_.seq()));
     double y = area.y +
-               canvas_.panel_title({area.x, area.y}, "TIMING", "last run, measured, " + n + (n == "1" ? " token" : " tokens"),
+               canvas_.panel_title({area.x, area.y}, "TIMING", what + n + (n == "1" ? " token" : " tokens"),
                                    std::max(60.0, area.w - corner)) +
                8;
     const double bottom = area.y + area.h;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "core/session/names.h"
 #include "core/session/validity.h"
@@ -69,8 +70,11 @@ struct Reducer {
   }
 
   void operator()(const TextEdited& action) {
-    compute.text = action.text;
+    const std::string before = std::exchange(compute.text, action.text);
     add_notice(notice, limit_text(compute.text));
+    if (compute.text == before) return;
+    view.query.reset();  // the chosen row and column were words of the other sentence
+    view.key.reset();
   }
 
   void operator()(const ModelOpened& action) {

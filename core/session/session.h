@@ -51,9 +51,10 @@ enum class BottomPanel { kTiming, kKvCache };
 /// How it is looked at. Changing any of it computes nothing.
 struct View {
   StageView stage = StageView::kHeads;
-  std::optional<HeadRef> head;        ///< the chosen head, unpruned numbering
-  std::optional<std::int64_t> query;  ///< the chosen row: a token index
-  std::optional<std::int64_t> key;    ///< the chosen column; with query: a cell
+  /// The chosen head, unpruned numbering. At first the bundled model's clearest subject head and the row "was": something to read at once.
+  std::optional<HeadRef> head = HeadRef{3, 7};
+  std::optional<std::int64_t> query = 8;  ///< the chosen row: a token index
+  std::optional<std::int64_t> key;        ///< the chosen column; with query: a cell
   Quantity quantity = Quantity::kProbs;
   Pooling pooling = Pooling::kMax;
   ColorScale scale = ColorScale::kLinear;
@@ -61,10 +62,10 @@ struct View {
   ColorMapName colormap = ColorMapName::kViridis;
   HeadSort sort = HeadSort::kLayer;
   HeadDrawing drawing = HeadDrawing::kHeatmap;
-  double zoom = 1;                 ///< of the heads grid and of the head's heatmap, 1 = fits; in [1, 16]
-  double pan_x = 0, pan_y = 0;     ///< in [0, 1]: which part a zoomed picture shows
+  double zoom = 1;              ///< of the heads grid and of the head's heatmap, 1 = fits; in [1, 16]
+  double pan_x = 0, pan_y = 0;  ///< in [0, 1]: which part a zoomed picture shows
   KvType kv_type = KvType::kFloat32;
-  std::int64_t kv_context = 0;     ///< tokens; 0 = as many as the sentence has
+  std::int64_t kv_context = 0;  ///< tokens; 0 = as many as the sentence has
 
   bool operator==(const View&) const = default;
 };

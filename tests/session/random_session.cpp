@@ -79,6 +79,8 @@ Session random_session(Random& random) {
   compute.backend = random_enum<BackendChoice>(random, 5);
   View& view = session.view;
   view.stage = random_enum<StageView>(random, 3);
+  view.head.reset();
+  view.query.reset();
   if (random.one_in(2)) view.head = random_head(random);
   if (random.one_in(2)) view.query = random.wild(0, 12);
   if (random.one_in(2)) view.key = random.wild(0, 12);

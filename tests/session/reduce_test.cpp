@@ -102,7 +102,7 @@ TEST(Reduce, AnotherWidthBecomesLab) {
       "d_model = 64 needs other parameters: this is a seeded random (untrained) model; Reset shape returns to the trained one.");
   const Session back = after(lab.session, {DModelSet{128}});
   EXPECT_EQ(back.compute.parameters, ParameterSource::kLab) << "the same width again is still the lab";
-  EXPECT_EQ(after(back, {HeadsCountSet{4}, ShapeReset{}}), Session{});
+  EXPECT_EQ(after(back, {HeadsCountSet{4}, ShapeReset{}}).compute, Compute{});
   EXPECT_EQ(after(back, {ParameterSourceSet{ParameterSource::kTrained}}), Session{});
   EXPECT_EQ(reduce({}, DModelSet{128}).session, Session{});
   EXPECT_EQ(reduce({}, DModelSet{-5}).session.compute.d_model, 8);
@@ -150,6 +150,9 @@ TEST(Reduce, PatternNumbersAreClamped) {
 }
 
 TEST(Reduce, SelectionStepsBack) {
+  Session nothing_chosen;
+  nothing_chosen.view.head.reset();
+  nothing_chosen.view.query.reset();
   Session s = after({}, {HeadOpened{{2, 6}}, CellSelected{5, 3}});
   EXPECT_EQ(s.view.stage, StageView::kHead);
   s = after(s, {SelectionReleased{}});
@@ -162,8 +165,8 @@ TEST(Reduce, SelectionStepsBack) {
   EXPECT_EQ(s.view.stage, StageView::kHeads);
   EXPECT_EQ(s.view.head, (HeadRef{2, 6}));
   s = after(s, {SelectionReleased{}});
-  EXPECT_EQ(s, Session{});
-  EXPECT_EQ(after(s, {SelectionReleased{}}), Session{});
+  EXPECT_EQ(s, nothing_chosen);
+  EXPECT_EQ(after(s, {SelectionReleased{}}), nothing_chosen);
 }
 
 TEST(Reduce, AQueryReleasesTheKey) {
@@ -173,16 +176,20 @@ TEST(Reduce, AQueryReleasesTheKey) {
 }
 
 TEST(Reduce, TheHeadStageAlwaysHasAHead) {
-  EXPECT_EQ(after({}, {StageViewSet{StageView::kHead}}).view.head, (HeadRef{0, 0}));
+  Session nothing_chosen;
+  nothing_chosen.view.head.reset();
+  EXPECT_EQ(after(nothing_chosen, {StageViewSet{StageView::kHead}}).view.head, (HeadRef{0, 0}));
   const Session lost = after({}, {HeadOpened{{0, 7}}, HeadsCountSet{4}});
   EXPECT_FALSE(lost.view.head);
   EXPECT_EQ(lost.view.stage, StageView::kHeads);
 }
 
-TEST(Reduce, EditingTheTextKeepsTheSelection) {
-  const Session s = after({}, {CellSelected{9, 3}, TextEdited{"short"}});
-  EXPECT_EQ(s.view.query, 9);
-  EXPECT_EQ(s.view.key, 3);
+TEST(Reduce, EditingTheTextForgetsRowAndColumnButNotTheHead) {
+  const Session chosen = after({}, {HeadSelected{{1, 2}}, CellSelected{9, 3}});
+  const Session edited = after(chosen, {TextEdited{"short"}});
+  EXPECT_FALSE(edited.view.query || edited.view.key) << "they were words of the other sentence";
+  EXPECT_EQ(edited.view.head, (HeadRef{1, 2}));
+  EXPECT_EQ(after(chosen, {TextEdited{chosen.compute.text}}), chosen);
 }
 
 TEST(Reduce, ALongTextIsCutBetweenCharacters) {

@@ -44,7 +44,7 @@ const Case kCases[] = {
     {"compute.pruned", "2.1, 0.3", "\"0.3\",\n      \"2.1\""},
     {"compute.backend", "naive", R"("backend": "naive")"},
     {"view.stage", "token", R"("stage": "token")"},
-    {"view.head", "3.7", R"("head": "3.7")"},
+    {"view.head", "2.5", R"("head": "2.5")"},
     {"view.query", "5", R"("query": 5)"},
     {"view.quantity", "scores", R"("quantity": "scores")"},
     {"view.pooling", "mean", R"("pooling": "mean")"},
@@ -89,7 +89,8 @@ TEST(SessionSet, ValuesSnapWithANotice) {
   EXPECT_EQ(set_session_value({}, "view.zoom", "50").session.view.zoom, 16);
   EXPECT_THAT(set_session_value({}, "view.zoom", "50").notice, HasSubstr("zoom"));
   EXPECT_THAT(set_session_value({}, "view.kv_context", "99999999").notice, HasSubstr("kv_context"));
-  EXPECT_THAT(set_session_value({}, "view.key", "2").notice, HasSubstr("query"));
+  const Session without_row = set_session_value({}, "view.query", "none").session;
+  EXPECT_THAT(set_session_value(without_row, "view.key", "2").notice, HasSubstr("query"));
 }
 
 TEST(SessionSet, NothingIsChosenByNone) {
@@ -100,7 +101,8 @@ TEST(SessionSet, NothingIsChosenByNone) {
   session = set_session_value(session, "view.key", "none").session;
   session = set_session_value(session, "view.query", "").session;
   session = set_session_value(session, "view.head", "none").session;
-  EXPECT_EQ(session, Session{});
+  EXPECT_FALSE(session.view.head || session.view.query || session.view.key);
+  EXPECT_EQ(session.compute, Compute{});
   EXPECT_EQ(set_session_value(set_session_value({}, "pruned", "1.1").session, "pruned", "").session, Session{});
 }
 

@@ -173,6 +173,12 @@ void show_text(cairo_t* cairo, std::string_view text, FontFace face, double size
     for (cairo_glyph_t& glyph : run.glyphs)
       glyph.y = baseline;
     cairo_set_font_face(cairo, cairo_face);
+    if (cairo_surface_get_type(cairo_get_target(cairo)) == CAIRO_SURFACE_TYPE_IMAGE) {
+      // As outlines: the image surface would move every glyph to a whole pixel, which spaces small text unevenly.
+      cairo_glyph_path(cairo, run.glyphs.data(), static_cast<int>(run.glyphs.size()));
+      cairo_fill(cairo);
+      continue;
+    }
     cairo_show_text_glyphs(cairo, run.text.data(), static_cast<int>(run.text.size()), run.glyphs.data(),
                            static_cast<int>(run.glyphs.size()), run.clusters.data(), static_cast<int>(run.clusters.size()),
                            static_cast<cairo_text_cluster_flags_t>(0));

@@ -75,7 +75,7 @@ void Program::State::take_answers() {
     timed_id = answer.id;
     for (const std::string& notice : model.snapshot->notices) {
       const bool is_old = before && std::count(before->notices.begin(), before->notices.end(), notice) > 0;
-      if (!is_old) tell(Toast::Kind::kWarning, notice);
+      if (!is_old && model.settings.is_presenter) tell(Toast::Kind::kWarning, notice);  // else the inspector says it
     }
     trace_startup("first snapshot taken");
   }

@@ -63,7 +63,11 @@ struct Program::State {
   void session_changed();
 
   void act(const Action& action, const std::string& group = {}) {
-    tell(Toast::Kind::kInfo, model.history.apply(action, group));
+    const std::string notice = model.history.apply(action, group);
+    // The rail itself says under its sliders why a number snapped.
+    const bool is_said = std::holds_alternative<HeadsCountSet>(action) || std::holds_alternative<KvHeadsSet>(action) ||
+                         std::holds_alternative<DModelSet>(action);
+    if (!is_said || model.settings.is_presenter) tell(Toast::Kind::kInfo, notice);
     session_changed();
   }
 

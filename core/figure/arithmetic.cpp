@@ -23,9 +23,10 @@ CellArithmetic chain(CellArithmetic cell, const Exact& exact, int decimals) {
   cell.score = rounded(cell.sum * cell.scale, decimals);
   cell.row_max = rounded(exact.row_max, decimals);
   cell.shifted = rounded(cell.score - cell.row_max, decimals);
-  cell.exponential = rounded(std::exp(cell.shifted), decimals);
+  const double exponential = std::exp(cell.shifted);
+  cell.exponential = exponential < 0.01 ? rounded_to_digits(exponential, 3) : rounded(exponential, decimals);
   cell.exp_sum = rounded(exact.exp_sum, decimals);
-  cell.probability = rounded(cell.exponential / cell.exp_sum, 3);
+  cell.probability = rounded_probability(cell.exponential / cell.exp_sum);
   return cell;
 }
 
@@ -35,6 +36,16 @@ double rounded(double value, int decimals) {
   const double unit = std::pow(10.0, decimals);
   const double answer = std::round(value * unit) / unit;
   return answer == 0 ? 0 : answer;  // never −0
+}
+
+double rounded_to_digits(double value, int digits) {
+  if (value == 0 || !std::isfinite(value)) return value;
+  const double unit = std::pow(10.0, std::floor(std::log10(std::abs(value))) - digits + 1);
+  return unit > 0 ? std::round(value / unit) * unit : 0;
+}
+
+double rounded_probability(double probability) {
+  return probability < 0.0005 ? rounded_to_digits(probability, 2) : rounded(probability, 3);
 }
 
 std::vector<double> rounded_to_sum(const std::vector<double>& values, int decimals) {
@@ -107,7 +118,7 @@ CellArithmetic explain_cell(const ForwardTrace& trace, std::int64_t layer, std::
   for (int decimals = kFewest; decimals <= kMost; ++decimals) {
     answer = chain(std::move(answer), exact, decimals);
     if (!cell.is_visible) break;
-    if (answer.probability == rounded(cell.probability, 3)) break;
+    if (answer.probability == rounded_probability(cell.probability)) break;
   }
   if (!cell.is_visible) answer.probability = 0;
   return answer;

@@ -13,7 +13,8 @@ namespace headroom {
 ///   sum = Σ products;  score = sum × scale;  shifted = score − row_max;  exponential = exp(shifted);
 ///   probability = exponential / exp_sum
 ///
-/// Every value is already rounded to `decimals`, `probability` to 3. The products are rounded so that their printed sum is the rounded sum
+/// Every value is already rounded to `decimals`, `probability` to 3; exponentials and probabilities too small for that keep 3 and 2
+/// significant digits. The products are rounded so that their printed sum is the rounded sum
 /// (largest remainders), so a single one may be off by one unit of the last decimal.
 struct CellArithmetic {
   bool is_visible = true;
@@ -34,5 +35,9 @@ CellArithmetic explain_cell(const ForwardTrace& trace, std::int64_t layer, std::
 std::vector<double> rounded_to_sum(const std::vector<double>& values, int decimals);
 
 double rounded(double value, int decimals);
+/// To significant digits: 1.8437e-14 to 2 digits is 1.8e-14.
+double rounded_to_digits(double value, int digits);
+/// A probability to 3 decimals, or to 2 significant digits below 0.0005.
+double rounded_probability(double probability);
 
 }  // namespace headroom

@@ -135,16 +135,20 @@ class ArithmeticPanel {
   }
 
   struct Step {
-    std::string label;
-    double value;
-    int decimals;
+    std::string label, value;
   };
+  static std::string small_text(double value, int decimals) {
+    return value != 0 && value < 0.01 ? compact(value, 3) : fixed(value, decimals);
+  }
+  std::string probability() const {
+    return math_.probability != 0 && math_.probability < 0.0005 ? compact(math_.probability, 2) : fixed(math_.probability, 3);
+  }
   void step(const Step& step, Color color) {
     TextStyle label = canvas_.small(), number = canvas_.mono();
     label.color = color;
     number.anchor = Anchor::kRight;
     const double middle = y_ + kLine / 2;
-    const double used = canvas_.text({area_.x + area_.w, middle}, fixed(step.value, step.decimals), number);
+    const double used = canvas_.text({area_.x + area_.w, middle}, step.value, number);
     canvas_.text({area_.x, middle}, step.label, label, area_.w - used - 8);
     y_ += kLine;
   }
@@ -153,18 +157,18 @@ class ArithmeticPanel {
     const Theme& theme = canvas_.theme();
     const int d = math_.decimals;
     const std::string n = std::to_string(math_.products.size());
-    step({"sum of q·k over " + n + " dimensions", math_.sum, d}, theme.text_dim);
-    step({"× " + fixed(math_.scale, d + 1) + " (1/√" + n + ") = score, nats", math_.score, d}, theme.text_dim);
+    step({"sum of q·k over " + n + " dimensions", fixed(math_.sum, d)}, theme.text_dim);
+    step({"× " + fixed(math_.scale, d + 1) + " (1/√" + n + ") = score, nats", fixed(math_.score, d)}, theme.text_dim);
     if (!math_.is_visible) {
       canvas_.text({area_.x, y_ + kLine / 2}, "masked: this query may not see this key", canvas_.small(), area_.w);
       y_ += kLine;
       return;
     }
-    step({"− " + fixed(math_.row_max, d) + " (the row's maximum)", math_.shifted, d}, theme.text_dim);
-    step({"exp(" + fixed(math_.shifted, d) + ")", math_.exponential, d}, theme.text_dim);
+    step({"− " + fixed(math_.row_max, d) + " (the row's maximum)", fixed(math_.shifted, d)}, theme.text_dim);
+    step({"exp(" + fixed(math_.shifted, d) + ")", small_text(math_.exponential, d)}, theme.text_dim);
     canvas_.line({area_.x, y_}, {area_.x + area_.w, y_}, theme.border);
     y_ += 4;
-    step({"÷ " + fixed(math_.exp_sum, d) + " (the row's sum) = probability", math_.probability, 3}, theme.text);
+    step({"÷ " + fixed(math_.exp_sum, d) + " (the row's sum) = probability", probability()}, theme.text);
     y_ += 4;
   }
 
@@ -173,8 +177,7 @@ class ArithmeticPanel {
     const double height = 14, x = area_.x, w = area_.w;
     y_ += 4;
     canvas_.fill({x, y_ + kSmallLine / 2 - 4, 8, 8}, canvas_.theme().v, 2);
-    canvas_.text({x + 14, y_ + kSmallLine / 2}, "adds " + fixed(math_.probability, 3) + " × v of " + token(cell_.key),
-                 canvas_.small(), w - 14);
+    canvas_.text({x + 14, y_ + kSmallLine / 2}, "adds " + probability() + " × v of " + token(cell_.key), canvas_.small(), w - 14);
     y_ += kSmallLine + 4;
     double largest = 0;
     for (const float c : math_.v)

@@ -125,7 +125,8 @@ class TextMeasurer {
 /// `text` shortened in the middle with "…" until it is at most max_width wide.
 std::string shorten_middle(std::string_view text, double max_width, FontFace face, double size, const TextMeasurer& measurer);
 
-/// A token as it is drawn: whitespace and control characters visible, unknown words in ‹ ›, right-to-left marks as code points.
+/// A token as it is drawn: whitespace and control characters visible, unknown words in ‹ ›, direction marks as code points. Words of
+/// right-to-left scripts come in visual order, because painters put letters from left to right.
 std::string display_token(const Token& token);
 
 /// What lies under the pointer.

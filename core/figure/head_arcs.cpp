@@ -41,7 +41,7 @@ class Arcs {
     pitch_ = std::min(height / static_cast<double>(shown), kLargestPitch);
     top_ = area.y + kLine;
     const TokenAxis axis{snapshot_.tokens, begin_, end_, 0, 0, 0, 0, {}};
-    room_ = label_room(canvas_, axis, std::clamp(area.w * 0.24, 32.0, 140.0));
+    room_ = std::max(label_room(canvas_, axis, std::clamp(area.w * 0.24, 32.0, 140.0)), canvas_.width("query", canvas_.small()));
     const double percent = canvas_.width("< 0.1 %", canvas_.mono()) + 12;
     const double spread = std::min(area.w - 2 * room_ - percent - 32, 560.0);
     const double lead = std::floor(std::clamp((area.w - spread - 2 * room_ - percent - 32) / 2, 0.0, area.w / 4));

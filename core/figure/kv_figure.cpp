@@ -41,11 +41,13 @@ class KvPicture {
     if (!is_panel) {
       y += 12;
       y += draw_layers({area.x, y, area.w, bottom - y - note});
-      canvas_.paragraph(
-          {area.x, y, area.w, 0},
-          "Each token adds its keys and values once, in every layer: bytes = 2 (K and V) · layers · batch · tokens · K/V heads · "
-          "d_k · bytes of a number. int8 also stores scales, which are not counted.",
-          canvas_.faint(), 2);
+      const std::string_view whole =
+          "Bytes = 2 (K and V) · layers · batch · tokens · K/V heads · d_k · bytes of a number. The scales that int8 also stores "
+          "are "
+          "not counted.";
+      const bool has_room = canvas_.wrap(whole, canvas_.faint(), area.w).size() <= 2;
+      canvas_.paragraph({area.x, y, area.w, 0}, has_room ? whole : "The scales that int8 also stores are not counted.",
+                        canvas_.faint(), 2);
     }
     return canvas_.take();
   }

@@ -47,7 +47,7 @@ std::string compact(double value, int digits) {
   const std::string sign = value < 0 ? "−" : "";
   if (magnitude < 1e-3 || magnitude >= 1e6) return sign + scientific(magnitude, digits - 1);
   const int before = static_cast<int>(std::floor(std::log10(magnitude))) + 1;
-  std::string text = digits_of(magnitude, std::chars_format::fixed, std::max(0, digits - std::max(before, 1)));
+  std::string text = digits_of(magnitude, std::chars_format::fixed, std::max(0, digits - before));
   if (text.find('.') != std::string::npos) {
     text.erase(text.find_last_not_of('0') + 1);
     if (text.back() == '.') text.pop_back();

@@ -41,7 +41,8 @@ void draw_strip(Canvas& canvas, const Strip& strip) {
   if (strip.values.empty() || strip.rect.w <= 0 || strip.rect.h <= 0) return;
   const bool is_across = strip.direction == Strip::Direction::kAcross;
   const double length = is_across ? strip.rect.w : strip.rect.h;
-  const std::size_t n = std::clamp<std::size_t>(static_cast<std::size_t>(length / kSmallestCell), 1, strip.values.size());
+  const std::size_t n = std::clamp<std::size_t>(static_cast<std::size_t>(length / kSmallestCell), 1,
+                                                std::min(strip.values.size(), std::max<std::size_t>(1, strip.most_cells)));
   const double cell = length / static_cast<double>(n);
   for (std::size_t i = 0; i < n; ++i) {
     float shown = 0;

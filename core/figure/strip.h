@@ -11,8 +11,9 @@ namespace headroom {
 struct Strip {
   Rect rect;
   std::span<const float> values;
-  double largest = 1;  ///< what the ends of the colours mean
-  std::string name;    ///< of the hit region and the tooltip's title
+  double largest = 1;            ///< what the ends of the colours mean
+  std::size_t most_cells = 256;  ///< a frame draws no more than a few thousand rectangles
+  std::string name;              ///< of the hit region and the tooltip's title
   enum class Direction { kAcross, kDown } direction = Direction::kAcross;
 };
 

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <array>
 #include <cstdint>
 #include <cstdio>
@@ -66,6 +67,57 @@ void append_visible(std::string& text, char32_t c) {
   }
 }
 
+/// Whether a code point runs from right to left; marks go with the letter before them.
+bool is_right_to_left(char32_t c) {
+  const auto bidi = utf8proc_get_property(static_cast<utf8proc_int32_t>(c))->bidi_class;
+  return bidi == UTF8PROC_BIDI_CLASS_R || bidi == UTF8PROC_BIDI_CLASS_AL;
+}
+
+/// Painters put letters from left to right: words of right-to-left scripts are turned around, grapheme by grapheme.
+std::string in_visual_order(const std::string& text) {
+  const auto is_ascii = [](char c) { return static_cast<unsigned char>(c) < 0x80; };
+  if (std::all_of(text.begin(), text.end(), is_ascii)) return text;
+  const std::vector<std::size_t> starts = grapheme_starts(text);
+  std::string ordered;
+  std::vector<std::string_view> turned;
+  const auto flush = [&] {
+    for (auto it = turned.rbegin(); it != turned.rend(); ++it)
+      ordered += *it;
+    turned.clear();
+  };
+  for (std::size_t i = 0; i + 1 < starts.size(); ++i) {
+    const std::string_view grapheme = std::string_view(text).substr(starts[i], starts[i + 1] - starts[i]);
+    if (is_right_to_left(decode_utf8(text, starts[i]).code_point)) {
+      turned.push_back(grapheme);
+    } else {
+      flush();
+      ordered += grapheme;
+    }
+  }
+  flush();
+  return ordered;
+}
+
+std::string visible(const Token& token) {
+  const std::string& spelled = token.is_unknown && !token.source.empty() ? token.source : token.text;
+  std::string shown;
+  for (std::size_t at = 0; at < spelled.size();) {
+    const Utf8Step step = decode_utf8(spelled, at);
+    if (step.is_valid) {
+      append_visible(shown, step.code_point);
+    } else {
+      for (std::size_t i = 0; i < step.bytes; ++i) {
+        std::array<char, 8> byte{};
+        std::snprintf(byte.data(), byte.size(), "\\x%02X", static_cast<unsigned>(static_cast<unsigned char>(spelled[at + i])));
+        shown += byte.data();
+      }
+    }
+    at += step.bytes;
+  }
+  if (shown.empty()) shown = "∅";
+  return shown;
+}
+
 }  // namespace
 
 std::string shorten_middle(std::string_view text, double max_width, FontFace face, double size, const TextMeasurer& measurer) {
@@ -102,22 +154,7 @@ std::string shorten_middle(std::string_view text, double max_width, FontFace fac
 }
 
 std::string display_token(const Token& token) {
-  const std::string& spelled = token.is_unknown && !token.source.empty() ? token.source : token.text;
-  std::string shown;
-  for (std::size_t at = 0; at < spelled.size();) {
-    const Utf8Step step = decode_utf8(spelled, at);
-    if (step.is_valid) {
-      append_visible(shown, step.code_point);
-    } else {
-      for (std::size_t i = 0; i < step.bytes; ++i) {
-        std::array<char, 8> byte{};
-        std::snprintf(byte.data(), byte.size(), "\\x%02X", static_cast<unsigned>(static_cast<unsigned char>(spelled[at + i])));
-        shown += byte.data();
-      }
-    }
-    at += step.bytes;
-  }
-  if (shown.empty()) shown = "∅";
+  const std::string shown = in_visual_order(visible(token));
   return token.is_unknown ? "‹" + shown + "›" : shown;
 }
 

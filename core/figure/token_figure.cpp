@@ -243,6 +243,7 @@ class TokenPicture {
     draw_strip(canvas_, {.rect = {stage.x, place.middle - height_ / 2, stage.w, height_},
                          .values = values,
                          .largest = stage.largest,
+                         .most_cells = std::clamp<std::size_t>(3000 / (4 * n_heads()), 6, 128),
                          .name = name,
                          .direction = Strip::Direction::kAcross});
   }

@@ -74,9 +74,10 @@ void add_export_command(CommandLine& line) {
   command->add_option("--out", options->out, "The file to write; its ending chooses the format: .png, .svg, .pdf")
       ->required()
       ->type_name("FILE");
+  command->add_flag("--times", options->with_times, "Show measured times instead of computed work; each run then differs");
   command->footer(
-      "The picture is the window's own. Times that a view shows are measured in this run; everything else is the same bytes each "
-      "time.\n"
+      "The picture is the window's own, and the same bytes each time: where the window shows measured times, this shows the "
+      "computed work.\n"
       "Examples:\n"
       "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"

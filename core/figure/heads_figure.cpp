@@ -94,6 +94,7 @@ class HeadsPicture {
     const std::string counts = std::to_string(n_unnamed) + " of " + std::to_string(n_all);
     legend_.sentences.insert(legend_.sentences.begin(), "Pattern: a score of " + fixed(kPatternThreshold, 2) +
                                                             " or more, measured on this sentence; – : none (" + counts + ").");
+    legend_.sentences.insert(legend_.sentences.begin() + 1, "Line under a head: entropy, as a share of the largest possible.");
   }
 
   /// Without the first token the rest gets the colours: the largest of what is left, over all heads.
@@ -258,6 +259,7 @@ class HeadsPicture {
       canvas_.text({x, y}, "pruned", canvas_.faint(), place.tile.w);
       return;
     }
+    draw_entropy_bar(place, m);
     TextStyle name = canvas_.small(), value = canvas_.small();
     value.anchor = Anchor::kRight;
     name.color = canvas_.theme().text;
@@ -284,6 +286,13 @@ class HeadsPicture {
     } else {
       canvas_.text({x, y}, word, name, place.tile.w);
     }
+  }
+
+  /// A line under the tile: empty for a head whose rows each look at one key, full for one that looks at all alike.
+  void draw_entropy_bar(const HeadPlace& place, const HeadMetrics& m) {
+    const Rect track{place.tile.x, place.tile.y + place.tile.h + 1, place.tile.w, 2};
+    canvas_.fill(track, canvas_.theme().border);
+    canvas_.fill({track.x, track.y, track.w * std::clamp(m.relative_entropy, 0.0, 1.0), track.h}, canvas_.theme().text_dim);
   }
 
   std::string tooltip(const HeadRef& head) const {

@@ -227,7 +227,7 @@ class TimingPicture {
 }  // namespace
 
 Figure timing_figure(const FigureInput& input, const TimingHistory& history) {
-  if (input.snapshot == nullptr) {
+  if (input.snapshot == nullptr || (!has_times(*input.snapshot) && input.snapshot->trace == nullptr)) {
     return message_figure(input, "Time of the last pass, by stage",
                           {"No run yet", "The stages of each pass are timed here, on the CPU and on the GPU."});
   }

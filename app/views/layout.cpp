@@ -28,6 +28,8 @@ Layout layout_of(const Frame& frame) {
     missing -= give;
     rail -= std::min(std::max(missing, 0.0), std::max(0.0, rail - 220));
   }
+  // Until a person sizes it, the strip leaves a small window's height to the picture.
+  if (strip == Settings{}.strip_height) strip = std::min(strip, h / 4);
   strip = std::clamp(strip, 0.0, std::max(120.0, h - bar - min_stage_h));
   // The rail and the inspector stand beside the stage; the strip runs below all three.
   const double body = std::max(40.0, h - bar - strip);

@@ -216,6 +216,7 @@ class HeadsPicture {
       const TextStyle name{.color = canvas_.theme().text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
       canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, head_name(place.head), name, place.tile.w);
     }
+    if (!pruned && layout_.gap >= 4) draw_entropy_line(place, metrics(place.head));
     if (layout_.has_badges) draw_badge(place);
     if (input_.session.view.head == place.head) {
       const double rim = layout_.gap >= 8 ? 3 : 1;
@@ -259,7 +260,6 @@ class HeadsPicture {
       canvas_.text({x, y}, "pruned", canvas_.faint(), place.tile.w);
       return;
     }
-    draw_entropy_bar(place, m);
     TextStyle name = canvas_.small(), value = canvas_.small();
     value.anchor = Anchor::kRight;
     name.color = canvas_.theme().text;
@@ -289,7 +289,7 @@ class HeadsPicture {
   }
 
   /// A line under the tile: empty for a head whose rows each look at one key, full for one that looks at all alike.
-  void draw_entropy_bar(const HeadPlace& place, const HeadMetrics& m) {
+  void draw_entropy_line(const HeadPlace& place, const HeadMetrics& m) {
     const Rect track{place.tile.x, place.tile.y + place.tile.h + 1, place.tile.w, 2};
     canvas_.fill(track, canvas_.theme().border);
     canvas_.fill({track.x, track.y, track.w * std::clamp(m.relative_entropy, 0.0, 1.0), track.h}, canvas_.theme().text_dim);

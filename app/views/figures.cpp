@@ -146,6 +146,9 @@ FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
     if (answer.hover.grid != nullptr) {
       query = answer.hover.query;
       key = answer.hover.key;
+    } else if (answer.hover.region != nullptr && answer.hover.region->click) {
+      // A token's label stands for its row: arcs show where it looks before it is chosen.
+      if (const auto* row = std::get_if<QuerySelected>(&*answer.hover.region->click)) query = row->query;
     }
     send_click(frame, answer.hover, state);
     if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) {

@@ -26,8 +26,8 @@ void draw_title(Canvas& canvas, const Rect& area, const HeadRef& head) {
   const auto layer = static_cast<std::size_t>(head.layer), index = static_cast<std::size_t>(head.head);
   if (layer < heads.size() && index < heads[layer].size() && heads[layer][index].has_pattern) {
     const HeadMetrics& m = heads[layer][index];
-    detail += " · measured: " + std::string(pattern_name(m.strongest)) + " " +
-              fixed(m.scores[static_cast<std::size_t>(m.strongest)], 2) + ", measured";
+    detail +=
+        " · measured: " + std::string(pattern_name(m.strongest)) + " " + fixed(m.scores[static_cast<std::size_t>(m.strongest)], 2);
   }
   canvas.parts({area.x + used + 12, middle}, detail, canvas.faint(), area.w - used - 12);
 }

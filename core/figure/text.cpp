@@ -29,6 +29,35 @@ std::vector<std::size_t> grapheme_starts(std::string_view text) {
   return starts;
 }
 
+std::vector<std::size_t> code_point_starts(std::string_view text) {
+  std::vector<std::size_t> starts;
+  for (std::size_t at = 0; at < text.size(); at += decode_utf8(text, at).bytes)
+    starts.push_back(at);
+  starts.push_back(text.size());
+  return starts;
+}
+
+/// As much of both ends as fits, cut at the given places only; empty when not even "…" fits.
+template <typename Fits>
+std::string shortened_at(std::string_view text, const std::vector<std::size_t>& starts, const Fits& fits) {
+  const std::size_t n = starts.size() - 1;
+  const auto shortened = [&](std::size_t kept) {
+    const std::size_t head = (kept + 1) / 2, tail = kept - head;
+    return std::string(text.substr(0, starts[head])) + "…" + std::string(text.substr(starts[n - tail]));
+  };
+  std::size_t low = 0, high = n > 0 ? n - 1 : 0;  // most pieces that fit
+  while (low < high) {
+    const std::size_t middle = (low + high + 1) / 2;
+    if (fits(shortened(middle))) {
+      low = middle;
+    } else {
+      high = middle - 1;
+    }
+  }
+  const std::string result = shortened(low);
+  return fits(result) ? result : std::string();
+}
+
 std::string code_point_text(char32_t code_point) {
   std::array<char, 16> text{};
   std::snprintf(text.data(), text.size(), "\\u{%X}", static_cast<unsigned>(code_point));
@@ -121,6 +150,7 @@ std::string visible(const Token& token) {
 }  // namespace
 
 std::string shorten_middle(std::string_view text, double max_width, FontFace face, double size, const TextMeasurer& measurer) {
+  const auto fits = [&](const std::string& shown) { return measurer.width(shown, face, size) <= max_width; };
   if (measurer.width(text, face, size) <= max_width) return std::string(text);
   // A megabyte without a space is cut before it is measured: its middle can never be seen.
   constexpr std::size_t kMaxSide = 256;
@@ -134,23 +164,12 @@ std::string shorten_middle(std::string_view text, double max_width, FontFace fac
     joined = head.substr(0, head_end) + tail.substr(tail_begin);
     text = joined;
   }
-  const std::vector<std::size_t> starts = grapheme_starts(text);
-  const std::size_t n = starts.size() - 1;
-  const auto shortened = [&](std::size_t kept) {
-    const std::size_t head = (kept + 1) / 2, tail = kept - head;
-    return std::string(text.substr(0, starts[head])) + "…" + std::string(text.substr(starts[n - tail]));
-  };
-  std::size_t low = 0, high = n > 0 ? n - 1 : 0;  // most graphemes that fit
-  while (low < high) {
-    const std::size_t middle = (low + high + 1) / 2;
-    if (measurer.width(shortened(middle), face, size) <= max_width) {
-      low = middle;
-    } else {
-      high = middle - 1;
-    }
-  }
-  const std::string result = shortened(low);
-  return measurer.width(result, face, size) <= max_width ? result : std::string();
+  const std::string by_graphemes = shortened_at(text, grapheme_starts(text), fits);
+  // A grapheme of many code points that the painter has to spell out may not fit at all: then part of its spelling says more than "…".
+  const auto is_poor = [](const std::string& shown) { return grapheme_starts(shown).size() - 1 <= 3; };
+  if (!is_poor(by_graphemes)) return by_graphemes;
+  const std::string by_code_points = shortened_at(text, code_point_starts(text), fits);
+  return by_code_points.size() > by_graphemes.size() ? by_code_points : by_graphemes;
 }
 
 std::string display_token(const Token& token) {

@@ -123,7 +123,7 @@ class TokenPicture {
     stages_[5].largest = stages_[6].largest = size_of(a.head_out);
     stages_[8].largest = size_of(a.out);
     rows_ = {flow_.x, flow_.y + 2 * kSmallLine + 8, flow_.w, 0};
-    rows_.h = std::max(16.0, flow_.y + flow_.h - rows_.y - 2 * kSmallLine - 8);
+    rows_.h = std::max(16.0, flow_.y + flow_.h - rows_.y - 3 * kSmallLine - 8);
     // A few heads need not fill a tall page.
     rows_.h = std::min(rows_.h, std::max(200.0, 72.0 * static_cast<double>(n_heads())));
     pitch_ = rows_.h / static_cast<double>(n_heads());

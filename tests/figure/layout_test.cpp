@@ -146,7 +146,7 @@ TEST(Layout, LongTokensAreShortenedAndStillApart) {
     token.text += std::string(60, 'w') + "é\n\u202e";
   choose_cell(scene.session);
   const EvenMeasurer measurer;
-  for (const Size size : {Size{400, 300}, Size{1280, 720}}) {
+  for (const Size size : {Size{400, 300}, Size{480, 900}, Size{1280, 720}}) {
     for (const NamedFigure& figure : kStageFigures)
       EXPECT_THAT(layout_faults(figure.make(input_of(scene, size)), measurer), IsEmpty()) << figure.name;
   }

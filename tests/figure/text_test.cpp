@@ -75,6 +75,25 @@ TEST(ShortenMiddle, NeverTearsACharacter) {
   EXPECT_EQ(shorten_middle("ääää", 18.1, FontFace::kMono, 10, measurer), "ä…ä");
 }
 
+/// Spells every character beyond the basic plane, as a painter without emoji does.
+class SpellingMeasurer : public TextMeasurer {
+ public:
+  double width(std::string_view text, FontFace, double) const override {
+    double n = 0;
+    for (const char c : text) {
+      const auto byte = static_cast<unsigned char>(c);
+      n += byte >= 0xf0 ? 9 : (byte & 0xc0U) != 0x80U ? 1 : 0;
+    }
+    return n;
+  }
+};
+
+TEST(ShortenMiddle, SaysPartOfAnEmojiThatHasToBeSpelled) {
+  const SpellingMeasurer measurer;
+  EXPECT_EQ(shorten_middle("‹👍🏽›", 14, FontFace::kMono, 10, measurer), "‹👍…›");
+  EXPECT_EQ(shorten_middle("‹👍🏽›", 20, FontFace::kMono, 10, measurer), "‹👍🏽›");
+}
+
 TEST(ShortenMiddle, IsQuickOnAMegabyte) {
   const EvenMeasurer measurer;
   const std::string shortened =

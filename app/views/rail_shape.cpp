@@ -9,6 +9,7 @@
 #include "app/views/context.h"
 #include "app/views/numbers.h"
 #include "app/widgets/controls.h"
+#include "core/figure/number_text.h"
 
 namespace headroom {
 namespace {
@@ -123,7 +124,7 @@ void loss_card(const Frame& frame) {
   paragraph(frame.look, numbers, strong);
   gap(frame.look, 4);
   const bool is_sliced = compute.n_heads != compute.trained.n_heads;
-  std::string verdict = "measured on " + std::to_string(loss->n_tokens) + " held-out tokens. ";
+  std::string verdict = "measured on " + count_text(loss->n_tokens) + " held-out tokens. ";
   verdict += is_sliced
                  ? "Slicing anew breaks the model: rotary positions turn other pairs of dimensions now. Training would heal it."
              : loss->after > loss->before * 1.05 ? "Training would heal it."

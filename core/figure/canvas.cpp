@@ -119,7 +119,7 @@ Figure message_figure(const FigureInput& input, const std::string& title, const 
   return canvas.take();
 }
 
-bool is_panel_size(Size size) { return size.w < 700 && size.h < 260; }
+bool is_panel_size(Size size) { return size.h < 260; }
 
 Rect panel_area(Size size) {
   if (is_panel_size(size)) return {0, 0, size.w, size.h};

@@ -25,6 +25,20 @@ const char* short_name(HeadPattern pattern) {
   return "";
 }
 
+/// For tiles that are narrower than the word.
+const char* shortest_name(HeadPattern pattern) {
+  switch (pattern) {
+    case HeadPattern::kPreviousToken:
+      return "prev";
+    case HeadPattern::kBroadcast:
+      return "bcast";
+    case HeadPattern::kFirstToken:
+    case HeadPattern::kSelf:
+      break;
+  }
+  return short_name(pattern);
+}
+
 std::optional<HeadPattern> pattern_of(HeadSort sort) {
   switch (sort) {
     case HeadSort::kPreviousToken:
@@ -284,6 +298,8 @@ class HeadsPicture {
     } else if (needed <= place.tile.w && !m.has_pattern) {
       canvas_.text({right, y}, number, value);
     } else {
+      const bool is_named = m.has_pattern && !word.empty();
+      if (used > place.tile.w && is_named) word = shortest_name(sorted.value_or(m.strongest));
       canvas_.text({x, y}, word, name, place.tile.w);
     }
   }

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "app/views/context.h"
+#include "app/views/loss_line.h"
 #include "app/widgets/controls.h"
 
 namespace headroom {
@@ -146,6 +147,12 @@ void visible_pairs(const Frame& frame) {
     state.pairs_text = text.data();
   }
   paragraph(frame.look, state.pairs_text, small_text(frame.look));
+  const bool is_changed = mask.direction != Direction::kCausal || mask.pattern.kind != PatternKind::kDense;
+  if (!is_changed || frame.session.compute.parameters == ParameterSource::kLab) return;
+  loss_line(frame, "attention");
+  if (mask.direction == Direction::kBidirectional) {
+    paragraph(frame.look, "Trained causal: here each token also sees the words that it should predict.", small_text(frame.look));
+  }
 }
 
 }  // namespace

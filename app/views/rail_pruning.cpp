@@ -1,28 +1,15 @@
 #include <imgui.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "app/views/context.h"
+#include "app/views/loss_line.h"
 #include "app/views/numbers.h"
 #include "app/widgets/controls.h"
 
 namespace headroom {
 namespace {
-
-/// A dim label at the left and a number at the right, on one line.
-void label_and_number(const Frame& frame, const char* label, const std::string& number, Color color, const char* tip) {
-  const Look& look = frame.look;
-  const ItemState state = item(
-      look, {.name = label, .w = ImGui::GetContentRegionAvail().x, .h = look.px(20), .tooltip = tip, .focusable = Focusable::kNo});
-  ImDrawList& list = *ImGui::GetWindowDrawList();
-  draw_text(look, list, {state.rect.x, state.rect.y + look.px(3)}, label, small_text(look));
-  TextStyle style = number_text(look);
-  style.color = color;
-  const TextExtent extent = text_extent(look, number, style);
-  draw_text(look, list, {state.rect.x + state.rect.w - extent.w, state.rect.y + look.px(3)}, number, style);
-}
 
 void removed_chips(const Frame& frame) {
   constexpr std::size_t max_chips = 64;
@@ -54,23 +41,6 @@ void removed_chips(const Frame& frame) {
     paragraph(frame.look, "and " + std::to_string(pruned.size() - max_chips) + " more", small_text(frame.look));
 }
 
-void loss_line(const Frame& frame) {
-  const HeldOutLoss* loss = held_out_now(frame);
-  constexpr const char* tip =
-      "Loss on held-out text\nMean of −log(probability of the next token), in nats a token, measured before and after the heads "
-      "were removed. Lower is better.";
-  if (loss == nullptr) {
-    label_and_number(frame, "loss", "measuring…", frame.theme.text_dim, tip);
-    return;
-  }
-  const double change = loss->before > 0 ? (loss->after / loss->before - 1) * 100 : 0;
-  const std::string sign = change < 0 ? "−" : "+";
-  const std::string number =
-      decimal(loss->before, 3) + " → " + decimal(loss->after, 3) + " nats " + sign + decimal(std::abs(change), 1) + " %";
-  const Color color = change > 20 ? frame.theme.bad : change > 5 ? frame.theme.warning : frame.theme.good;
-  label_and_number(frame, "loss", number, color, tip);
-}
-
 }  // namespace
 
 void rail_pruning(const Frame& frame) {
@@ -85,7 +55,7 @@ void rail_pruning(const Frame& frame) {
               small_text(frame.look));
     return;
   }
-  loss_line(frame);
+  loss_line(frame, "pruning");
   gap(frame.look, 2);
   removed_chips(frame);
   if (button(frame.look,

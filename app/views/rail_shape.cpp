@@ -99,6 +99,8 @@ std::string surgery_text(const Compute& compute) {
   if (!text.empty() && !compute.pruned.empty()) {
     text += ", " + std::to_string(compute.pruned.size()) + (compute.pruned.size() == 1 ? " head removed" : " heads removed");
   }
+  const bool has_other_mask = compute.mask.direction != Direction::kCausal || compute.mask.pattern.kind != PatternKind::kDense;
+  if (!text.empty() && has_other_mask) text += ", another mask";
   return text;
 }
 

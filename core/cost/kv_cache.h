@@ -7,8 +7,8 @@
 namespace headroom {
 
 enum class KvType { kFloat32, kFloat16, kInt8 };
-const char* kv_type_name(KvType type);              ///< "float32"
-std::int64_t kv_type_bytes(KvType type);            ///< of one value: 4, 2, 1 (int8's scales are not counted; the figure says so)
+const char* kv_type_name(KvType type);    ///< "float32"
+std::int64_t kv_type_bytes(KvType type);  ///< of one value: 4, 2, 1 (int8's scales are not counted; the figure says so)
 
 /// What the cache of one model at one length holds. Layers may differ after pruning, so K/V heads are given by layer.
 struct KvCacheShape {

@@ -8,41 +8,101 @@
 namespace headroom {
 
 // What a person did, as past-tense facts. Values are as asked for; reduce() brings them to valid ones.
-struct TextEdited { std::string text; };
-struct ModelOpened { ModelSource source; std::string model; ModelShape shape; };
-struct HeadsCountSet { std::int64_t n_heads; };
-struct KvHeadsSet { std::int64_t n_kv_heads; };
-struct DModelSet { std::int64_t d_model; };
-struct ParameterSourceSet { ParameterSource parameters; };
-struct LabSeedSet { std::uint64_t seed; };
+struct TextEdited {
+  std::string text;
+};
+struct ModelOpened {
+  ModelSource source;
+  std::string model;
+  ModelShape shape;
+};
+struct HeadsCountSet {
+  std::int64_t n_heads;
+};
+struct KvHeadsSet {
+  std::int64_t n_kv_heads;
+};
+struct DModelSet {
+  std::int64_t d_model;
+};
+struct ParameterSourceSet {
+  ParameterSource parameters;
+};
+struct LabSeedSet {
+  std::uint64_t seed;
+};
 struct ShapeReset {};  ///< back to the trained shape and parameters, nothing pruned
-struct DirectionSet { Direction direction; };
-struct PatternSet { MaskPattern pattern; };
-struct HeadPruneToggled { HeadRef head; };
+struct DirectionSet {
+  Direction direction;
+};
+struct PatternSet {
+  MaskPattern pattern;
+};
+struct HeadPruneToggled {
+  HeadRef head;
+};
 struct PruningCleared {};
-struct BackendSet { BackendChoice backend; };
+struct BackendSet {
+  BackendChoice backend;
+};
 
-struct StageViewSet { StageView stage; };
-struct HeadOpened { HeadRef head; };    ///< chosen, and shown large
-struct HeadSelected { HeadRef head; };  ///< chosen, the stage stays
-struct QuerySelected { std::int64_t query; };
-struct CellSelected { std::int64_t query; std::int64_t key; };
+struct StageViewSet {
+  StageView stage;
+};
+struct HeadOpened {
+  HeadRef head;
+};  ///< chosen, and shown large
+struct HeadSelected {
+  HeadRef head;
+};  ///< chosen, the stage stays
+struct QuerySelected {
+  std::int64_t query;
+};
+struct CellSelected {
+  std::int64_t query;
+  std::int64_t key;
+};
 struct SelectionReleased {};  ///< Esc: cell, then row, then the stage back to all heads, then the head
-struct QuantitySet { Quantity quantity; };
-struct PoolingSet { Pooling pooling; };
-struct ColorScaleSet { ColorScale scale; };
-struct FirstTokenSet { FirstToken first_token; };
-struct ColorMapSet { ColorMapName colormap; };
-struct HeadSortSet { HeadSort sort; };
-struct HeadDrawingSet { HeadDrawing drawing; };
-struct ZoomSet { double zoom; double pan_x; double pan_y; };
-struct KvTypeSet { KvType type; };
-struct KvContextSet { std::int64_t context; };
-struct SessionReplaced { Session session; };  ///< a file was opened, or everything was reset
+struct QuantitySet {
+  Quantity quantity;
+};
+struct PoolingSet {
+  Pooling pooling;
+};
+struct ColorScaleSet {
+  ColorScale scale;
+};
+struct FirstTokenSet {
+  FirstToken first_token;
+};
+struct ColorMapSet {
+  ColorMapName colormap;
+};
+struct HeadSortSet {
+  HeadSort sort;
+};
+struct HeadDrawingSet {
+  HeadDrawing drawing;
+};
+struct ZoomSet {
+  double zoom;
+  double pan_x;
+  double pan_y;
+};
+struct KvTypeSet {
+  KvType type;
+};
+struct KvContextSet {
+  std::int64_t context;
+};
+struct SessionReplaced {
+  Session session;
+};  ///< a file was opened, or everything was reset
 
-using Action = std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset,
-                            DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, StageViewSet, HeadOpened,
-                            HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet, PoolingSet, ColorScaleSet,
-                            FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet, KvContextSet, SessionReplaced>;
+using Action =
+    std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset,
+                 DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, StageViewSet, HeadOpened, HeadSelected,
+                 QuerySelected, CellSelected, SelectionReleased, QuantitySet, PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet,
+                 HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet, KvContextSet, SessionReplaced>;
 
 }  // namespace headroom

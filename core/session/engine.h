@@ -29,20 +29,20 @@ struct GpuProvider {
 };
 
 struct EngineOptions {
-  std::filesystem::path assets;  ///< folder with models/ and text/
-  int n_threads = 0;             ///< 0 = all processors
-  GpuProvider gpu;               ///< empty functions: no GPU
-  std::size_t max_tokens = 4096; ///< longer texts are cut, with a notice
+  std::filesystem::path assets;   ///< folder with models/ and text/
+  int n_threads = 0;              ///< 0 = all processors
+  GpuProvider gpu;                ///< empty functions: no GPU
+  std::size_t max_tokens = 4096;  ///< longer texts are cut, with a notice
   bool measures_held_out_loss = true;
 };
 
 /// How often each stage really ran: what tests ask to see that nothing is computed twice.
 struct ComputerCounters {
-  int models_loaded = 0;   ///< folders read
-  int surgeries = 0;       ///< times a model was sliced, pooled, pruned or drawn at random
+  int models_loaded = 0;  ///< folders read
+  int surgeries = 0;      ///< times a model was sliced, pooled, pruned or drawn at random
   int tokenisations = 0;
-  int passes = 0;          ///< forward passes for a picture, timing passes included
-  int losses = 0;          ///< mean losses over the held-out text
+  int passes = 0;  ///< forward passes for a picture, timing passes included
+  int losses = 0;  ///< mean losses over the held-out text
 };
 
 /// Work that keeps what is expensive between calls: the loaded model, its surgery, its losses. One thread at a time.

@@ -42,7 +42,7 @@ class History {
  private:
   struct State {
     Session session;
-    std::string text;   ///< what led here
+    std::string text;  ///< what led here
     std::string group;
   };
   static constexpr std::size_t kMaxSteps = 500;

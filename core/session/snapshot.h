@@ -18,13 +18,13 @@ struct HeldOutLoss {
   double before = 0;  ///< nats a token, measured
   double after = 0;
   std::int64_t n_tokens = 0;
-  double floor = 0;   ///< entropy of the grammar that wrote the text; no model can go below it
+  double floor = 0;  ///< entropy of the grammar that wrote the text; no model can go below it
 };
 
 struct UnknownWord {
-  std::size_t token = 0;                  ///< index into tokens
+  std::size_t token = 0;  ///< index into tokens
   std::string word;
-  std::vector<std::string> suggestions;   ///< nearest known words, best first
+  std::vector<std::string> suggestions;  ///< nearest known words, best first
 };
 
 /// Stage times of one pass.
@@ -45,21 +45,21 @@ struct Snapshot {
   std::vector<UnknownWord> unknown;
   std::vector<std::string> notices;  ///< sentences for the person: text cut, positions beyond training, ...
 
-  ModelConfig config;        ///< after surgery (or lab)
-  ParameterCount parameters; ///< after surgery
-  bool is_untrained = false; ///< lab
+  ModelConfig config;                         ///< after surgery (or lab)
+  ParameterCount parameters;                  ///< after surgery
+  bool is_untrained = false;                  ///< lab
   std::vector<std::int64_t> n_kv_heads_left;  ///< [n_layers] K/V heads left after pruning
 
   std::shared_ptr<const ForwardTrace> trace;
-  std::vector<double> losses;           ///< next-token loss of this text, [seq - 1], nats
+  std::vector<double> losses;                   ///< next-token loss of this text, [seq - 1], nats
   std::vector<std::vector<HeadMetrics>> heads;  ///< [n_layers][n_heads]
-  std::vector<std::vector<Tile>> thumbnails;    ///< [n_layers][n_heads], probabilities, max-pooled to at most kThumbnailCells a side
+  std::vector<std::vector<Tile>> thumbnails;  ///< [n_layers][n_heads], probabilities, max-pooled to at most kThumbnailCells a side
 
-  PassTiming cpu;                   ///< times of this pass where the CPU ran it
-  std::optional<PassTiming> gpu;    ///< likewise on the GPU, when it was measured
+  PassTiming cpu;                 ///< times of this pass where the CPU ran it
+  std::optional<PassTiming> gpu;  ///< likewise on the GPU, when it was measured
   bool ran_on_gpu = false;
-  std::string backend_reason;       ///< why this backend: "auto: the CPU is faster here than llvmpipe", ...
-  double engine_ms = 0;             ///< from the request's arrival to this snapshot, measured
+  std::string backend_reason;  ///< why this backend: "auto: the CPU is faster here than llvmpipe", ...
+  double engine_ms = 0;        ///< from the request's arrival to this snapshot, measured
 
   std::optional<HeldOutLoss> held_out;  ///< arrives in a later snapshot with the same id
 

@@ -18,11 +18,13 @@ class AlignedBuffer {
   explicit AlignedBuffer(std::size_t size) : size_(size) {
     if (size == 0) return;
     if (size > static_cast<std::size_t>(-1) / 2 / sizeof(T)) throw std::bad_alloc();
-    data_ = static_cast<T*>(::operator new(size * sizeof(T), std::align_val_t{kAlignment}));
-    for (std::size_t i = 0; i < size; ++i) data_[i] = T{};
+    data_ = static_cast<T*>(::operator new (size * sizeof(T), std::align_val_t{kAlignment}));
+    for (std::size_t i = 0; i < size; ++i)
+      data_[i] = T{};
   }
   AlignedBuffer(const AlignedBuffer& other) : AlignedBuffer(other.size_) {
-    for (std::size_t i = 0; i < size_; ++i) data_[i] = other.data_[i];
+    for (std::size_t i = 0; i < size_; ++i)
+      data_[i] = other.data_[i];
   }
   AlignedBuffer(AlignedBuffer&& other) noexcept
       : data_(std::exchange(other.data_, nullptr)), size_(std::exchange(other.size_, 0)) {}
@@ -31,7 +33,7 @@ class AlignedBuffer {
     std::swap(size_, other.size_);
     return *this;
   }
-  ~AlignedBuffer() { ::operator delete(data_, std::align_val_t{kAlignment}); }
+  ~AlignedBuffer() { ::operator delete (data_, std::align_val_t{kAlignment}); }
 
   T* data() { return data_; }
   const T* data() const { return data_; }

@@ -1,5 +1,5 @@
-#include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
+#include "core/tensor/machine.h"
 
 #include <algorithm>
 #include <string>

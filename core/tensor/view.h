@@ -36,9 +36,7 @@ struct BasicHeadsView {
   T* row(std::int64_t b, std::int64_t h, std::int64_t i) const {
     return data + b * batch_stride + h * head_stride + i * row_stride;
   }
-  operator BasicHeadsView<const T>() const {
-    return {data, batch, n_heads, seq, d_head, batch_stride, head_stride, row_stride};
-  }
+  operator BasicHeadsView<const T>() const { return {data, batch, n_heads, seq, d_head, batch_stride, head_stride, row_stride}; }
 
   /// Heads side by side in each row: data [batch, seq, n_heads * d_head].
   static BasicHeadsView interleaved(T* data, std::int64_t batch, std::int64_t n_heads, std::int64_t seq, std::int64_t d_head) {

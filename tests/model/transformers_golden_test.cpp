@@ -14,12 +14,14 @@ const std::string kGolden = HEADROOM_SOURCE_DIR "/tests/golden/";
 
 std::vector<std::int32_t> read_ids(const SafetensorsFile& file, const std::string& name) {
   std::vector<std::int32_t> ids;
-  for (const std::int64_t id : file.read_integers(*file.find(name))) ids.push_back(static_cast<std::int32_t>(id));
+  for (const std::int64_t id : file.read_integers(*file.find(name)))
+    ids.push_back(static_cast<std::int32_t>(id));
   return ids;
 }
 
 /// Logits and every probability of `params` against `prefix`.logits and .probs of the golden file.
-void expect_golden(const ModelParams& params, const std::vector<std::int32_t>& ids, const SafetensorsFile& golden, const std::string& prefix) {
+void expect_golden(const ModelParams& params, const std::vector<std::int32_t>& ids, const SafetensorsFile& golden,
+                   const std::string& prefix) {
   test::CpuAttention attention;
   const ForwardTrace trace = attention.pass(params, ids);
   const Tensor logits = golden.read_float(*golden.find(prefix + ".logits"));
@@ -38,7 +40,8 @@ void expect_golden(const ModelParams& params, const std::vector<std::int32_t>& i
       for (std::int64_t c = 0; c < n * n; ++c) {
         const float ours = tile.values[static_cast<std::size_t>(c)];
         const float theirs = probs.data()[((l * probs.dim(1)) + h) * n * n + c];
-        ASSERT_NEAR(std::isnan(ours) ? 0 : ours, theirs, kProbsTolerance) << prefix << ", layer " << l << ", head " << h << ", cell " << c;
+        ASSERT_NEAR(std::isnan(ours) ? 0 : ours, theirs, kProbsTolerance)
+            << prefix << ", layer " << l << ", head " << h << ", cell " << c;
       }
     }
   }

@@ -3,6 +3,7 @@
 #include <bit>
 #include <chrono>
 
+#include "core/cost/work.h"
 #include "core/tensor/error.h"
 #include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
@@ -10,8 +11,9 @@
 namespace headroom {
 namespace {
 
-/// Below this the processor answers within a quarter of a screen's frame, and no GPU could be felt to be faster.
-constexpr double kFastEnoughMs = 4;
+/// Up to so much work (floating-point operations) a processor answers within a quarter of a screen's frame, and no GPU could be felt to be
+/// faster. Counted, not timed: a busy moment must not open a graphics device for a short sentence.
+constexpr double kSmallWork = 3e8;
 
 double ms_since(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start).count();
@@ -34,6 +36,19 @@ AttentionConfig first_layer_config(const PassRequest& request) {
   config.mask = request.mask;
   config.kv_head_of = layer.kv_head_of;
   return config;
+}
+
+double work_of(const PassRequest& request) {
+  PassShape shape{.model = request.params.config.shape, .n_heads = {}, .n_kv_heads = {}, .seq = {}, .mask = request.mask};
+  for (const LayerParams& layer : request.params.layers) {
+    shape.n_heads.push_back(std::ssize(layer.heads));
+    shape.n_kv_heads.push_back(std::ssize(layer.kv_heads));
+  }
+  shape.seq = std::ssize(request.ids);
+  double flops = 0;
+  for (const StageWork& stage : pass_work(shape))
+    flops += stage.flops;
+  return flops;
 }
 
 /// Passes of one model at about one length take about the same time: lengths count by powers of two.
@@ -160,7 +175,7 @@ PassResult Devices::run_auto(const PassRequest& request, std::stop_token stop) {
     return result;
   }
   on_cpu("");
-  if (!facts_ && result.cpu.total_ms < kFastEnoughMs) {
+  if (work_of(request) < kSmallWork) {
     result.reason = "auto: the CPU; at this size it answers too fast for a GPU to be felt.";
     return result;
   }
@@ -171,8 +186,6 @@ PassResult Devices::run_auto(const PassRequest& request, std::stop_token stop) {
     result.reason = "auto: the GPU here is " + facts.name + ", a software renderer; the CPU is faster.";
   } else if (known != gpu_is_faster_.end()) {
     result.reason = "auto: the CPU measured faster than " + facts.name + " at this size.";
-  } else if (result.cpu.total_ms < kFastEnoughMs) {
-    result.reason = "auto: the CPU; at this size it answers too fast for a GPU to be felt.";
   } else {
     try {
       result.gpu = time_gpu(request, stop);

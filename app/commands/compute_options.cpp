@@ -183,7 +183,6 @@ std::shared_ptr<const Snapshot> compute_now(const Session& session, const Comput
   if (request.needs_held_out_loss) snapshot = computer.add_held_out_loss(snapshot);
   for (const auto& notice : snapshot->notices)
     print_note(notice);
-  if (session.compute.backend == BackendChoice::kGl && !snapshot->ran_on_gpu) print_note(snapshot->backend_reason);
   return snapshot;
 }
 

@@ -16,6 +16,7 @@ void describe_backend(AppModel& model) {
   const Snapshot& snapshot = *model.snapshot;
   const bool is_gpu = snapshot.ran_on_gpu && snapshot.gpu.has_value();
   model.backend_text = is_gpu ? snapshot.gpu->backend : snapshot.cpu.backend;
+  if (snapshot.compute.backend == BackendChoice::kGl && !is_gpu) model.backend_text = "not on the GPU · " + model.backend_text;
   model.backend_reason = snapshot.backend_reason;
 }
 

@@ -226,6 +226,7 @@ std::shared_ptr<const Snapshot> Computer::compute(const Compute& compute, std::u
   snapshot->gpu = picture->pass.gpu;
   snapshot->ran_on_gpu = picture->pass.ran_on_gpu;
   snapshot->backend_reason = picture->pass.reason;
+  if (compute.backend == BackendChoice::kGl && !snapshot->ran_on_gpu) snapshot->notices.push_back(snapshot->backend_reason);
   snapshot->engine_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
   return snapshot;
 }

@@ -67,6 +67,7 @@ TEST(Devices, AGpuThatCannotFallsBack) {
     EXPECT_FALSE(snapshot->ran_on_gpu);
     EXPECT_THAT(snapshot->cpu.backend, StartsWith("CPU · flash"));
     EXPECT_THAT(snapshot->backend_reason, HasSubstr(why[fault]));
+    EXPECT_THAT(snapshot->notices, ::testing::Contains(snapshot->backend_reason)) << "a wish that was not met is said";
     EXPECT_THAT(testing::failure_of([&] { computer.add_other_device_timing(snapshot); }), HasSubstr(why[fault]));
     EXPECT_LE(gpu.opened, 1) << "a GPU that failed is not tried again and again";
     EXPECT_EQ(computer.compute(session_after({TextEdited{"x"}, BackendSet{BackendChoice::kGl}}).compute, 2)->ran_on_gpu, false);

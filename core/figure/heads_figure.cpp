@@ -101,6 +101,10 @@ class HeadsPicture {
     sample_.value_max = largest_shown();
     legend_ = legend_of(sample_);
     legend_.has_pruned = n_pruned > 0;
+    if (n == 1) {
+      legend_.sentences.insert(legend_.sentences.begin(), "A single token can only look at itself: type more words.");
+      return;
+    }
     if (const std::optional<HeadPattern> sorted = pattern_of(input_.session.view.sort)) {
       legend_.sentences.insert(legend_.sentences.begin(),
                                "Numbers: score of the pattern " + std::string(pattern_name(*sorted)) + ".");
@@ -131,8 +135,9 @@ class HeadsPicture {
     const Rect page{margin, margin, input_.size.w - 2 * margin, input_.size.h - 2 * margin};
     const TextStyle label = canvas_.small();
     const bool has_labels = is_grid() && page.w >= 200 && page.h >= 160;
-    const double left = has_labels ? std::ceil(canvas_.width("L" + std::to_string(n_layers_ - 1), label)) + 12 : 0;
-    const double top = has_labels ? 24 : 0;
+    fold_ = is_grid() ? best_fold({page.w, page.h}) : 1;
+    const double left = has_labels ? std::ceil(canvas_.width(row_label(n_layers_ - 1, fold_ - 1), label)) + 12 : 0;
+    const double top = has_labels && fold_ == 1 ? 24 : 0;
     const double legend_height =
         lay_out_legend(canvas_, legend_, {page.x, 0, page.w, std::max(80.0, page.h / 4)}, LegendPass::kMeasure);
     viewport_ = {page.x + left, page.y + top, page.w - left, page.h - top - legend_height - 16};
@@ -140,7 +145,7 @@ class HeadsPicture {
     constexpr double kRim = 4;
     const double zoom = std::clamp(input_.session.view.zoom, 1.0, 16.0);
     const Size room{viewport_.w * zoom - 2 * kRim, viewport_.h * zoom - 2 * kRim};
-    layout_ = is_grid() ? lay_out_grid(n_layers_, n_heads_, room) : lay_out_flow(ranked(), room);
+    layout_ = is_grid() ? lay_out_grid({n_layers_, n_heads_, fold_}, room) : lay_out_flow(ranked(), room);
     const double x = kRim + std::floor(std::max(0.0, room.w - layout_.content.w) / 2), y = kRim;
     const View& view = input_.session.view;
     origin_ = {viewport_.x + x - view.pan_x * (zoom - 1) * viewport_.w, viewport_.y + y - view.pan_y * (zoom - 1) * viewport_.h};
@@ -166,6 +171,28 @@ class HeadsPicture {
       legend_area_.w = page.w;
     }
     has_labels_ = has_labels;
+  }
+
+  /// Many heads in few layers: each layer takes several lines where that makes the tiles clearly larger.
+  std::int64_t best_fold(Size room) const {
+    constexpr double kWorthFolding = 1.3;
+    std::int64_t best = 1;
+    double side = lay_out_grid({n_layers_, n_heads_, 1}, room).side;
+    for (const std::int64_t fold : {2, 4, 8}) {
+      const double folded = lay_out_grid({n_layers_, n_heads_, fold}, room).side;
+      if (n_heads_ % fold != 0 || folded <= kWorthFolding * side) continue;
+      best = fold;
+      side = folded;
+    }
+    return best;
+  }
+
+  /// "L3", or "L3 H16–31" for a line that holds a part of a layer.
+  std::string row_label(std::int64_t layer, std::int64_t line) const {
+    std::string text = "L" + std::to_string(layer);
+    if (fold_ == 1) return text;
+    const std::int64_t n = n_heads_ / fold_;
+    return text + " H" + std::to_string(line * n) + "–" + std::to_string((line + 1) * n - 1);
   }
 
   std::vector<HeadRef> ranked() const {
@@ -202,20 +229,23 @@ class HeadsPicture {
     };
     const std::int64_t step = every(widest, pitch_x);
     for (const HeadPlace& place : layout_.places) {
+      if (fold_ > 1) break;  // a column then holds several heads of a layer: the lines say which
       if (place.head.layer != 0 || place.head.head % step != 0) continue;
       const double x = place.tile.x + place.tile.w / 2;
       if (x - widest / 2 < viewport_.x - 20 || x + widest / 2 > viewport_.x + viewport_.w + 8) continue;
       canvas_.text({x, viewport_.y - 10}, "H" + std::to_string(place.head.head), style);
     }
     style.anchor = Anchor::kRight;
+    const std::int64_t n_cols = n_heads_ / fold_;
     const double pitch_y =
-        n_layers_ > 1 ? layout_.places[static_cast<std::size_t>(n_heads_)].tile.y - layout_.places[0].tile.y : 1e9;
+        n_layers_ * fold_ > 1 ? layout_.places[static_cast<std::size_t>(n_cols)].tile.y - layout_.places[0].tile.y : 1e9;
     const std::int64_t row_step = every(kSmallLine, pitch_y);
     for (const HeadPlace& place : layout_.places) {
-      if (place.head.head != 0 || place.head.layer % row_step != 0) continue;
+      const std::int64_t line = place.head.head / n_cols;
+      if (place.head.head % n_cols != 0 || (place.head.layer * fold_ + line) % row_step != 0) continue;
       const double y = place.tile.y + place.tile.h / 2;
       if (y - 8 < viewport_.y - 4 || y + 8 > viewport_.y + viewport_.h + 4) continue;
-      canvas_.text({label_x_, y}, "L" + std::to_string(place.head.layer), style);
+      canvas_.text({label_x_, y}, row_label(place.head.layer, line), style);
     }
   }
 
@@ -324,7 +354,7 @@ class HeadsPicture {
   const FigureInput& input_;
   const Snapshot& snapshot_;
   Canvas canvas_;
-  std::int64_t n_layers_ = 0, n_heads_ = 0;
+  std::int64_t n_layers_ = 0, n_heads_ = 0, fold_ = 1;  ///< fold: lines that one layer takes
   AttentionTile sample_;
   Legend legend_;
   HeadsLayout layout_;

@@ -21,9 +21,10 @@ struct FlowTry {
 
 }  // namespace
 
-HeadsLayout lay_out_grid(std::int64_t n_layers, std::int64_t n_heads, Size room) {
+HeadsLayout lay_out_grid(const GridShape& shape, Size room) {
   HeadsLayout layout;
-  const double cols = static_cast<double>(n_heads), rows = static_cast<double>(n_layers);
+  const std::int64_t n_cols = (shape.n_heads + shape.fold - 1) / shape.fold;
+  const double cols = static_cast<double>(n_cols), rows = static_cast<double>(shape.n_layers * shape.fold);
   const double pitch = std::min(room.w / cols, room.h / rows);
   // With badges first; when the tiles become too small for words, without.
   layout.gap = gap_for(pitch);
@@ -34,11 +35,11 @@ HeadsLayout lay_out_grid(std::int64_t n_layers, std::int64_t n_heads, Size room)
   const double below = layout.has_badges ? kBadgeHeight : 0;
   layout.side = rounded_side(std::min(side_with(below), kLargestTile));
   const double pitch_y = layout.side + layout.gap + below;
-  for (std::int64_t l = 0; l < n_layers; ++l) {
-    for (std::int64_t h = 0; h < n_heads; ++h) {
-      layout.places.push_back(
-          {{l, h},
-           {static_cast<double>(h) * (layout.side + layout.gap), static_cast<double>(l) * pitch_y, layout.side, layout.side}});
+  for (std::int64_t l = 0; l < shape.n_layers; ++l) {
+    for (std::int64_t h = 0; h < shape.n_heads; ++h) {
+      layout.places.push_back({{l, h},
+                               {static_cast<double>(h % n_cols) * (layout.side + layout.gap),
+                                static_cast<double>(l * shape.fold + h / n_cols) * pitch_y, layout.side, layout.side}});
     }
   }
   layout.content = {cols * (layout.side + layout.gap) - layout.gap, rows * pitch_y - layout.gap};

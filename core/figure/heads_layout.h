@@ -23,8 +23,12 @@ struct HeadsLayout {
 
 inline constexpr double kBadgeHeight = 20, kNameHeight = 16, kSmallestBadgedTile = 52;
 
-/// The grid of layers (rows) and heads (columns), as large as it fits into `room`; coordinates start at (0, 0).
-HeadsLayout lay_out_grid(std::int64_t n_layers, std::int64_t n_heads, Size room);
+struct GridShape {
+  std::int64_t n_layers = 0, n_heads = 0;
+  std::int64_t fold = 1;  ///< lines that one layer takes; divides n_heads
+};
+/// The grid of layers (rows) and heads (columns), as large as it fits into `room`; coordinates start at (0, 0). Places in the model's order.
+HeadsLayout lay_out_grid(const GridShape& shape, Size room);
 /// The heads in the given order, line after line, as large as they fit into `room`.
 HeadsLayout lay_out_flow(const std::vector<HeadRef>& order, Size room);
 

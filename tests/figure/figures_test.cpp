@@ -153,7 +153,7 @@ TEST(HeadsFigure, LeavingOutTheFirstTokenRescales) {
 TEST(HeadsLayout, FillsTheRoomAndKeepsTilesApart) {
   for (const auto& [layers, heads] : {std::pair{1, 1}, {4, 8}, {96, 64}, {12, 12}, {2, 64}, {96, 1}}) {
     const Size room{900, 560};
-    const HeadsLayout layout = lay_out_grid(layers, heads, room);
+    const HeadsLayout layout = lay_out_grid({layers, heads}, room);
     ASSERT_EQ(layout.places.size(), static_cast<std::size_t>(layers * heads));
     EXPECT_LE(layout.content.w, room.w + 1e-6);
     EXPECT_LE(layout.content.h, room.h + 1e-6);
@@ -166,8 +166,15 @@ TEST(HeadsLayout, FillsTheRoomAndKeepsTilesApart) {
       EXPECT_GE(layout.places[1].tile.x, layout.places[0].tile.x + layout.side);
     }
   }
-  EXPECT_TRUE(lay_out_grid(4, 8, {900, 560}).has_badges);
-  EXPECT_FALSE(lay_out_grid(48, 64, {900, 560}).has_badges);
+  EXPECT_TRUE(lay_out_grid({4, 8}, {900, 560}).has_badges);
+  EXPECT_FALSE(lay_out_grid({48, 64}, {900, 560}).has_badges);
+  // A layer of 32 heads on two lines of 16: heads keep their order, and the tiles grow.
+  const HeadsLayout folded = lay_out_grid({4, 32, 2}, {900, 560});
+  EXPECT_GT(folded.side, 1.3 * lay_out_grid({4, 32}, {900, 560}).side);
+  EXPECT_EQ(folded.places[16].head, (HeadRef{0, 16}));
+  EXPECT_EQ(folded.places[16].tile.x, folded.places[0].tile.x);
+  EXPECT_GT(folded.places[16].tile.y, folded.places[0].tile.y);
+  EXPECT_EQ(folded.places[32].head, (HeadRef{1, 0}));
 }
 
 TEST(HeadFigure, ShowsTokensOnBothAxesAndTheChosenRow) {

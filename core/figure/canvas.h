@@ -50,7 +50,7 @@ class Canvas {
   /// A rounded bar of `share` in [0, 1] of the track.
   void bar(const Rect& track, double share, Color color);
   void hit(HitRegion region) { figure_.hits.push_back(std::move(region)); }
-  void cells(CellGrid grid) { figure_.cell_grids.push_back(std::move(grid)); }
+  void cells(const CellGrid& grid) { figure_.cell_grids.push_back(grid); }
   void clip(const Rect& rect) { add(ClipTo{rect}); }
   void unclip() { add(ClipTo{}); }
   void set_height(double height) { figure_.size.h = height; }

@@ -37,9 +37,10 @@ HeadsLayout lay_out_grid(const GridShape& shape, Size room) {
   const double pitch_y = layout.side + layout.gap + below;
   for (std::int64_t l = 0; l < shape.n_layers; ++l) {
     for (std::int64_t h = 0; h < shape.n_heads; ++h) {
+      const std::int64_t line = l * shape.fold + h / n_cols;
       layout.places.push_back({{l, h},
-                               {static_cast<double>(h % n_cols) * (layout.side + layout.gap),
-                                static_cast<double>(l * shape.fold + h / n_cols) * pitch_y, layout.side, layout.side}});
+                               {static_cast<double>(h % n_cols) * (layout.side + layout.gap), static_cast<double>(line) * pitch_y,
+                                layout.side, layout.side}});
     }
   }
   layout.content = {cols * (layout.side + layout.gap) - layout.gap, rows * pitch_y - layout.gap};
@@ -71,7 +72,8 @@ HeadsLayout lay_out_flow(const std::vector<HeadRef>& order, Size room) {
   const double top = layout.has_names ? kNameHeight : 0, below = layout.has_badges ? kBadgeHeight : 0;
   const double pitch_y = layout.side + layout.gap + top + below;
   for (std::size_t i = 0; i < order.size(); ++i) {
-    const auto col = static_cast<double>(i % best.cols), row = static_cast<double>(i / best.cols);
+    const std::size_t line = i / best.cols;
+    const auto col = static_cast<double>(i % best.cols), row = static_cast<double>(line);
     layout.places.push_back({order[i], {col * (layout.side + layout.gap), row * pitch_y + top, layout.side, layout.side}});
   }
   layout.content = {static_cast<double>(best.cols) * (layout.side + layout.gap) - layout.gap,

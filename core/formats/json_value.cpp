@@ -118,6 +118,13 @@ std::string json_problem(std::size_t position, std::string_view what) {
   return "is not valid JSON at byte " + std::to_string(position == 0 ? 0 : position - 1) + ": " + escape_for_display(reason, 160);
 }
 
+JsonValue::JsonValue() = default;
+JsonValue::~JsonValue() = default;
+JsonValue::JsonValue(const JsonValue&) = default;
+JsonValue::JsonValue(JsonValue&&) noexcept = default;
+JsonValue& JsonValue::operator=(const JsonValue&) = default;
+JsonValue& JsonValue::operator=(JsonValue&&) noexcept = default;
+
 double JsonValue::number() const {
   switch (type) {
     case Type::kUnsigned:

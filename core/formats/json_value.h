@@ -20,6 +20,14 @@ struct JsonValue {
   std::vector<JsonValue> items;                            ///< kArray
   std::vector<std::pair<std::string, JsonValue>> members;  ///< kObject; names differ
 
+  // Out of line: the members hold pairs of this very type, which is complete only below.
+  JsonValue();
+  ~JsonValue();
+  JsonValue(const JsonValue&);
+  JsonValue(JsonValue&&) noexcept;
+  JsonValue& operator=(const JsonValue&);
+  JsonValue& operator=(JsonValue&&) noexcept;
+
   bool is(Type other) const { return type == other; }
   bool is_number() const { return type == Type::kUnsigned || type == Type::kNegative || type == Type::kFloat; }
   /// Any number as double; 0 for what is no number.

@@ -138,7 +138,7 @@ Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens
       output.add(glyphs, {raw.token->id, raw.range, false}, raw.token->is_special);
       continue;
     }
-    Glyphs stretch = raw_matches.size() == 1 ? std::move(glyphs) : slice(glyphs, raw.range);
+    Glyphs stretch = slice(glyphs, raw.range);
     if (parts_.normalizer) parts_.normalizer->normalize(stretch);
     if (normalized_added_.empty()) {
       encode_words(stretch, output);

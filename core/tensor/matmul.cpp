@@ -1,5 +1,4 @@
 #include "core/tensor/matmul.h"
-#include "core/tensor/machine.h"
 
 #include <algorithm>
 #include <string>
@@ -23,7 +22,7 @@ std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; 
 float* panel_memory(std::size_t size) {
   thread_local AlignedBuffer<float> buffer;
   if (buffer.size() < size) buffer = AlignedBuffer<float>(size);
-  return buffer.data();
+  return buffer.data();  // NOLINT(clang-analyzer-cplusplus.NewDelete): it does not follow the swap in the assignment
 }
 
 void multiply(ThreadPool& pool, const Product& product) {

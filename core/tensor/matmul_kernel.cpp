@@ -159,6 +159,7 @@ const char* SimdName() {
 HWY_AFTER_NAMESPACE();
 
 #if HWY_ONCE
+#include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
 
 namespace headroom {

@@ -1,6 +1,7 @@
 #include "core/tensor/matmul_kernel.h"
 
 #include <algorithm>
+#include <string_view>
 
 #include "core/tensor/simd_targets.h"
 
@@ -138,10 +139,9 @@ float Dot(const float* a, const float* b, std::int64_t n) {
 }
 
 const char* SimdName() {
+  // Newer Highway versions tell more kinds of AVX-512 apart.
+  if (std::string_view(hwy::TargetName(HWY_TARGET)).starts_with("AVX3")) return "AVX-512";
   switch (HWY_TARGET) {
-    case HWY_AVX3:
-    case HWY_AVX3_DL:
-      return "AVX-512";
     case HWY_AVX2:
       return "AVX2";
     case HWY_SSE4:

@@ -42,24 +42,37 @@ std::vector<float> head_major(const Tensor& rows, std::int64_t d_head) {
   return values;
 }
 
-void add_layers(SafetensorsWriter& writer, const ForwardTrace& trace) {
+/// The file in the making, with the shapes of what it holds for the summary.
+struct Capture {
+  SafetensorsWriter writer;
+  ordered_json shapes;
+
+  template <typename Values>
+  void add(const std::string& name, const std::vector<std::int64_t>& shape, const Values& values) {
+    writer.add(name, shape, values);
+    shapes[name] = shape;
+  }
+};
+
+void add_layers(Capture& capture, const Snapshot& snapshot) {
+  const ForwardTrace& trace = *snapshot.trace;
   const auto seq = static_cast<std::int64_t>(trace.ids.size());
   for (std::size_t l = 0; l < trace.layers.size(); ++l) {
     const LayerTrace& layer = trace.layers[l];
     const auto& result = layer.attention;
     const auto n_heads = static_cast<std::int64_t>(layer.heads.size());
-    const std::int64_t n_kv = layer.d_head == 0 || result.k.rank() < 2 ? 0 : result.k.dim(1) / layer.d_head;
-    writer.add(layer_name(l, "q"), {n_heads, seq, layer.d_head}, head_major(result.q, layer.d_head));
-    writer.add(layer_name(l, "k"), {n_kv, seq, layer.d_head}, head_major(result.k, layer.d_head));
-    writer.add(layer_name(l, "v"), {n_kv, seq, layer.d_head}, head_major(result.v, layer.d_head));
-    writer.add(layer_name(l, "logsumexp"), {n_heads, seq}, result.logsumexp.span());
+    const std::int64_t n_kv = snapshot.n_kv_heads_left[l];
+    capture.add(layer_name(l, "q"), {n_heads, seq, layer.d_head}, head_major(result.q, layer.d_head));
+    capture.add(layer_name(l, "k"), {n_kv, seq, layer.d_head}, head_major(result.k, layer.d_head));
+    capture.add(layer_name(l, "v"), {n_kv, seq, layer.d_head}, head_major(result.v, layer.d_head));
+    capture.add(layer_name(l, "logsumexp"), {n_heads, seq}, result.logsumexp.span());
     ordered_json heads = layer.heads;
-    writer.set_metadata(layer_name(l, "heads"), heads.dump());
+    capture.writer.set_metadata(layer_name(l, "heads"), heads.dump());
   }
 }
 
 /// [n_layers, n_heads, n, n]; masked pairs and pruned heads are 0.
-void add_probs(SafetensorsWriter& writer, const Snapshot& snapshot) {
+void add_probs(Capture& capture, const Snapshot& snapshot) {
   const auto n = static_cast<std::int64_t>(snapshot.seq());
   const std::int64_t n_layers = snapshot.config.shape.n_layers, n_heads = snapshot.compute.n_heads;
   const double bytes = 4.0 * static_cast<double>(n_layers * n_heads) * static_cast<double>(n) * static_cast<double>(n);
@@ -84,36 +97,36 @@ void add_probs(SafetensorsWriter& writer, const Snapshot& snapshot) {
       }
     }
   }
-  writer.add("probs", {n_layers, n_heads, n, n}, probs);
+  capture.add("probs", {n_layers, n_heads, n, n}, probs);
 }
 
-void write_capture(const Snapshot& snapshot, const CaptureOptions& options) {
-  SafetensorsWriter writer;
+/// Writes the file and returns the shapes of its tensors.
+ordered_json write_capture(const Snapshot& snapshot, const CaptureOptions& options) {
+  Capture capture;
   const ForwardTrace& trace = *snapshot.trace;
   const auto n = static_cast<std::int64_t>(trace.ids.size());
-  writer.add("input_ids", {n}, trace.ids);
-  writer.add("logits", {n, trace.logits.dim(1)}, trace.logits.span());
-  add_layers(writer, trace);
-  if (options.with_probs) add_probs(writer, snapshot);
+  capture.add("input_ids", {n}, trace.ids);
+  capture.add("logits", {n, trace.logits.dim(1)}, trace.logits.span());
+  add_layers(capture, snapshot);
+  if (options.with_probs) add_probs(capture, snapshot);
 
   ordered_json tokens = ordered_json::array();
   for (const Token& token : snapshot.tokens)
     tokens.push_back(token.text);
   const auto replace = ordered_json::error_handler_t::replace;  // a token may hold bytes that are no UTF-8
-  writer.set_metadata("format", "headroom-capture");
-  writer.set_metadata("version", "1");
-  writer.set_metadata("model", snapshot.compute.model);
-  writer.set_metadata("parameters", snapshot.is_untrained ? "untrained" : "trained");
-  writer.set_metadata("text", ordered_json(snapshot.compute.text).dump(-1, ' ', false, replace));
-  writer.set_metadata("tokens", tokens.dump(-1, ' ', false, replace));
-  writer.set_metadata("mask", mask_text(snapshot.compute.mask));
-  writer.set_metadata("tool", "headroom " HEADROOM_VERSION);
-  writer.write(options.out);
+  capture.writer.set_metadata("format", "headroom-capture");
+  capture.writer.set_metadata("version", "1");
+  capture.writer.set_metadata("model", snapshot.compute.model);
+  capture.writer.set_metadata("parameters", snapshot.is_untrained ? "untrained" : "trained");
+  capture.writer.set_metadata("text", ordered_json(snapshot.compute.text).dump(-1, ' ', false, replace));
+  capture.writer.set_metadata("tokens", tokens.dump(-1, ' ', false, replace));
+  capture.writer.set_metadata("mask", mask_text(snapshot.compute.mask));
+  capture.writer.set_metadata("tool", "headroom " HEADROOM_VERSION);
+  capture.writer.write(options.out);
+  return std::move(capture.shapes);
 }
 
-ordered_json shape_json(const Tensor& tensor) { return tensor.shape(); }
-
-void print_summary(const Snapshot& snapshot, const CaptureOptions& options) {
+void print_summary(const Snapshot& snapshot, const CaptureOptions& options, const ordered_json& shapes) {
   ordered_json json;
   json["model"] = snapshot.compute.model;
   json["is_untrained"] = snapshot.is_untrained;
@@ -128,23 +141,7 @@ void print_summary(const Snapshot& snapshot, const CaptureOptions& options) {
                    {"n_heads", snapshot.config.shape.n_heads},   {"n_kv_heads", snapshot.config.shape.n_kv_heads},
                    {"d_head", snapshot.config.shape.d_head},     {"vocab_size", snapshot.config.shape.vocab_size}};
   json["n_parameters"] = snapshot.parameters.total();
-  auto& shapes = json["tensors"];
-  shapes["input_ids"] = {snapshot.seq()};
-  shapes["logits"] = shape_json(snapshot.trace->logits);
-  for (std::size_t l = 0; l < snapshot.trace->layers.size(); ++l) {
-    const LayerTrace& layer = snapshot.trace->layers[l];
-    const std::size_t n_kv =
-        layer.d_head == 0 || layer.attention.k.rank() < 2 ? 0 : static_cast<std::size_t>(layer.attention.k.dim(1) / layer.d_head);
-    const auto d = static_cast<std::size_t>(layer.d_head);
-    shapes[layer_name(l, "q")] = {layer.heads.size(), snapshot.seq(), d};
-    shapes[layer_name(l, "k")] = {n_kv, snapshot.seq(), d};
-    shapes[layer_name(l, "v")] = {n_kv, snapshot.seq(), d};
-    shapes[layer_name(l, "logsumexp")] = {layer.heads.size(), snapshot.seq()};
-  }
-  if (options.with_probs) {
-    shapes["probs"] = {static_cast<std::size_t>(snapshot.config.shape.n_layers), static_cast<std::size_t>(snapshot.compute.n_heads),
-                       snapshot.seq(), snapshot.seq()};
-  }
+  json["tensors"] = shapes;
   auto& entropies = json["entropy_nats"] = ordered_json::array();
   for (const auto& layer : snapshot.heads) {
     auto row = ordered_json::array();
@@ -191,9 +188,9 @@ void add_capture_command(CommandLine& line) {
     line.run = [assets = line.assets, options] {
       const Session session = options->compute.session(assets);
       const auto snapshot = compute_now(session, {assets, false, options->max_tokens});
-      write_capture(*snapshot, *options);
+      const ordered_json shapes = write_capture(*snapshot, *options);
       if (options->as_json) {
-        print_summary(*snapshot, *options);
+        print_summary(*snapshot, *options, shapes);
       } else {
         std::cout << "Wrote " << options->out << ": " << snapshot->seq() << " tokens, " << snapshot->trace->layers.size()
                   << " layers\n";

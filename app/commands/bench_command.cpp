@@ -193,7 +193,7 @@ void add_bench_command(CommandLine& line) {
       "Takes about a minute. Every backend is compared with the reference before it is timed.\nExample:\n  headroom bench "
       "--seconds 0.2");
   command->callback([&line, options] {
-    line.run = [assets = line.assets, options] {
+    line.run = [options](const std::filesystem::path& assets) {
       bench(*options, assets);
       return 0;
     };

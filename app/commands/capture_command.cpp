@@ -185,7 +185,7 @@ void add_capture_command(CommandLine& line) {
       "  headroom capture --kv-heads 2 --prune 0.3,2.1 --mask causal,local_window:4 --text \"the dog is loud\" --out "
       "x.safetensors");
   command->callback([&line, options] {
-    line.run = [assets = line.assets, options] {
+    line.run = [options](const std::filesystem::path& assets) {
       const Session session = options->compute.session(assets);
       const auto snapshot = compute_now(session, {assets, false, options->max_tokens});
       const ordered_json shapes = write_capture(*snapshot, *options);

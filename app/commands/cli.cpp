@@ -31,7 +31,7 @@ int parse_and_run(int argc, char** argv) {
       "  headroom export --view heads --out all.svg  draw a figure without a display\n"
       "  headroom COMMAND --help                     options and examples of a command");
 
-  CommandLine line{app, find_assets(), {}};
+  CommandLine line{app, {}};
   add_open_command(line);
   add_export_command(line);
   add_capture_command(line);
@@ -48,7 +48,7 @@ int parse_and_run(int argc, char** argv) {
     }
     return fail(escape_for_display(error.what(), 2000) + " (headroom --help lists what there is)", 2);
   }
-  return line.run();
+  return line.run(find_assets());
 }
 
 }  // namespace

@@ -21,8 +21,8 @@ class UsageError : public Error {
 /// What every command gets. A command registers its options on `app` and leaves its work in `run`, which is called after parsing.
 struct CommandLine {
   CLI::App& app;
-  std::filesystem::path assets;
-  std::function<int()> run;  ///< of the command that was given; returns the exit status
+  /// Of the command that was given: gets the folder with the assets, returns the exit status.
+  std::function<int(const std::filesystem::path& assets)> run;
 };
 
 // One file each, named after the command.

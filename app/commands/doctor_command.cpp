@@ -141,7 +141,7 @@ void add_doctor_command(CommandLine& line) {
   command->add_flag("--json", *as_json, "Print JSON");
   command->footer("Example:\n  headroom doctor");
   command->callback([&line, as_json] {
-    line.run = [assets = line.assets, as_json] {
+    line.run = [as_json](const std::filesystem::path& assets) {
       Examination examination;
       examine_processor(examination);
       examine_gpu(examination);

@@ -83,7 +83,7 @@ void add_export_command(CommandLine& line) {
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"
       "  headroom export --view head --set view.head=3.7 --text \"the dogs that the cat chased were loud\" --out head.svg");
   command->callback([&line, options] {
-    line.run = [assets = line.assets, options] {
+    line.run = [options](const std::filesystem::path& assets) {
       export_now(*options, assets);
       return 0;
     };

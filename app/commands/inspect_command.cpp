@@ -109,7 +109,7 @@ void add_inspect_command(CommandLine& line) {
       "  headroom inspect my-model/\n"
       "  headroom inspect model.safetensors --json");
   command->callback([&line, options] {
-    line.run = [options] {
+    line.run = [options](const std::filesystem::path&) {
       Inspection found = inspect_path(options->path);
       if (found.kind == Inspection::Kind::kSession && found.problem.empty()) check_session(found);
       if (options->as_json) {

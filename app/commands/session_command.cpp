@@ -42,7 +42,7 @@ void add_session_command(CommandLine& line) {
   make->footer(
       "Examples:\n  headroom session new lesson.headroom.json --text \"the dog is loud\" --kv-heads 2\n  headroom session new -");
   make->callback([&line, options] {
-    line.run = [assets = line.assets, options] {
+    line.run = [options](const std::filesystem::path& assets) {
       const Session session = options->compute.session(assets);
       if (options->file == "-") {
         std::cout << session_to_json(session);
@@ -57,7 +57,7 @@ void add_session_command(CommandLine& line) {
   show->add_option("FILE", options->file, "The file to read")->required();
   show->footer("Example:\n  headroom session show lesson.headroom.json");
   show->callback([&line, options] {
-    line.run = [options] {
+    line.run = [options](const std::filesystem::path&) {
       const ParsedSession parsed = load_session(options->file);
       for (const auto& notice : parsed.notices)
         print_note(notice);
@@ -75,7 +75,7 @@ void add_session_command(CommandLine& line) {
               "\nExamples:\n  headroom session set lesson.headroom.json compute.n_kv_heads 4\n"
               "  headroom session set lesson.headroom.json compute.pruned 0.3,2.1");
   set->callback([&line, options] {
-    line.run = [assets = line.assets, options] {
+    line.run = [options](const std::filesystem::path& assets) {
       const ParsedSession parsed = load_session(options->file);
       for (const auto& notice : parsed.notices)
         print_note(notice);

@@ -10,6 +10,7 @@
 #include "app/window/gpu_provider.h"
 #include "core/formats/file.h"
 #include "core/session/engine.h"
+#include "core/session/names.h"
 #include "core/session/reduce.h"
 #include "core/session/session_json.h"
 
@@ -38,44 +39,48 @@ std::int64_t whole_number(std::string_view text, const std::string& what) {
   return value;
 }
 
+/// The numbers that a pattern is written with, in their order.
+std::vector<std::int64_t*> numbers_of(MaskPattern& pattern) {
+  switch (pattern.kind) {
+    case PatternKind::kLocalWindow:
+      return {&pattern.window};
+    case PatternKind::kStrided:
+      return {&pattern.stride};
+    case PatternKind::kGlobalLocal:
+      return {&pattern.n_global, &pattern.window};
+    case PatternKind::kRandomBlocks:
+      return {&pattern.block, &pattern.blocks_per_row};
+    case PatternKind::kDense:
+    case PatternKind::kHashedBuckets:
+      break;
+  }
+  return {};
+}
+
 /// causal | bidirectional, then optionally a pattern with its numbers: "causal,local_window:4".
 void apply_mask(Session& session, std::string_view text) {
   const auto parts = split(text, ',');
-  Direction direction = Direction::kCausal;
-  if (parts[0] == "bidirectional") {
-    direction = Direction::kBidirectional;
-  } else if (parts[0] != "causal") {
+  const auto direction = enum_from_name<Direction>(parts[0]);
+  if (!direction) {
     throw UsageError("--mask " + escape_for_display(text) + ": it begins with causal or bidirectional, e.g. causal,local_window:4");
   }
   MaskPattern pattern;
   if (parts.size() > 1) {
     const auto words = split(parts[1], ':');
-    std::vector<std::int64_t*> numbers;
-    if (words[0] == "dense") {
-      pattern.kind = PatternKind::kDense;
-    } else if (words[0] == "local_window") {
-      pattern.kind = PatternKind::kLocalWindow;
-      numbers = {&pattern.window};
-    } else if (words[0] == "strided") {
-      pattern.kind = PatternKind::kStrided;
-      numbers = {&pattern.stride};
-    } else if (words[0] == "global_local") {
-      pattern.kind = PatternKind::kGlobalLocal;
-      numbers = {&pattern.n_global, &pattern.window};
-    } else if (words[0] == "random_blocks") {
-      pattern.kind = PatternKind::kRandomBlocks;
-      numbers = {&pattern.block, &pattern.blocks_per_row};
-    } else {
+    const auto kind = enum_from_name<PatternKind>(words[0]);
+    if (!kind) {
       throw UsageError("--mask: there is no pattern \"" + escape_for_display(words[0]) +
                        "\"; there are dense, local_window:W, strided:K, global_local:G:W, random_blocks:SIZE:COUNT");
     }
+    pattern.kind = *kind;
+    const std::vector<std::int64_t*> numbers = numbers_of(pattern);
     if (words.size() - 1 > numbers.size() || parts.size() > 2) {
       throw UsageError("--mask " + escape_for_display(text) + ": too many numbers for this pattern");
     }
     for (std::size_t i = 1; i < words.size(); ++i)
       *numbers[i - 1] = whole_number(words[i], "--mask");
   }
-  session = reduce(session, DirectionSet{direction}).session;
+  session = reduce(session, DirectionSet{*direction}).session;
   auto next = reduce(session, PatternSet{pattern});
   if (next.session.compute.mask.pattern != pattern) throw UsageError("--mask " + escape_for_display(text) + ": " + next.notice);
   session = std::move(next.session);

@@ -90,9 +90,9 @@ void apply_pruning(Session& session, std::string_view text) {
   session = reduce(session, PruningCleared{}).session;
   if (text.empty()) return;
   for (const std::string_view part : split(text, ',')) {
-    const auto numbers = split(part, '.');
-    if (numbers.size() != 2) throw UsageError("--prune: \"" + escape_for_display(part) + "\" should be LAYER.HEAD, e.g. 0.3,2.1");
-    const HeadRef head{whole_number(numbers[0], "--prune"), whole_number(numbers[1], "--prune")};
+    const auto named = head_from_key(part);
+    if (!named) throw UsageError("--prune: \"" + escape_for_display(part) + "\" should be LAYER.HEAD, e.g. 0.3,2.1");
+    const HeadRef head = *named;
     if (head.layer >= session.compute.trained.n_layers || head.head >= session.compute.n_heads) {
       throw UsageError("--prune " + escape_for_display(part) + ": the model has layers 0 to " +
                        std::to_string(session.compute.trained.n_layers - 1) + " with heads 0 to " +

@@ -60,9 +60,10 @@ class CpuAttentionLayer final : public AttentionLayer {
     result.q = Tensor({seq, q_width});
     result.k = Tensor({seq, kv_width});
     result.v = Tensor({seq, kv_width});
-    linear(pool_, x, params.w_q, params.b_q, result.q.matrix());
-    linear(pool_, x, params.w_k, params.b_k, result.k.matrix());
-    linear(pool_, x, params.w_v, params.b_v, result.v.matrix());
+    const LinearPart parts[] = {{params.w_q, params.b_q, result.q.matrix()},
+                                {params.w_k, params.b_k, result.k.matrix()},
+                                {params.w_v, params.b_v, result.v.matrix()}};
+    linear(pool_, x, parts);
     clock.stop(result.times, "q k v");
     if (stop.stop_requested()) throw Cancelled();
 

@@ -14,6 +14,20 @@ namespace headroom {
 /// Errors  ShapeError when they disagree.
 void linear(ThreadPool& pool, ConstMatrixView x, ConstMatrixView weight, std::span<const float> bias, MatrixView out);
 
+/// One of several linear layers that read the same rows.
+struct LinearPart {
+  ConstMatrixView weight;       ///< [d_out, d_in]
+  std::span<const float> bias;  ///< [d_out] or empty
+  MatrixView out;               ///< [n, d_out]
+};
+
+/// Several linear layers of the same rows at once (q, k and v of attention, gate and up of an MLP): x is packed once for all of them, and
+/// their outputs are shared over the threads together. Each part's result is the same, bit for bit, as when computed alone.
+///
+/// Shapes  x [n, d_in]; each part's own d_out.
+/// Errors  ShapeError when a part disagrees with x.
+void linear(ThreadPool& pool, ConstMatrixView x, std::span<const LinearPart> parts);
+
 /// out = a · b. Shapes  a [m, k]; b [k, n]; out [m, n]. Errors  ShapeError.
 void matmul(ThreadPool& pool, ConstMatrixView a, ConstMatrixView b, MatrixView out);
 

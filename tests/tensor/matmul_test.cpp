@@ -130,6 +130,44 @@ TEST(Matmul, EqualsDoubleLoopsOnRaggedShapes) {
   });
 }
 
+TEST(LinearParts, EachPartIsWhatItIsAlone) {
+  for_each_simd([] {
+    for (const int n_threads : {1, 3}) {
+      ThreadPool pool(n_threads);
+      for (const std::int64_t n : {1, 2, 5, 17, 50, 130}) {
+        const std::int64_t widths[] = {33, 0, 96, 7};
+        Matrix x(n, 65, 2, 1), bias(1, 96, 0, 9);
+        std::vector<Matrix> weights, alone, together;
+        std::vector<LinearPart> parts;
+        for (std::uint32_t i = 0; i < 4; ++i) {
+          weights.emplace_back(widths[i], 65, 3, 20 + i);
+          alone.emplace_back(n, widths[i], 4, 3);
+          together.emplace_back(n, widths[i], 4, 3);
+        }
+        for (std::size_t i = 0; i < 4; ++i) {
+          const std::span<const float> biases(bias.memory.data(), i == 3 ? 0 : static_cast<std::size_t>(widths[i]));
+          parts.push_back({weights[i].view(), biases, together[i].view()});
+          linear(pool, x.view(), weights[i].view(), biases, alone[i].view());
+        }
+        linear(pool, x.view(), parts);
+        for (std::size_t i = 0; i < 4; ++i) {
+          EXPECT_EQ(together[i].memory, alone[i].memory) << "part " << i << " of " << n << " rows";
+        }
+      }
+    }
+  });
+}
+
+TEST(LinearParts, RefusesAPartThatDisagreesAndWritesNothing) {
+  ThreadPool pool(1);
+  Matrix x(2, 3, 0, 1), weight(4, 3, 0, 2), thin(4, 2, 0, 3), first(2, 4, 0, 4), second(2, 4, 0, 4);
+  const std::vector<float> before = first.memory;
+  const LinearPart parts[] = {{weight.view(), {}, first.view()}, {thin.view(), {}, second.view()}};
+  EXPECT_THROW(linear(pool, x.view(), parts), ShapeError);
+  EXPECT_EQ(first.memory, before);
+  linear(pool, x.view(), std::span<const LinearPart>());
+}
+
 TEST(Linear, NoRowsAreNoWork) {
   ThreadPool pool(2);
   Matrix weight(4, 3, 0, 1);

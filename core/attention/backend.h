@@ -22,12 +22,22 @@ struct AttentionInputs {
   ConstHeadsView q;  ///< [batch, n_heads, seq_q, d_head], rotated where the model rotates
   ConstHeadsView k;  ///< [batch, n_kv_heads, seq_k, d_head]
   ConstHeadsView v;  ///< [batch, n_kv_heads, seq_k, d_head]
+  /// Read instead of k and v where config.kv_storage is 16 bits wide; same shapes. Conversions: core/tensor/dtype.h.
+  ConstHeads16View k16 = {}, v16 = {};
+};
+
+/// What one run did, counted by the kernel where it did it.
+struct AttentionWork {
+  double flops = 0;        ///< of the products with K and V, a multiply-add counting two; pairs computed and then hidden count too
+  double bytes_moved = 0;  ///< read and written outside a block's own scratch: q, k, v, out, and scores where they are materialised
+  double bytes_allocated = 0;  ///< scratch memory held for the run, all threads together
 };
 
 struct AttentionOutputs {
   HeadsView out;               ///< [batch, n_heads, seq_q, d_head]
   std::span<float> logsumexp;  ///< [batch, n_heads, seq_q] in nats
   std::span<float> probs;  ///< [batch, n_heads, seq_q, seq_k] or empty; only backends that materialise can fill it; before dropout
+  AttentionWork* work = nullptr;  ///< filled when set; the GPU backend counts what its shaders are written to do
 };
 
 /// Softmax attention: out_i = sum_j exp(scale * q_i·k_j - logsumexp_i) v_j over the visible j.

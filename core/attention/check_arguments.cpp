@@ -7,7 +7,8 @@
 namespace headroom {
 namespace {
 
-void check_view(const char* name, const ConstHeadsView& view, const std::array<std::int64_t, 4>& shape) {
+template <typename T>
+void check_view(const char* name, const BasicHeadsView<T>& view, const std::array<std::int64_t, 4>& shape) {
   const std::array<std::int64_t, 4> actual{view.batch, view.n_heads, view.seq, view.d_head};
   if (actual != shape)
     throw ShapeError(std::string(name) + " has the shape " + shape_text(actual) + " instead of " + shape_text(shape));
@@ -31,9 +32,15 @@ void check_span(const char* name, std::span<float> values, const std::vector<std
 void check_arguments(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs) {
   if (const auto wrong = validate(config)) throw ShapeError("attention cannot run: " + *wrong);
   check_view("q", inputs.q, {config.batch, config.n_heads, config.seq_q, config.d_head});
-  check_view("k", inputs.k, {config.batch, config.n_kv_heads, config.seq_k, config.d_head});
-  check_view("v", inputs.v, {config.batch, config.n_kv_heads, config.seq_k, config.d_head});
-  check_view("out", outputs.out, {config.batch, config.n_heads, config.seq_q, config.d_head});
+  const std::array<std::int64_t, 4> kv_shape{config.batch, config.n_kv_heads, config.seq_k, config.d_head};
+  if (config.kv_storage == KvStorage::kFloat32) {
+    check_view("k", inputs.k, kv_shape);
+    check_view("v", inputs.v, kv_shape);
+  } else {
+    check_view("k16", inputs.k16, kv_shape);
+    check_view("v16", inputs.v16, kv_shape);
+  }
+  check_view<float>("out", outputs.out, {config.batch, config.n_heads, config.seq_q, config.d_head});
   check_span("logsumexp", outputs.logsumexp, {config.batch, config.n_heads, config.seq_q});
   if (!outputs.probs.empty()) check_span("probs", outputs.probs, {config.batch, config.n_heads, config.seq_q, config.seq_k});
 }

@@ -112,6 +112,18 @@ std::optional<std::string> check_mask(const AttentionConfig& config) {
 
 }  // namespace
 
+const char* kv_storage_name(KvStorage storage) {
+  switch (storage) {
+    case KvStorage::kFloat32:
+      return "float32";
+    case KvStorage::kFloat16:
+      return "float16";
+    case KvStorage::kBFloat16:
+      return "bfloat16";
+  }
+  return "";
+}
+
 float AttentionConfig::effective_scale() const {
   return scale.value_or(static_cast<float>(1.0 / std::sqrt(static_cast<double>(d_head))));
 }

@@ -11,6 +11,10 @@ namespace headroom {
 
 inline constexpr std::int64_t kMaxDHead = 256;
 
+/// How keys and values are stored. Sixteen bits halve what is read; every sum is still made in float32.
+enum class KvStorage { kFloat32, kFloat16, kBFloat16 };
+const char* kv_storage_name(KvStorage storage);  ///< "float32"
+
 struct Dropout {
   float probability = 0;
   std::uint64_t seed = 0;
@@ -33,6 +37,7 @@ struct AttentionConfig {
   /// Which K/V head each query head reads. Empty: head / (n_heads / n_kv_heads). Uneven groups arise when heads are removed.
   std::vector<std::int64_t> kv_head_of;
   std::optional<Dropout> dropout;
+  KvStorage kv_storage = KvStorage::kFloat32;
 
   float effective_scale() const;
   std::int64_t kv_head(std::int64_t head) const;

@@ -5,6 +5,7 @@
 #include "core/attention/backend.h"
 #include "core/attention/flash_kernel.h"
 #include "core/tensor/aligned_buffer.h"
+#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -79,6 +80,10 @@ class FlashBackend final : public AttentionBackend {
            std::stop_token stop) override {
     check_arguments(config, inputs, outputs);
     if (!outputs.probs.empty()) throw ShapeError("flash never stores probabilities; they follow from q, k and logsumexp");
+    if (config.kv_storage != KvStorage::kFloat32) {
+      run_widened(config, inputs, outputs, stop);
+      return;
+    }
     clear_pruned_heads(config, outputs);
     const HeadGroups groups = group_heads(config);
     const std::vector<Block> blocks = cut_blocks(config, groups);
@@ -105,6 +110,27 @@ class FlashBackend final : public AttentionBackend {
   }
 
  private:
+  void run_widened(AttentionConfig config, AttentionInputs inputs, const AttentionOutputs& outputs, std::stop_token stop) {
+    const auto widen = [&](const ConstHeads16View& view, std::vector<float>& wide) {
+      for (std::int64_t b = 0; b < view.batch; ++b) {
+        for (std::int64_t head = 0; head < view.n_heads; ++head) {
+          for (std::int64_t j = 0; j < view.seq; ++j) {
+            for (std::int64_t c = 0; c < view.d_head; ++c) {
+              const std::uint16_t bits = view.row(b, head, j)[c];
+              wide.push_back(config.kv_storage == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits));
+            }
+          }
+        }
+      }
+      return ConstHeadsView::head_major(wide.data(), view.batch, view.n_heads, view.seq, view.d_head);
+    };
+    std::vector<float> k, v;
+    inputs.k = widen(inputs.k16, k);
+    inputs.v = widen(inputs.v16, v);
+    config.kv_storage = KvStorage::kFloat32;
+    run(config, inputs, outputs, std::move(stop));
+  }
+
   ThreadPool& pool_;
   std::vector<AlignedBuffer<float>> scratch_;  // one per thread, kept between calls
 };

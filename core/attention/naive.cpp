@@ -5,6 +5,7 @@
 
 #include "core/attention/backend.h"
 #include "core/attention/dropout.h"
+#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -18,6 +19,17 @@ template <typename T>
 auto as_matrix(const BasicHeadsView<T>& view, std::int64_t b, std::int64_t head) {
   using Mapped = std::conditional_t<std::is_const_v<T>, const Matrix, Matrix>;
   return Eigen::Map<Mapped, 0, Strided>(view.row(b, head, 0), view.seq, view.d_head, Strided(view.row_stride));
+}
+
+Matrix widened(const ConstHeads16View& view, std::int64_t b, std::int64_t head, KvStorage storage) {
+  Matrix wide(view.seq, view.d_head);
+  for (std::int64_t j = 0; j < view.seq; ++j) {
+    for (std::int64_t c = 0; c < view.d_head; ++c) {
+      const std::uint16_t bits = view.row(b, head, j)[c];
+      wide(j, c) = storage == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits);
+    }
+  }
+  return wide;
 }
 
 /// softmax(scale q kᵀ + mask) v with the whole [seq_q, seq_k] matrix in memory, one head at a time on each thread.
@@ -42,9 +54,28 @@ class NaiveBackend final : public AttentionBackend {
           run_head(config, inputs, outputs, {b, head, 0, 0}, scores_[static_cast<std::size_t>(thread)]);
         },
         stop);
+    if (outputs.work != nullptr) *outputs.work = count_work(config);
   }
 
  private:
+  /// The whole score matrix is written, then read and written by the softmax, then read again; masked pairs are computed too.
+  AttentionWork count_work(const AttentionConfig& config) const {
+    std::int64_t n_heads = 0;
+    for (std::int64_t head = 0; head < config.n_heads; ++head) {
+      n_heads += config.is_pruned(head) ? 0 : config.batch;
+    }
+    const auto heads = static_cast<double>(n_heads), d_head = static_cast<double>(config.d_head);
+    const auto seq_q = static_cast<double>(config.seq_q), seq_k = static_cast<double>(config.seq_k);
+    const double kv_bytes = config.kv_storage == KvStorage::kFloat32 ? 4 : 2;
+    AttentionWork work;
+    work.flops = heads * 4 * seq_q * seq_k * d_head;
+    work.bytes_moved = heads * (2 * seq_q * d_head * 4 + 2 * seq_k * d_head * kv_bytes + 4 * seq_q * seq_k * 4);
+    for (const Matrix& scores : scores_) {
+      work.bytes_allocated += static_cast<double>(scores.size()) * 4;
+    }
+    return work;
+  }
+
   static void run_head(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,
                        DropoutCell cell, Matrix& scores) {
     const std::int64_t b = cell.b, head = cell.head;
@@ -62,7 +93,13 @@ class NaiveBackend final : public AttentionBackend {
       return;
     }
     const std::int64_t kv_head = config.kv_head(head);
-    scores.noalias() = config.effective_scale() * as_matrix(inputs.q, b, head) * as_matrix(inputs.k, b, kv_head).transpose();
+    const bool is_wide = config.kv_storage == KvStorage::kFloat32;
+    if (is_wide) {
+      scores.noalias() = config.effective_scale() * as_matrix(inputs.q, b, head) * as_matrix(inputs.k, b, kv_head).transpose();
+    } else {
+      scores.noalias() =
+          config.effective_scale() * as_matrix(inputs.q, b, head) * widened(inputs.k16, b, kv_head, config.kv_storage).transpose();
+    }
     for (cell.i = 0; cell.i < config.seq_q; ++cell.i) {
       logsumexp[static_cast<std::size_t>(cell.i)] = softmax_row(config, cell, scores.row(cell.i));
     }
@@ -70,7 +107,11 @@ class NaiveBackend final : public AttentionBackend {
       Eigen::Map<Matrix>(outputs.probs.data() + first_row * config.seq_k, config.seq_q, config.seq_k) = scores;
     }
     if (config.dropout) drop(config, cell, scores);
-    out.noalias() = scores * as_matrix(inputs.v, b, kv_head);
+    if (is_wide) {
+      out.noalias() = scores * as_matrix(inputs.v, b, kv_head);
+    } else {
+      out.noalias() = scores * widened(inputs.v16, b, kv_head, config.kv_storage);
+    }
   }
 
   /// Scores of a row become probabilities; returns the row's logsumexp.

@@ -1,16 +1,26 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
 #include <limits>
 #include <vector>
 
 #include "core/attention/backend.h"
 #include "core/attention/dropout.h"
+#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
 
 constexpr double kMinusInfinity = -std::numeric_limits<double>::infinity();
+
+using Place = std::array<std::int64_t, 4>;  ///< batch entry, head, row, coordinate
+
+double element(const ConstHeadsView& view, const Place& at) { return static_cast<double>(view.row(at[0], at[1], at[2])[at[3]]); }
+double element(const ConstHeads16View& view, const Place& at, KvStorage storage) {
+  const std::uint16_t bits = view.row(at[0], at[1], at[2])[at[3]];
+  return static_cast<double>(storage == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits));
+}
 
 struct Row {
   std::int64_t b, head, i;
@@ -43,6 +53,14 @@ class ReferenceBackend final : public AttentionBackend {
   static void run_row(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs, Row row) {
     const auto [b, head, i] = row;
     const std::int64_t kv_head = config.kv_head(head);
+    const auto key = [&](std::int64_t j, std::int64_t c) {
+      const std::array at{b, kv_head, j, c};
+      return config.kv_storage == KvStorage::kFloat32 ? element(inputs.k, at) : element(inputs.k16, at, config.kv_storage);
+    };
+    const auto value = [&](std::int64_t j, std::int64_t c) {
+      const std::array at{b, kv_head, j, c};
+      return config.kv_storage == KvStorage::kFloat32 ? element(inputs.v, at) : element(inputs.v16, at, config.kv_storage);
+    };
     const double scale = config.effective_scale();
 
     std::vector<double> scores(static_cast<std::size_t>(config.seq_k), kMinusInfinity);
@@ -50,7 +68,7 @@ class ReferenceBackend final : public AttentionBackend {
       if (config.is_pruned(head) || !is_visible(config.mask, b, i, j)) continue;
       double product = 0;
       for (std::int64_t c = 0; c < config.d_head; ++c) {
-        product += static_cast<double>(inputs.q.row(b, head, i)[c]) * static_cast<double>(inputs.k.row(b, kv_head, j)[c]);
+        product += static_cast<double>(inputs.q.row(b, head, i)[c]) * key(j, c);
       }
       scores[static_cast<std::size_t>(j)] = scale * product;
     }
@@ -76,7 +94,7 @@ class ReferenceBackend final : public AttentionBackend {
       if (config.dropout)
         weight *= is_kept(*config.dropout, {b, head, i, j}) ? 1.0 / (1.0 - static_cast<double>(config.dropout->probability)) : 0.0;
       for (std::int64_t c = 0; c < config.d_head; ++c) {
-        out[static_cast<std::size_t>(c)] += weight * static_cast<double>(inputs.v.row(b, kv_head, j)[c]);
+        out[static_cast<std::size_t>(c)] += weight * value(j, c);
       }
     }
     for (std::int64_t c = 0; c < config.d_head; ++c) {

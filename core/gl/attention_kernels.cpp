@@ -39,6 +39,7 @@ AttentionKernels::Tiling AttentionKernels::tiling() const {
 
 Support AttentionKernels::supports(const AttentionConfig& config) const {
   if (auto wrong = validate(config)) return {false, *wrong};
+  if (config.kv_storage != KvStorage::kFloat32) return {false, "The OpenGL kernels read keys and values of 32 bits."};
   if (auto limit = mask_limit(config)) return {false, *limit};
   const std::int64_t d4 = vec4s(config.d_head);
   const std::int64_t out_bytes = config.batch * config.n_heads * config.seq_q * d4 * 16;

@@ -49,5 +49,7 @@ struct BasicHeadsView {
 };
 using HeadsView = BasicHeadsView<float>;
 using ConstHeadsView = BasicHeadsView<const float>;
+/// Numbers of 16 bits as bit patterns, see dtype.h.
+using ConstHeads16View = BasicHeadsView<const std::uint16_t>;
 
 }  // namespace headroom

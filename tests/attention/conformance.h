@@ -10,6 +10,7 @@
 
 #include "core/attention/backend.h"
 #include "core/attention/counter_hash.h"
+#include "core/tensor/dtype.h"
 
 /// The cases that every attention backend runs, and the comparison with the reference. Header only, so that each room's tests can run the
 /// same suite on its own backend:
@@ -81,9 +82,10 @@ struct Answer {
   AttentionOutputs outputs() { return {out, logsumexp, probs}; }
 };
 
-/// q, k and v of a case.
+/// q, k and v of a case. Where the case stores k and v in 16 bits only those are given.
 struct Problem {
   std::vector<float> q_memory, k_memory, v_memory;
+  std::vector<std::uint16_t> k16_memory, v16_memory;
   AttentionInputs inputs;
 
   explicit Problem(const Case& c) {
@@ -94,8 +96,27 @@ struct Problem {
     k_memory = values(memory_size(c.layout, kv), 22, c.spread);
     v_memory = values(memory_size(c.layout, kv), 33, c.spread);
     inputs = {place(q_memory.data(), c.layout, q), place(k_memory.data(), c.layout, kv), place(v_memory.data(), c.layout, kv)};
+    store(c);
   }
+  void store(const Case& c);
 };
+
+/// Puts the float32 keys and values into the case's storage, and takes them away where that is another.
+inline void Problem::store(const Case& c) {
+  if (c.config.kv_storage == KvStorage::kFloat32) return;
+  k16_memory.resize(k_memory.size());
+  v16_memory.resize(v_memory.size());
+  const bool is_half = c.config.kv_storage == KvStorage::kFloat16;
+  is_half ? to_float16(k_memory, k16_memory) : to_bfloat16(k_memory, k16_memory);
+  is_half ? to_float16(v_memory, v16_memory) : to_bfloat16(v_memory, v16_memory);
+  const auto narrow = [](const ConstHeadsView& wide, const std::uint16_t* data) {
+    return ConstHeads16View{data,        wide.batch,        wide.n_heads,     wide.seq,
+                            wide.d_head, wide.batch_stride, wide.head_stride, wide.row_stride};
+  };
+  inputs.k16 = narrow(inputs.k, k16_memory.data());
+  inputs.v16 = narrow(inputs.v, v16_memory.data());
+  inputs.k = inputs.v = {};
+}
 
 /// Non-finite must match non-finite exactly; finite within the tolerance.
 inline bool is_close(float actual, float expected, double tolerance) {

@@ -178,6 +178,28 @@ inline void add_dropout(std::vector<Case>& cases) {
   }
 }
 
+/// Every d_head class, mask and row count again with keys and values of 16 bits.
+inline void add_storage(std::vector<Case>& cases) {
+  for (const KvStorage storage : {KvStorage::kFloat16, KvStorage::kBFloat16}) {
+    const std::string name = kv_storage_name(storage);
+    const auto add = [&](const std::string& what, const Sizes& sizes, PatternKind kind, Direction direction) {
+      cases.push_back(make_case(name + "_" + what, sizes, kind, direction));
+      cases.back().config.kv_storage = storage;
+      cases.back().layout = static_cast<Layout>(cases.size() % 3);
+    };
+    for (const std::int64_t d_head : {1, 3, 16, 31, 64, 80, 128, 255, 256}) {
+      add("d_head_" + std::to_string(d_head), {4, 2, 21, 45, d_head}, PatternKind::kDense, Direction::kBidirectional);
+      add("decode_d_head_" + std::to_string(d_head), {4, 2, 1, 91, d_head}, PatternKind::kDense, Direction::kBidirectional);
+    }
+    for (const PatternKind kind : kPatterns) {
+      add(pattern_name(kind), {3, 1, 131, 131, 24}, kind, Direction::kCausal);
+      add("decode_" + pattern_name(kind), {8, 2, 1, 301, 64}, kind, Direction::kCausal);
+      cases.back().config.mask.query_offset = 300;
+    }
+    add("gqa", {8, 2, 70, 70, 40}, PatternKind::kDense, Direction::kCausal);
+  }
+}
+
 /// All cases, in a fixed order, each with a name that is unique.
 inline std::vector<Case> cases() {
   std::vector<Case> all;
@@ -189,6 +211,7 @@ inline std::vector<Case> cases() {
   add_heads(all);
   add_scores(all);
   add_dropout(all);
+  add_storage(all);
   return all;
 }
 

@@ -20,7 +20,8 @@ HEADROOM_ENUM_NAMES(Direction, {Direction::kCausal, "causal"}, {Direction::kBidi
 HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::kLocalWindow, "local_window"},
                     {PatternKind::kStrided, "strided"}, {PatternKind::kGlobalLocal, "global_local"},
                     {PatternKind::kRandomBlocks, "random_blocks"})
-HEADROOM_ENUM_NAMES(StageView, {StageView::kHeads, "heads"}, {StageView::kHead, "head"}, {StageView::kToken, "token"})
+HEADROOM_ENUM_NAMES(StageView, {StageView::kHeads, "heads"}, {StageView::kHead, "head"}, {StageView::kToken, "token"},
+                    {StageView::kSpeed, "speed"})
 HEADROOM_ENUM_NAMES(Quantity, {Quantity::kProbs, "probs"}, {Quantity::kScores, "scores"})
 HEADROOM_ENUM_NAMES(Pooling, {Pooling::kMax, "max"}, {Pooling::kMean, "mean"})
 HEADROOM_ENUM_NAMES(ColorScale, {ColorScale::kLinear, "linear"}, {ColorScale::kLog, "log"}, {ColorScale::kPerRow, "per_row"})

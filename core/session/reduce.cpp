@@ -189,7 +189,9 @@ struct Reducer {
   }
 
   void operator()(const SelectionReleased&) {
-    if (view.key) {
+    if (view.stage == StageView::kSpeed) {  // shows no cell and no row: what is chosen stays for the way back
+      view.stage = StageView::kHeads;
+    } else if (view.key) {
       view.key.reset();
     } else if (view.query) {
       view.query.reset();

@@ -40,7 +40,8 @@ struct Compute {
   bool operator==(const Compute&) const = default;
 };
 
-enum class StageView { kHeads, kHead, kToken };
+/// The first three step closer; kSpeed is about the shape, not about a head.
+enum class StageView { kHeads, kHead, kToken, kSpeed };
 enum class ColorScale { kLinear, kLog, kPerRow };
 enum class FirstToken { kShown, kLeftOut };
 enum class ColorMapName { kViridis, kMagma, kCividis, kGrey };

@@ -169,6 +169,17 @@ TEST(Reduce, SelectionStepsBack) {
   EXPECT_EQ(after(s, {SelectionReleased{}}), nothing_chosen);
 }
 
+TEST(Reduce, TheSpeedStageIsLeftAtOnceAndForgetsNothing) {
+  const Session chosen = after({}, {HeadOpened{{2, 6}}, CellSelected{5, 3}, StageViewSet{StageView::kSpeed}});
+  EXPECT_EQ(chosen.view.stage, StageView::kSpeed);
+  const Session left = after(chosen, {SelectionReleased{}});
+  EXPECT_EQ(left.view.stage, StageView::kHeads);
+  EXPECT_EQ(left.view.head, (HeadRef{2, 6}));
+  EXPECT_EQ(left.view.query, 5);
+  EXPECT_EQ(left.view.key, 3);
+  EXPECT_EQ(after(chosen, {HeadsCountSet{4}}).view.stage, StageView::kSpeed) << "another shape is what it compares";
+}
+
 TEST(Reduce, AQueryReleasesTheKey) {
   const Session s = after({}, {CellSelected{5, 3}, QuerySelected{4}});
   EXPECT_EQ(s.view.query, 4);

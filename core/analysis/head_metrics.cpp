@@ -97,8 +97,8 @@ HeadMetrics measure_head(const ForwardTrace& trace, const HeadView& head, const 
     block.scores(query, keys, scores.data());
     mask_with_nan(trace.mask, query, keys, scores.data());
     std::copy_n(scores.data(), keys.end - keys.begin, probs.data());
-    scores_to_probs(probs.data(), keys.end - keys.begin, head.logsumexp[query]);
-    meter.add_row(query, keys, scores.data(), probs.data(), head.logsumexp[query]);
+    scores_to_probs(probs.data(), keys.end - keys.begin, head.logsumexp_of(query));
+    meter.add_row(query, keys, scores.data(), probs.data(), head.logsumexp_of(query));
   }
   return meter.metrics();
 }
@@ -134,20 +134,22 @@ std::string_view pattern_definition(HeadPattern pattern) {
   return "";
 }
 
-std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, std::int64_t n_heads, std::int64_t max_rows,
-                                                    std::stop_token stop) {
-  const std::vector<std::int64_t> rows = sample_rows(std::ssize(trace.ids), max_rows);
+std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, std::int64_t n_heads,
+                                                    const HeadMetricsOptions& options) {
+  const std::vector<std::int64_t> rows = sample_rows(std::ssize(trace.ids), options.max_rows);
   std::vector<std::vector<HeadMetrics>> all;
   for (const LayerTrace& layer : trace.layers) {
     std::vector<HeadMetrics>& measured = all.emplace_back(static_cast<std::size_t>(n_heads));
     for (std::int64_t head = 0; head < n_heads; ++head) {
-      if (stop.stop_requested()) throw Cancelled();
+      if (options.stop.stop_requested()) throw Cancelled();
       HeadMetrics& metrics = measured[static_cast<std::size_t>(head)];
       const std::int64_t index = layer.index_of(head);
       if (index < 0) {
         metrics.is_pruned = true;
       } else {
         metrics = measure_head(trace, view_head(layer, index), rows);
+        metrics.n_rows = std::ssize(rows);
+        metrics.n_rows_total = std::ssize(trace.ids);
       }
     }
   }

@@ -27,10 +27,20 @@ struct HeadMetrics {
   /// The strongest pattern at or above kPatternThreshold, or none.
   bool has_pattern = false;
   HeadPattern strongest = HeadPattern::kPreviousToken;  ///< the highest score, named or not
+  /// Rows looked at, of how many: fewer of a long text, whose numbers are then an estimate. Both 0 when pruned.
+  std::int64_t n_rows = 0, n_rows_total = 0;
+  bool is_sampled() const { return n_rows < n_rows_total; }
 };
 
-/// Shape  [n_layers][n_heads of the unpruned model]. For long sequences rows are sampled evenly (at most max_rows); says so in the figure.
-std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, std::int64_t n_heads, std::int64_t max_rows = 512,
-                                                    std::stop_token stop = {});
+struct HeadMetricsOptions {
+  std::int64_t max_rows = 512;  ///< of a longer text this many rows are looked at, evenly spread to the last
+  std::stop_token stop = {};
+  ThreadPool* pool = nullptr;  ///< heads and rows are shared out over it; one caller at a time for each pool
+};
+
+/// Shape  [n_layers][n_heads of the unpruned model]. The values do not depend on the pool.
+/// Errors  Cancelled.
+std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, std::int64_t n_heads,
+                                                    const HeadMetricsOptions& options = {});
 
 }  // namespace headroom

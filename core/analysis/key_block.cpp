@@ -11,7 +11,7 @@ namespace headroom {
 HeadView view_head(const LayerTrace& layer, std::int64_t index) {
   const AttentionLayerResult& result = layer.attention;
   const bool exists = index >= 0 && index < std::ssize(layer.kv_head_of) && result.q.rank() == 2 && result.k.rank() == 2 &&
-                      result.logsumexp.rank() == 2 && index < result.logsumexp.dim(0) &&
+                      (layer.row_sums != nullptr || (result.logsumexp.rank() == 2 && index < result.logsumexp.dim(0))) &&
                       (index + 1) * layer.d_head <= result.q.dim(1);
   if (!exists) throw ShapeError("the trace holds no q, k and logsumexp of head number " + std::to_string(index) + " of its layer");
   const std::int64_t kv_head = layer.kv_head_of[static_cast<std::size_t>(index)];
@@ -19,7 +19,9 @@ HeadView view_head(const LayerTrace& layer, std::int64_t index) {
           .q_stride = result.q.dim(1),
           .k = result.k.data() + kv_head * layer.d_head,
           .k_stride = result.k.dim(1),
-          .logsumexp = result.logsumexp.row(index).data(),
+          .logsumexp = layer.row_sums != nullptr ? nullptr : result.logsumexp.row(index).data(),
+          .row_sums = layer.row_sums.get(),
+          .index = index,
           .seq = result.q.dim(0),
           .d_head = layer.d_head,
           .scale = layer.scale};

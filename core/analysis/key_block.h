@@ -13,10 +13,14 @@ struct HeadView {
   std::int64_t q_stride = 0;  ///< elements from one query to the next
   const float* k = nullptr;
   std::int64_t k_stride = 0;
-  const float* logsumexp = nullptr;  ///< [seq]
+  const float* logsumexp = nullptr;  ///< [seq], or null where row_sums has them
+  const RowSums* row_sums = nullptr;
+  std::int64_t index = 0;  ///< among the remaining heads
   std::int64_t seq = 0;
   std::int64_t d_head = 0;
   float scale = 0;
+
+  float logsumexp_of(std::int64_t row) const { return logsumexp != nullptr ? logsumexp[row] : row_sums->logsumexp(index, row); }
 };
 
 /// Head `index` (among the remaining ones) of a layer. Errors  ShapeError when the trace does not hold it.

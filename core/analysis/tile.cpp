@@ -77,16 +77,20 @@ class CellPool {
 
 /// Calls body(query, keys, values) with one query's values over the keys of a block that lie within its key_range.
 template <typename Body>
-void for_each_row(const ForwardTrace& trace, const HeadView& head, const TileRequest& request, const Body& body) {
+void for_each_row(const ForwardTrace& trace, const HeadView& head, const TileRequest& request, const std::stop_token& stop,
+                  const Body& body) {
+  const std::vector<std::int64_t> offsets = sampled_offsets(request);
   std::vector<float> values(static_cast<std::size_t>(std::min(kKeysPerBlock, request.col_end - request.col_begin)));
   for (std::int64_t begin = request.col_begin; begin < request.col_end; begin += kKeysPerBlock) {
     const KeyBlock block(head, {begin, std::min(request.col_end, begin + kKeysPerBlock)});
-    for (std::int64_t i = request.row_begin; i < request.row_end; ++i) {
+    for (const std::int64_t offset : offsets) {
+      if (stop.stop_requested()) throw Cancelled();
+      const std::int64_t i = request.row_begin + offset;
       const KeyRange seen = key_range(trace.mask, 0, i, head.seq);
       const KeyRange keys{std::max(seen.begin, block.keys().begin), std::min(seen.end, block.keys().end)};
       if (keys.begin >= keys.end) continue;
       block.scores(i, keys, values.data());
-      if (request.quantity == Quantity::kProbs) scores_to_probs(values.data(), keys.end - keys.begin, head.logsumexp[i]);
+      if (request.quantity == Quantity::kProbs) scores_to_probs(values.data(), keys.end - keys.begin, head.logsumexp_of(i));
       mask_with_nan(trace.mask, i, keys, values.data());
       body(i, keys, values.data());
     }
@@ -95,7 +99,17 @@ void for_each_row(const ForwardTrace& trace, const HeadView& head, const TileReq
 
 }  // namespace
 
-Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request) {
+std::vector<std::int64_t> sampled_offsets(const TileRequest& request) {
+  const std::int64_t n_rows = request.row_end - request.row_begin;
+  std::int64_t n = request.rows * request.row_samples;
+  if (n == 0 || n > n_rows) n = n_rows;
+  std::vector<std::int64_t> offsets;
+  for (std::int64_t t = 0; t < n; ++t)
+    offsets.push_back((t + 1) * n_rows / n - 1);
+  return offsets;
+}
+
+Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request, std::stop_token stop, ThreadPool*) {
   const LayerTrace& layer = layer_of(trace, request.layer);
   check_request(request, std::ssize(trace.ids));
   Tile tile{.request = request, .values = {}, .is_pruned = false};
@@ -109,7 +123,7 @@ Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request) {
 
   const std::int64_t n_rows = request.row_end - request.row_begin;
   if (request.rows == n_rows && request.cols == request.col_end - request.col_begin) {
-    for_each_row(trace, head, request, [&](std::int64_t query, KeyRange keys, const float* values) {
+    for_each_row(trace, head, request, stop, [&](std::int64_t query, KeyRange keys, const float* values) {
       std::copy_n(values, keys.end - keys.begin,
                   tile.values.data() + (query - request.row_begin) * request.cols + (keys.begin - request.col_begin));
     });
@@ -121,11 +135,44 @@ Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request) {
     std::fill(cell_of_row.begin() + cell_begin(r, n_rows, request.rows),
               cell_of_row.begin() + cell_begin(r + 1, n_rows, request.rows), r);
   }
-  for_each_row(trace, head, request, [&](std::int64_t query, KeyRange keys, const float* values) {
+  for_each_row(trace, head, request, stop, [&](std::int64_t query, KeyRange keys, const float* values) {
     cells.add(cell_of_row[static_cast<std::size_t>(query - request.row_begin)], keys, values);
   });
   cells.finish(tile.values);
   return tile;
+}
+
+std::vector<RowExtent> row_extents(const ForwardTrace& trace, const TileRequest& request, std::stop_token stop, ThreadPool* pool) {
+  const LayerTrace& layer = layer_of(trace, request.layer);
+  const std::int64_t seq = std::ssize(trace.ids);
+  check_request(request, seq);
+  if (layer.index_of(request.head) < 0) return {};
+  TileRequest strip = request;
+  strip.col_begin = 0;
+  strip.col_end = seq;
+  strip.cols = request.pooling == Pooling::kMax ? seq : seq / ((request.col_end - request.col_begin) / request.cols);
+  std::vector<RowExtent> extents(static_cast<std::size_t>(request.rows), {kNaN, kNaN, kNaN, kNaN});
+  const Tile whole = evaluate_tile(trace, strip, stop, pool);
+  strip.col_begin = std::min<std::int64_t>(1, seq - 1);
+  strip.cols = std::min(strip.cols, seq - strip.col_begin);
+  const Tile later = evaluate_tile(trace, strip, stop, pool);
+  for (std::int64_t r = 0; r < request.rows; ++r) {
+    RowExtent& extent = extents[static_cast<std::size_t>(r)];
+    for (std::int64_t c = 0; c < seq; ++c) {
+      const auto take = [](float value, float& low, float& high) {
+        if (std::isnan(value)) return;
+        low = std::isnan(low) ? value : std::min(low, value);
+        high = std::isnan(high) ? value : std::max(high, value);
+      };
+      if (c < whole.request.cols) {
+        take(whole.values[static_cast<std::size_t>(r * whole.request.cols + c)], extent.smallest, extent.largest);
+      }
+      if (c < later.request.cols && seq > 1) {
+        take(later.values[static_cast<std::size_t>(r * later.request.cols + c)], extent.smallest_later, extent.largest_later);
+      }
+    }
+  }
+  return extents;
 }
 
 Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer_index, std::int64_t head_index, std::int64_t query,
@@ -152,7 +199,7 @@ Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer_index, std::int
   }
   cell.score = sum * head.scale;
   cell.is_visible = is_visible(trace.mask, 0, query, key);
-  if (cell.is_visible) cell.probability = std::exp(cell.score - head.logsumexp[query]);
+  if (cell.is_visible) cell.probability = std::exp(cell.score - head.logsumexp_of(query));
   return cell;
 }
 

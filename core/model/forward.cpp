@@ -144,6 +144,26 @@ void run_mlp(ThreadPool& pool, const LayerParams& layer, const Tensor& normed, M
 
 }  // namespace
 
+std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer, const Mask& mask) {
+  if (layer.heads.empty()) return nullptr;
+  const Tensor &q = layer.attention.q, &k = layer.attention.k;
+  if (q.rank() != 2 || k.rank() != 2 || layer.d_head <= 0) throw ShapeError("row sums need a layer that holds its q and k");
+  AttentionConfig config;
+  config.n_heads = std::ssize(layer.heads);
+  config.n_kv_heads = k.dim(1) / layer.d_head;
+  config.d_head = layer.d_head;
+  config.seq_q = config.seq_k = q.dim(0);
+  config.scale = layer.scale;
+  config.mask = mask;
+  config.kv_head_of = layer.kv_head_of;
+  if (q.dim(1) != config.n_heads * layer.d_head || k.dim(0) != q.dim(0) || k.dim(1) != config.n_kv_heads * layer.d_head) {
+    throw ShapeError("row sums need a q and k of whole heads of one text");
+  }
+  return std::make_shared<const RowSums>(config,
+                                         ConstHeadsView::interleaved(q.data(), 1, config.n_heads, config.seq_q, layer.d_head),
+                                         ConstHeadsView::interleaved(k.data(), 1, config.n_kv_heads, config.seq_k, layer.d_head));
+}
+
 std::int64_t LayerTrace::index_of(std::int64_t head) const {
   const auto found = std::lower_bound(heads.begin(), heads.end(), head);
   return found != heads.end() && *found == head ? found - heads.begin() : -1;

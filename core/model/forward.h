@@ -2,11 +2,13 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <span>
 #include <stop_token>
 #include <vector>
 
 #include "core/attention/layer.h"
+#include "core/attention/row_sums.h"
 #include "core/model/params.h"
 
 namespace headroom {
@@ -20,10 +22,17 @@ struct LayerTrace {
   std::vector<std::int64_t> kv_head_of;  ///< as LayerParams::kv_head_of
   std::int64_t d_head = 0;
   float scale = 0;
+  /// Set where attention.logsumexp is empty, as in a long text: row sums as they are asked for. Reads attention.q and attention.k of this
+  /// trace (moving it is safe, a copy must make its own).
+  std::shared_ptr<const RowSums> row_sums;
 
   /// Index of unpruned head `head` among the remaining ones, or -1 when it was pruned.
   std::int64_t index_of(std::int64_t head) const;
 };
+
+/// Row sums that read the layer's q and k, none known yet; for LayerTrace::row_sums. A layer without heads has none: null.
+/// Errors  ShapeError when the layer holds no q and k.
+std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer, const Mask& mask);
 
 struct ForwardTrace {
   std::vector<std::int32_t> ids;  ///< [seq]

@@ -144,7 +144,7 @@ struct Computer::State {
     const ForwardTrace& trace = *made->pass.trace;
     progress("the heads", 0.5);
     made->losses = next_token_losses(trace.logits, ids);
-    made->heads = measure_heads(trace, compute.n_heads, 512, stop);
+    made->heads = measure_heads(trace, compute.n_heads, {.stop = stop});
     made->thumbnails = make_thumbnails(trace, compute.n_heads, devices.pool(), stop);
     if (!all_finite(trace.logits)) {
       made->notices.push_back(

@@ -205,10 +205,10 @@ TEST(MeasureHeads, SamplesRowsEvenly) {
   const Probs probs =
       rows_of(40, {}, [](std::int64_t i, std::int64_t j) { return 1.1 + std::sin(static_cast<double>(i * 3 + j * j)); });
   const ForwardTrace trace = trace_of({probs}, {});
-  expect_equal(measure_heads(trace, 1, 4)[0][0], measure_by_definition(probs, {}, {0, 13, 26, 39}));
-  expect_equal(measure_heads(trace, 1, 1)[0][0], measure_by_definition(probs, {}, {39}));
-  expect_equal(measure_heads(trace, 1, 40)[0][0], measure_by_definition(probs, {}, all_rows(40)));
-  expect_equal(measure_heads(trace, 1, 999)[0][0], measure_by_definition(probs, {}, all_rows(40)));
+  expect_equal(measure_heads(trace, 1, {.max_rows = 4})[0][0], measure_by_definition(probs, {}, {0, 13, 26, 39}));
+  expect_equal(measure_heads(trace, 1, {.max_rows = 1})[0][0], measure_by_definition(probs, {}, {39}));
+  expect_equal(measure_heads(trace, 1, {.max_rows = 40})[0][0], measure_by_definition(probs, {}, all_rows(40)));
+  expect_equal(measure_heads(trace, 1, {.max_rows = 999})[0][0], measure_by_definition(probs, {}, all_rows(40)));
 }
 
 TEST(MeasureHeads, CountsHeadsAsInTheUnprunedModel) {
@@ -228,7 +228,7 @@ TEST(MeasureHeads, CountsHeadsAsInTheUnprunedModel) {
 TEST(MeasureHeads, StopsWhenAsked) {
   std::stop_source source;
   source.request_stop();
-  EXPECT_THROW(measure_heads(test::arbitrary_trace({}, {}), 4, 512, source.get_token()), Cancelled);
+  EXPECT_THROW(measure_heads(test::arbitrary_trace({}, {}), 4, {.stop = source.get_token()}), Cancelled);
 }
 
 TEST(HeadPatterns, HaveNamesAndDefinitionsOfTheirOwn) {

@@ -1,0 +1,110 @@
+#include "core/attention/row_sums.h"
+
+#include <algorithm>
+#include <bit>
+#include <cmath>
+#include <limits>
+#include <numeric>
+#include <string>
+#include <utility>
+
+#include "core/tensor/error.h"
+#include "core/tensor/tensor.h"
+
+namespace headroom {
+namespace {
+
+constexpr float kInfinity = std::numeric_limits<float>::infinity();
+/// A NaN that no computation makes, so that every float can be a row's value.
+constexpr std::uint32_t kUnknown = 0x7fc0'0bad;
+
+void check_view(const char* name, const ConstHeadsView& view, std::int64_t n_heads, std::int64_t seq, std::int64_t d_head) {
+  const bool fits = view.batch == 1 && view.n_heads == n_heads && view.seq == seq && view.d_head == d_head;
+  if (fits && (view.data != nullptr || n_heads == 0)) return;
+  const std::int64_t actual[] = {view.batch, view.n_heads, view.seq, view.d_head}, wanted[] = {1, n_heads, seq, d_head};
+  throw ShapeError("row sums need a " + std::string(name) + " of the shape " + shape_text(wanted) + ", and this one has " +
+                   (view.data == nullptr ? "no data" : shape_text(actual)));
+}
+
+}  // namespace
+
+RowSums::RowSums(AttentionConfig config, ConstHeadsView q, ConstHeadsView k) : config_(std::move(config)), q_(q), k_(k) {
+  if (const auto wrong = validate(config_)) throw ShapeError("row sums cannot be computed: " + *wrong);
+  if (config_.batch != 1) throw ShapeError("row sums are of one text, not of a batch of " + std::to_string(config_.batch));
+  check_view("q", q_, config_.n_heads, config_.seq_q, config_.d_head);
+  check_view("k", k_, config_.n_kv_heads, config_.seq_k, config_.d_head);
+  const auto n = static_cast<std::size_t>(config_.n_heads * config_.seq_q);
+  slots_ = std::make_unique<Slot[]>(n);
+  for (std::size_t i = 0; i < n; ++i)
+    slots_[i].logsumexp.store(kUnknown, std::memory_order_relaxed);
+}
+
+RowSums::Slot& RowSums::slot(std::int64_t head, std::int64_t row) const {
+  if (head < 0 || head >= config_.n_heads || row < 0 || row >= config_.seq_q) {
+    throw ShapeError("row " + std::to_string(row) + " of head " + std::to_string(head) + " is not among the " +
+                     std::to_string(config_.seq_q) + " rows of " + std::to_string(config_.n_heads) + " heads");
+  }
+  return slots_[static_cast<std::size_t>(head * config_.seq_q + row)];
+}
+
+bool RowSums::is_known(std::int64_t head, std::int64_t row) const {
+  return slot(head, row).logsumexp.load(std::memory_order_acquire) != kUnknown;
+}
+
+double RowSums::share_known() const {
+  const double n = static_cast<double>(config_.n_heads * config_.seq_q);
+  return n == 0 ? 1 : static_cast<double>(n_known_.load(std::memory_order_relaxed)) / n;
+}
+
+RowSummary RowSums::row(std::int64_t head, std::int64_t row) const {
+  if (!is_known(head, row)) compute(head, std::span(&row, 1));
+  const Slot& known = slot(head, row);
+  const std::uint32_t bits = known.logsumexp.load(std::memory_order_acquire);
+  return {.logsumexp = std::bit_cast<float>(bits),
+          .smallest = known.smallest.load(std::memory_order_relaxed),
+          .largest = known.largest.load(std::memory_order_relaxed),
+          .smallest_later = known.smallest_later.load(std::memory_order_relaxed),
+          .largest_later = known.largest_later.load(std::memory_order_relaxed)};
+}
+
+void RowSums::compute(std::int64_t head, KeyRange rows, std::stop_token stop, ThreadPool* pool) const {
+  std::vector<std::int64_t> list(static_cast<std::size_t>(std::max<std::int64_t>(0, rows.end - rows.begin)));
+  std::iota(list.begin(), list.end(), rows.begin);
+  compute(head, list, stop, pool);
+}
+
+void RowSums::compute(std::int64_t head, std::span<const std::int64_t> rows, std::stop_token stop, ThreadPool*) const {
+  const float scale = config_.effective_scale();
+  for (const std::int64_t i : rows) {
+    if (stop.stop_requested()) throw Cancelled();
+    Slot& target = slot(head, i);
+    RowSummary found{-kInfinity, kInfinity, -kInfinity, kInfinity, -kInfinity};
+    double sum = 0;
+    for (std::int64_t j = 0; j < config_.seq_k && !config_.is_pruned(head); ++j) {
+      if (!is_visible(config_.mask, 0, i, j)) continue;
+      const float *q = q_.row(0, head, i), *k = k_.row(0, config_.kv_head(head), j);
+      float score = 0;
+      for (std::int64_t c = 0; c < config_.d_head; ++c)
+        score += q[c] * k[c];
+      score *= scale;
+      found.smallest = std::min(found.smallest, score);
+      if (j > 0) found.smallest_later = std::min(found.smallest_later, score);
+      if (j > 0) found.largest_later = std::max(found.largest_later, score);
+      if (score > found.largest) {
+        sum *= std::exp(static_cast<double>(found.largest) - static_cast<double>(score));
+        found.largest = score;
+      }
+      sum += std::exp(static_cast<double>(score) - static_cast<double>(found.largest));
+    }
+    found.logsumexp = sum == 0 ? -kInfinity : static_cast<float>(static_cast<double>(found.largest) + std::log(sum));
+    target.smallest.store(found.smallest, std::memory_order_relaxed);
+    target.largest.store(found.largest, std::memory_order_relaxed);
+    target.smallest_later.store(found.smallest_later, std::memory_order_relaxed);
+    target.largest_later.store(found.largest_later, std::memory_order_relaxed);
+    const std::uint32_t before =
+        target.logsumexp.exchange(std::bit_cast<std::uint32_t>(found.logsumexp), std::memory_order_acq_rel);
+    if (before == kUnknown) n_known_.fetch_add(1, std::memory_order_relaxed);
+  }
+}
+
+}  // namespace headroom

@@ -78,7 +78,7 @@ Session random_session(Random& random) {
     compute.pruned.push_back(random_head(random));
   compute.backend = random_enum<BackendChoice>(random, 5);
   View& view = session.view;
-  view.stage = random_enum<StageView>(random, 3);
+  view.stage = random_enum<StageView>(random, 4);
   view.head.reset();
   view.query.reset();
   if (random.one_in(2)) view.head = random_head(random);
@@ -158,7 +158,7 @@ Action random_action(Random& random, std::size_t index) {
     case 12:
       return BackendSet{random_enum<BackendChoice>(random, 5)};
     case 13:
-      return StageViewSet{random_enum<StageView>(random, 3)};
+      return StageViewSet{random_enum<StageView>(random, 4)};
     case 14:
       return HeadOpened{random_head(random)};
     case 15:

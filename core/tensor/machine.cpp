@@ -1,10 +1,10 @@
 #include "core/tensor/machine.h"
 
 #include <algorithm>
-#include <chrono>
+#include <cstdint>
 #include <functional>
 #include <latch>
-#include <thread>
+#include <numeric>
 #include <vector>
 
 #include "core/tensor/aligned_buffer.h"
@@ -50,18 +50,26 @@ double FmaRounds(std::int64_t n, float* sink) {
   return 2.0 * 12.0 * static_cast<double>(n) * static_cast<double>(hn::Lanes(d));
 }
 
-float SumOf(const float* values, std::int64_t n) {
+/// Sum of n values, n a multiple of 64 at 64-byte boundaries, as `streams` (1 or 4) equal parts side by side.
+template <int kStreams>
+float SumStreams(const float* values, std::int64_t n) {
   const hn::ScalableTag<float> d;
   const auto lanes = static_cast<std::int64_t>(hn::Lanes(d));
+  constexpr std::int64_t kChains = 4 / kStreams;
+  const std::int64_t part = n / kStreams;
   auto s0 = hn::Zero(d), s1 = s0, s2 = s0, s3 = s0;
-  for (std::int64_t i = 0; i + 4 * lanes <= n; i += 4 * lanes) {
+  const std::int64_t step = kStreams == 1 ? lanes : part;
+  for (std::int64_t i = 0; i < part; i += kChains * lanes) {
     s0 = hn::Add(s0, hn::Load(d, values + i));
-    s1 = hn::Add(s1, hn::Load(d, values + i + lanes));
-    s2 = hn::Add(s2, hn::Load(d, values + i + 2 * lanes));
-    s3 = hn::Add(s3, hn::Load(d, values + i + 3 * lanes));
+    s1 = hn::Add(s1, hn::Load(d, values + i + step));
+    s2 = hn::Add(s2, hn::Load(d, values + i + 2 * step));
+    s3 = hn::Add(s3, hn::Load(d, values + i + 3 * step));
   }
   return hn::GetLane(hn::SumOfLanes(d, hn::Add(hn::Add(s0, s1), hn::Add(s2, s3))));
 }
+
+float SumOneStream(const float* values, std::int64_t n) { return SumStreams<1>(values, n); }
+float SumFourStreams(const float* values, std::int64_t n) { return SumStreams<4>(values, n); }
 
 }  // namespace
 }  // namespace HWY_NAMESPACE
@@ -71,70 +79,114 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace headroom {
 HWY_EXPORT(FmaRounds);
-HWY_EXPORT(SumOf);
+HWY_EXPORT(SumOneStream);
+HWY_EXPORT(SumFourStreams);
 
 namespace {
 
-constexpr int kWindows = 5;
+/// Floats that every vector width divides into four chains.
+constexpr std::int64_t kReadStep = 64;
+constexpr std::int64_t kPiece = std::int64_t{64} << 10;  ///< floats read at a time: small enough to share out evenly
 
-/// Runs work(thread, window) on all threads at once and returns the median window's rates, summed over the threads.
-double median_rate(int threads, const std::function<double(int thread)>& rate) {
-  threads = std::max(1, threads);
-  std::vector<double> totals;
-  for (int window = 0; window < kWindows; ++window) {
-    std::vector<double> rates(static_cast<std::size_t>(threads));
-    std::latch start(threads);
-    {
-      std::vector<std::jthread> crew;
-      for (int thread = 0; thread < threads; ++thread) {
-        crew.emplace_back([&, thread] {
-          start.arrive_and_wait();
-          rates[static_cast<std::size_t>(thread)] = rate(thread);
-        });
-      }
-    }
-    double total = 0;
-    for (const double r : rates) {
-      total += r;
-    }
-    totals.push_back(total);
-  }
-  std::nth_element(totals.begin(), totals.begin() + kWindows / 2, totals.end());
-  return totals[kWindows / 2];
+timespec now(clockid_t clock) {
+  timespec time{};
+  clock_gettime(clock, &time);
+  return time;
 }
 
-double seconds_since(std::chrono::steady_clock::time_point begin) {
-  return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+/// Calls work(thread) on every thread of the pool at once; each starts when all are there.
+void on_all_threads(ThreadPool& pool, const std::function<void(std::size_t thread)>& work) {
+  if (pool.n_threads() == 1) {
+    work(0);
+    return;
+  }
+  std::latch start(pool.n_threads());
+  pool.parallel_for(pool.n_threads(), [&](std::int64_t item, int) {
+    start.arrive_and_wait();
+    work(static_cast<std::size_t>(item));
+  });
+}
+
+/// Sums each thread's own rate of `look`, called until `seconds` have passed; it returns what it did.
+double summed_rate(ThreadPool& pool, double seconds, const std::function<double(std::size_t thread)>& look) {
+  std::vector<double> rates(static_cast<std::size_t>(pool.n_threads()));
+  on_all_threads(pool, [&](std::size_t thread) {
+    double done = 0, passed = 0;
+    const WorkClock clock(pool.n_threads());
+    do {
+      done += look(thread);
+      passed = clock.seconds();
+    } while (passed < seconds);
+    rates[thread] = done / passed;
+  });
+  return std::accumulate(rates.begin(), rates.end(), 0.0);
+}
+
+struct Piece {
+  const float* values;
+  std::int64_t n;
+};
+
+std::vector<Piece> cut(std::span<const std::span<const std::byte>> blocks) {
+  std::vector<Piece> pieces;
+  for (const auto block : blocks) {
+    const auto* const values = reinterpret_cast<const float*>(block.data());
+    const auto n = static_cast<std::int64_t>(block.size() / sizeof(float)) / kReadStep * kReadStep;
+    for (std::int64_t i = 0; i < n; i += kPiece)
+      pieces.push_back({values + i, std::min(kPiece, n - i)});
+  }
+  return pieces;
 }
 
 }  // namespace
 
-double measure_fma_gflops(int threads) {
-  return median_rate(threads, [](int) {
-    constexpr std::int64_t kRoundsPerLook = 20000;
-    constexpr double kWindowSeconds = 0.02;
-    float sink = 0;
-    double flops = 0, seconds = 0;
-    const auto begin = std::chrono::steady_clock::now();
-    while (seconds < kWindowSeconds) {
-      flops += HWY_DYNAMIC_DISPATCH(FmaRounds)(kRoundsPerLook, &sink);
-      seconds = seconds_since(begin);
-    }
-    return flops / seconds * 1e-9;
-  });
+WorkClock::WorkClock(int threads) : clock_(threads == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC), begin_(now(clock_)) {}
+
+double WorkClock::seconds() const {
+  const timespec end = now(clock_);
+  return static_cast<double>(end.tv_sec - begin_.tv_sec) + 1e-9 * static_cast<double>(end.tv_nsec - begin_.tv_nsec);
 }
 
-double measure_read_gbps(int threads) {
-  constexpr std::int64_t kFloats = 64LL << 20;
-  const AlignedBuffer<float> memory(static_cast<std::size_t>(kFloats));
-  threads = std::max(1, threads);
-  const std::int64_t share = kFloats / threads / 64 * 64;  // whole cache lines
-  return median_rate(threads, [&](int thread) {
-    const auto begin = std::chrono::steady_clock::now();
-    volatile float sink = HWY_DYNAMIC_DISPATCH(SumOf)(memory.data() + thread * share, share);
-    static_cast<void>(sink);
-    return static_cast<double>(share) * sizeof(float) / seconds_since(begin) * 1e-9;
-  });
+double fma_gflops(ThreadPool& pool, double seconds) {
+  constexpr std::int64_t kRoundsPerLook = 10000;
+  return 1e-9 * summed_rate(pool, seconds, [](std::size_t) {
+           float sink = 0;
+           return HWY_DYNAMIC_DISPATCH(FmaRounds)(kRoundsPerLook, &sink);
+         });
+}
+
+double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> blocks) {
+  const std::vector<Piece> pieces = cut(blocks);
+  double floats = 0;
+  for (const Piece& piece : pieces)
+    floats += static_cast<double>(piece.n);
+  const auto seconds = [&](auto read) {
+    const auto read_piece = [&](std::int64_t item, int) {
+      const Piece& piece = pieces[static_cast<std::size_t>(item)];
+      volatile float sink = read(piece.values, piece.n);
+      static_cast<void>(sink);
+    };
+    const WorkClock clock(pool.n_threads());
+    pool.parallel_for(std::ssize(pieces), read_piece);
+    return clock.seconds();
+  };
+  const double one = seconds([](const float* values, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(SumOneStream)(values, n); });
+  const double four = seconds([](const float* values, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(SumFourStreams)(values, n); });
+  return 4e-9 * floats / std::min(one, four);
+}
+
+double read_own_gbps(ThreadPool& pool, std::size_t bytes_per_thread, double seconds) {
+  const auto n = static_cast<std::int64_t>(bytes_per_thread / sizeof(float)) / kReadStep * kReadStep;
+  const AlignedBuffer<float> memory(static_cast<std::size_t>(n * pool.n_threads()));
+  // A look at the clock costs as much as reading some kilobytes: small memory is read several times between two.
+  const std::int64_t passes = std::max<std::int64_t>(1, kPiece / std::max<std::int64_t>(n, 1));
+  return 1e-9 * summed_rate(pool, seconds, [&](std::size_t thread) {
+           for (std::int64_t pass = 0; pass < passes; ++pass) {
+             volatile float sink = HWY_DYNAMIC_DISPATCH(SumOneStream)(memory.data() + static_cast<std::int64_t>(thread) * n, n);
+             static_cast<void>(sink);
+           }
+           return static_cast<double>(passes * n) * sizeof(float);
+         });
 }
 
 }  // namespace headroom

@@ -1,19 +1,59 @@
 #pragma once
 
+#include <cstddef>
+#include <ctime>
+#include <span>
+#include <string>
+
+#include "core/tensor/parallel.h"
+
 namespace headroom {
 
-/// What the processor can do at best, measured now: the limits that the figures of a benchmark are held against. Each takes about 0.1 s.
-/// The machine's speed drifts, so measure in the same run as what is compared with it.
+/// Time since its making. Where one thread works alone: processor time of that thread, which other programs do not lengthen. Else the wall
+/// clock, since the time of several threads ends with the last one.
+class WorkClock {
+ public:
+  explicit WorkClock(int threads);
+  double seconds() const;
+  /// "thread" or "wall"
+  static const char* name(int threads) { return threads == 1 ? "thread" : "wall"; }
 
-/// Float32 multiply-adds in registers, widest SIMD that runs here, on `threads` threads at once.
-/// Units   GFLOP/s, a multiply-add counting two; median of several windows, summed over threads.
-double measure_fma_gflops(int threads);
+ private:
+  clockid_t clock_;
+  timespec begin_;
+};
 
-/// Reading memory that no cache holds (256 MiB), `threads` threads sharing it.
-/// Units   GB/s (10^9 bytes); median of several passes.
-double measure_read_gbps(int threads = 1);
+// What the processor can do at best, measured now: the limits that the figures of a benchmark are held against. A machine's speed drifts
+// within minutes, so these are measured in turns with what is compared with them.
+
+/// Float32 multiply-adds in registers, widest SIMD that runs here, on every thread of the pool at once for about `seconds`.
+/// Units   GFLOP/s, a multiply-add counting two; summed over threads.
+double fma_gflops(ThreadPool& pool, double seconds);
+
+/// Reads every byte of the blocks once, shared over the pool's threads, and once more as four streams side by side; the faster counts.
+/// Units   GB/s (10^9 bytes). Edge  what a block has beyond a multiple of 256 bytes is not read, nor counted.
+double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> blocks);
+
+/// Each thread of the pool reads `bytes_per_thread` of its own memory over and over for about `seconds`: with less than a cache holds, what
+/// that cache gives. Units   GB/s, summed over threads.
+double read_own_gbps(ThreadPool& pool, std::size_t bytes_per_thread, double seconds);
+
+inline double measure_fma_gflops(int threads) {
+  ThreadPool pool(threads);
+  return fma_gflops(pool, 0.1);
+}
+inline double measure_read_gbps(int threads) {
+  ThreadPool pool(threads);
+  return read_own_gbps(pool, (std::size_t{256} << 20) / static_cast<std::size_t>(pool.n_threads()), 0.1);
+}
 
 /// Name of the SIMD instructions that run here, e.g. "AVX-512", "AVX2", "SSE4", "NEON".
 const char* simd_name();
+
+/// What the operating system calls the processor: "AMD EPYC"; "unknown processor" where it does not tell.
+std::string cpu_name();
+
+/// Bytes of the data cache of a level (1, 2, 3) that one core sees, as the operating system tells; 0 where it does not.
+std::size_t cache_bytes(int level);
 
 }  // namespace headroom

@@ -9,7 +9,7 @@ namespace headroom {
 
 // What a person did, as past-tense facts. Values are as asked for; reduce() brings them to valid ones.
 struct TextEdited {
-  std::string text;
+  SharedText text;
 };
 struct ModelOpened {
   ModelSource source;
@@ -44,6 +44,9 @@ struct HeadPruneToggled {
 struct PruningCleared {};
 struct BackendSet {
   BackendChoice backend;
+};
+struct DepthSet {
+  Depth depth;
 };
 
 struct StageViewSet {
@@ -88,21 +91,31 @@ struct ZoomSet {
   double zoom;
   double pan_x;
   double pan_y;
-};
+  double stretch = 1;  ///< of the chosen head's picture; the heads grid has none
+};                     ///< of what the stage shows: the heads grid, else the chosen head
 struct KvTypeSet {
   KvType type;
 };
 struct KvContextSet {
   std::int64_t context;
 };
+struct SpeedSectionSet {
+  SpeedSection section;
+};
+struct SpeedTokensSet {
+  std::int64_t tokens;
+};
+struct SpeedSecondsSet {
+  double seconds;
+};
 struct SessionReplaced {
   Session session;
 };  ///< a file was opened, or everything was reset
 
-using Action =
-    std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset,
-                 DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, StageViewSet, HeadOpened, HeadSelected,
-                 QuerySelected, CellSelected, SelectionReleased, QuantitySet, PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet,
-                 HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet, KvContextSet, SessionReplaced>;
+using Action = std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet,
+                            ShapeReset, DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, DepthSet,
+                            StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet,
+                            PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet,
+                            KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, SessionReplaced>;
 
 }  // namespace headroom

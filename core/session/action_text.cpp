@@ -58,6 +58,9 @@ struct Text {
   std::string operator()(const HeadPruneToggled& a) const { return "prune " + head_text(a.head); }
   std::string operator()(const PruningCleared&) const { return "restore all heads"; }
   std::string operator()(const BackendSet& a) const { return std::string("backend ") + enum_name(a.backend); }
+  std::string operator()(const DepthSet& a) const {
+    return a.depth == Depth::kAllLayers ? "compute all layers" : "compute the first layer";
+  }
   std::string operator()(const StageViewSet& a) const { return std::string("show ") + enum_name(a.stage); }
   std::string operator()(const HeadOpened& a) const { return "open " + head_text(a.head); }
   std::string operator()(const HeadSelected& a) const { return "choose " + head_text(a.head); }
@@ -80,6 +83,11 @@ struct Text {
   std::string operator()(const KvContextSet& a) const {
     return a.context == 0 ? std::string("KV context of the sentence") : "KV context " + std::to_string(a.context);
   }
+  std::string operator()(const SpeedSectionSet& a) const { return std::string("show speed: ") + enum_name(a.section); }
+  std::string operator()(const SpeedTokensSet& a) const {
+    return a.tokens == 0 ? std::string("measure the sentence") : "measure " + std::to_string(a.tokens) + " tokens";
+  }
+  std::string operator()(const SpeedSecondsSet& a) const { return "measure " + number(a.seconds) + " s a figure"; }
   std::string operator()(const SessionReplaced&) const { return "open a session"; }
 };
 

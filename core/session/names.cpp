@@ -16,6 +16,7 @@ HEADROOM_ENUM_NAMES(ModelSource, {ModelSource::kBundled, "bundled"}, {ModelSourc
 HEADROOM_ENUM_NAMES(ParameterSource, {ParameterSource::kTrained, "trained"}, {ParameterSource::kLab, "lab"})
 HEADROOM_ENUM_NAMES(BackendChoice, {BackendChoice::kAuto, "auto"}, {BackendChoice::kReference, "reference"},
                     {BackendChoice::kNaive, "naive"}, {BackendChoice::kFlash, "flash"}, {BackendChoice::kGl, "gl"})
+HEADROOM_ENUM_NAMES(Depth, {Depth::kFirstLayer, "first layer"}, {Depth::kAllLayers, "all layers"})
 HEADROOM_ENUM_NAMES(Direction, {Direction::kCausal, "causal"}, {Direction::kBidirectional, "bidirectional"})
 HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::kLocalWindow, "local_window"},
                     {PatternKind::kStrided, "strided"}, {PatternKind::kGlobalLocal, "global_local"},
@@ -32,6 +33,8 @@ HEADROOM_ENUM_NAMES(HeadSort, {HeadSort::kLayer, "layer"}, {HeadSort::kEntropy, 
                     {HeadSort::kPreviousToken, "previous_token"}, {HeadSort::kFirstToken, "first_token"}, {HeadSort::kSelf, "self"},
                     {HeadSort::kBroadcast, "broadcast"})
 HEADROOM_ENUM_NAMES(HeadDrawing, {HeadDrawing::kHeatmap, "heatmap"}, {HeadDrawing::kArcs, "arcs"})
+HEADROOM_ENUM_NAMES(SpeedSection, {SpeedSection::kAll, "all"}, {SpeedSection::kLadder, "ladder"},
+                    {SpeedSection::kRoofline, "roofline"}, {SpeedSection::kGrowth, "growth"}, {SpeedSection::kDevices, "devices"})
 HEADROOM_ENUM_NAMES(KvType, {KvType::kFloat32, "float32"}, {KvType::kFloat16, "float16"}, {KvType::kInt8, "int8"})
 
 #undef HEADROOM_ENUM_NAMES

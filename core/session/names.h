@@ -17,8 +17,8 @@ struct EnumName {
 };
 
 /// All values of an enumeration of the Session, in order. Instantiated in names.cpp for ModelSource, ParameterSource, BackendChoice,
-/// Direction, PatternKind (without hashed buckets, which no one sets by hand), StageView, Quantity, Pooling, ColorScale, FirstToken,
-/// ColorMapName, HeadSort, HeadDrawing and KvType.
+/// Depth, Direction, PatternKind (without hashed buckets, which no one sets by hand), StageView, Quantity, Pooling, ColorScale, FirstToken,
+/// ColorMapName, HeadSort, HeadDrawing, SpeedSection and KvType.
 template <typename E>
 std::span<const EnumName<E>> enum_names();
 

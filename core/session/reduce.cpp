@@ -70,7 +70,7 @@ struct Reducer {
   }
 
   void operator()(const TextEdited& action) {
-    const std::string before = std::exchange(compute.text, action.text);
+    const SharedText before = std::exchange(compute.text, action.text);
     add_notice(notice, limit_text(compute.text));
     if (compute.text == before) return;
     view.query.reset();  // the chosen row and column were words of the other sentence
@@ -164,6 +164,8 @@ struct Reducer {
   void operator()(const PruningCleared&) { compute.pruned.clear(); }
   void operator()(const BackendSet& action) { compute.backend = action.backend; }
 
+  void operator()(const DepthSet& action) { compute.depth = action.depth; }
+
   void operator()(const StageViewSet& action) { view.stage = action.stage; }
 
   void operator()(const HeadOpened& action) {
@@ -215,13 +217,24 @@ struct Reducer {
     const auto bring = [](double value, double low, double high) {
       return std::isfinite(value) ? std::clamp(value, low, high) : low;
     };
+    if (view.stage == StageView::kHeads) {
+      view.heads_zoom = bring(action.zoom, 1, kMaxHeadsZoom);
+      view.heads_pan_x = bring(action.pan_x, 0, 1);
+      view.heads_pan_y = bring(action.pan_y, 0, 1);
+      return;
+    }
     view.zoom = bring(action.zoom, 1, kMaxZoom);
+    view.stretch = std::isfinite(action.stretch) ? bring(action.stretch, 1 / kMaxZoom, kMaxZoom) : 1;
     view.pan_x = bring(action.pan_x, 0, 1);
     view.pan_y = bring(action.pan_y, 0, 1);
   }
 
   void operator()(const KvTypeSet& action) { view.kv_type = action.type; }
   void operator()(const KvContextSet& action) { view.kv_context = action.context; }
+
+  void operator()(const SpeedSectionSet& action) { view.speed_section = action.section; }
+  void operator()(const SpeedTokensSet& action) { view.speed_tokens = action.tokens; }
+  void operator()(const SpeedSecondsSet& action) { view.speed_seconds = action.seconds; }
 
   void operator()(const SessionReplaced& action) { session = action.session; }
 };

@@ -10,6 +10,7 @@
 #include "core/cost/kv_cache.h"
 #include "core/model/shape.h"
 #include "core/model/surgery.h"
+#include "core/session/shared_text.h"
 
 namespace headroom {
 
@@ -17,10 +18,15 @@ enum class ModelSource { kBundled, kFolder };
 /// Trained parameters as read (perhaps after surgery), or seeded random ones of a free shape.
 enum class ParameterSource { kTrained, kLab };
 enum class BackendChoice { kAuto, kReference, kNaive, kFlash, kGl };
+/// How many layers of a long text are computed. A short text always has all of them.
+enum class Depth { kFirstLayer, kAllLayers };
+
+/// A text of more tokens is long: its deeper layers need a full pass, which is run only when it is asked for.
+inline constexpr std::size_t kLongTokens = 4096;
 
 /// Everything that decides what the engine computes. Two sessions with equal Compute need no new computation.
 struct Compute {
-  std::string text = "The cat that sat on the mat was fluffy";
+  SharedText text = "The cat that sat on the mat was fluffy";
   ModelSource model_source = ModelSource::kBundled;
   std::string model = "grammar-base";  ///< a bundled model's name, or a folder's path
   ModelShape trained;                  ///< shape of the parameters as they lie in the folder
@@ -32,6 +38,7 @@ struct Compute {
   Mask mask;                    ///< direction and pattern; query_offset 0, no padding
   std::vector<HeadRef> pruned;  ///< ascending, no duplicates
   BackendChoice backend = BackendChoice::kAuto;
+  Depth depth = Depth::kFirstLayer;  ///< of a text above kLongTokens tokens; changes nothing below
 
   /// d_k. The trained W_Q may be wider or narrower than d_model; the lab's is exactly as wide.
   std::int64_t d_head() const {
@@ -47,6 +54,8 @@ enum class FirstToken { kShown, kLeftOut };
 enum class ColorMapName { kViridis, kMagma, kCividis, kGrey };
 enum class HeadSort { kLayer, kEntropy, kPreviousToken, kFirstToken, kSelf, kBroadcast };
 enum class HeadDrawing { kHeatmap, kArcs };
+/// What the Speed stage shows: all its parts, or one of them large.
+enum class SpeedSection { kAll, kLadder, kRoofline, kGrowth, kDevices };
 enum class BottomPanel { kTiming, kKvCache };
 
 /// How it is looked at. Changing any of it computes nothing.
@@ -63,10 +72,16 @@ struct View {
   ColorMapName colormap = ColorMapName::kViridis;
   HeadSort sort = HeadSort::kLayer;
   HeadDrawing drawing = HeadDrawing::kHeatmap;
-  double zoom = 1;              ///< of the heads grid and of the head's heatmap, 1 = fits; in [1, 16]
-  double pan_x = 0, pan_y = 0;  ///< in [0, 1]: which part a zoomed picture shows
+  double heads_zoom = 1;                    ///< of the heads grid, 1 = fits; in [1, 16]
+  double heads_pan_x = 0, heads_pan_y = 0;  ///< in [0, 1]: which part the zoomed grid shows
+  /// Of the chosen head's picture: 1 / zoom of the queries are shown, and `stretch` times as many keys; core/figure/head_window.h.
+  double zoom = 1, stretch = 1;
+  double pan_x = 0, pan_y = 0;  ///< in [0, 1]: 0 shows the first keys (queries), 1 the last
   KvType kv_type = KvType::kFloat32;
   std::int64_t kv_context = 0;  ///< tokens; 0 = as many as the sentence has
+  SpeedSection speed_section = SpeedSection::kAll;
+  std::int64_t speed_tokens = 0;  ///< that the Speed stage measures with; 0 = as many as the sentence has
+  double speed_seconds = 0.3;     ///< for each figure that it measures, in [0.001, 10]
 
   bool operator==(const View&) const = default;
 };

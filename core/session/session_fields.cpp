@@ -63,13 +63,20 @@ SessionJson parse_text(std::string_view text) { return std::string(text); }
 
 bool is_none(std::string_view text) { return text.empty() || text == "none" || text == "null"; }
 
-/// Names are taken with - or spaces instead of _ too.
+/// The name that `text` means: "-", "_" and a space all separate words.
+template <typename E>
 SessionJson parse_name(std::string_view text) {
-  std::string name(text);
-  for (char& c : name) {
-    if (c == '-' || c == ' ') c = '_';
+  const auto joined = [](std::string_view words) {
+    std::string name(words);
+    for (char& c : name) {
+      if (c == '-' || c == ' ') c = '_';
+    }
+    return name;
+  };
+  for (const EnumName<E>& entry : enum_names<E>()) {
+    if (joined(entry.name) == joined(text)) return entry.name;
   }
-  return name;
+  return joined(text);
 }
 
 SessionJson parse_head(std::string_view text) { return is_none(text) ? SessionJson(nullptr) : SessionJson(std::string(text)); }
@@ -134,7 +141,7 @@ template <typename At>
 SessionField text_field(std::string path, At at, MakeAction action) {
   SessionField field{std::move(path),
                      {},
-                     [at](const Session& s) { return SessionJson(at(s)); },
+                     [at](const Session& s) { return SessionJson(static_cast<const std::string&>(at(s))); },
                      [at](Session& s, const SessionJson& json) { at(s) = text_of(json); },
                      parse_text,
                      std::move(action)};
@@ -148,7 +155,7 @@ SessionField enum_field(std::string path, At at, MakeAction action, std::vector<
           std::move(also),
           [at](const Session& s) { return SessionJson(enum_name<E>(at(s))); },
           [at](Session& s, const SessionJson& json) { at(s) = enum_of<E>(json); },
-          parse_name,
+          parse_name<E>,
           std::move(action)};
 }
 
@@ -228,6 +235,7 @@ void add_compute_fields(std::vector<SessionField>& fields) {
                     {}});
   fields.push_back(
       enum_field<BackendChoice>("compute.backend", HEADROOM_AT(compute.backend), HEADROOM_SET(BackendSet{s.compute.backend})));
+  fields.push_back(enum_field<Depth>("compute.depth", HEADROOM_AT(compute.depth), HEADROOM_SET(DepthSet{s.compute.depth})));
 }
 
 void add_view_fields(std::vector<SessionField>& fields) {
@@ -259,11 +267,20 @@ void add_view_fields(std::vector<SessionField>& fields) {
   fields.push_back(enum_field<HeadSort>("view.sort", HEADROOM_AT(view.sort), HEADROOM_SET(HeadSortSet{s.view.sort})));
   fields.push_back(
       enum_field<HeadDrawing>("view.drawing", HEADROOM_AT(view.drawing), HEADROOM_SET(HeadDrawingSet{s.view.drawing})));
+  fields.push_back(number_field("view.heads_zoom", HEADROOM_AT(view.heads_zoom)));
+  fields.push_back(number_field("view.heads_pan_x", HEADROOM_AT(view.heads_pan_x)));
+  fields.push_back(number_field("view.heads_pan_y", HEADROOM_AT(view.heads_pan_y)));
   fields.push_back(number_field("view.zoom", HEADROOM_AT(view.zoom)));
+  fields.push_back(number_field("view.stretch", HEADROOM_AT(view.stretch)));
   fields.push_back(number_field("view.pan_x", HEADROOM_AT(view.pan_x)));
   fields.push_back(number_field("view.pan_y", HEADROOM_AT(view.pan_y)));
   fields.push_back(enum_field<KvType>("view.kv_type", HEADROOM_AT(view.kv_type), HEADROOM_SET(KvTypeSet{s.view.kv_type})));
   fields.push_back(integer_field("view.kv_context", HEADROOM_AT(view.kv_context), HEADROOM_SET(KvContextSet{s.view.kv_context})));
+  fields.push_back(enum_field<SpeedSection>("view.speed_section", HEADROOM_AT(view.speed_section),
+                                            HEADROOM_SET(SpeedSectionSet{s.view.speed_section})));
+  fields.push_back(
+      integer_field("view.speed_tokens", HEADROOM_AT(view.speed_tokens), HEADROOM_SET(SpeedTokensSet{s.view.speed_tokens})));
+  fields.push_back(number_field("view.speed_seconds", HEADROOM_AT(view.speed_seconds)));
 }
 
 #undef HEADROOM_AT

@@ -34,6 +34,17 @@ struct PassTiming {
   double total_ms = 0;            ///< wall time of the pass, measured
 };
 
+/// What a full pass over a long text would take.
+struct PassEstimate {
+  std::int64_t n_layers = 0;    ///< of the model: layers 1 ... n_layers - 1 are what the pass would add
+  std::int64_t seq = 0;         ///< tokens
+  double flops = 0;             ///< floating-point operations, computed from the shape
+  double seconds = 0;           ///< estimated: flops by the rate that each kind of work was measured at in this process
+  std::int64_t bytes = 0;       ///< memory that the pass needs beside what is held now, computed
+  std::int64_t free_bytes = 0;  ///< what this machine had free at that moment, measured
+  std::string refusal;          ///< one sentence why it cannot run here; empty where it can
+};
+
 /// Everything that one computation found. Immutable; memory of the processor only.
 struct Snapshot {
   std::uint64_t id = 0;       ///< the request that it answers; grows
@@ -60,6 +71,12 @@ struct Snapshot {
   bool ran_on_gpu = false;
   std::string backend_reason;  ///< why this backend: "auto: the CPU is faster here than llvmpipe", ...
   double engine_ms = 0;        ///< from the request's arrival to this snapshot, measured
+
+  /// A text of more than kLongTokens tokens: its trace holds the first layer alone unless Depth::kAllLayers was computed; trace->logits
+  /// and losses may be empty; row log-sum-exps come from LayerTrace::row_sums. Thumbnails and metrics are from sampled rows (each says so)
+  /// and come again, from more rows, in later snapshots with the same id.
+  bool is_long = false;
+  std::optional<PassEstimate> deeper;  ///< of a long text whose deeper layers are not in the trace
 
   std::optional<HeldOutLoss> held_out;  ///< arrives in a later snapshot with the same id
 

@@ -83,6 +83,7 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
   valid_enum(view.sort, defaults.sort);
   valid_enum(view.drawing, defaults.drawing);
   valid_enum(view.kv_type, defaults.kv_type);
+  valid_enum(view.speed_section, defaults.speed_section);
   if (view.head && !has_head(session.compute, *view.head)) {
     notices.push_back("The chosen head " + head_text(*view.head) + " does not exist in this shape.");
     view.head.reset();
@@ -94,13 +95,23 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
     if (!view.query) notices.push_back("A chosen key needs a chosen query: it was released.");
     view.key.reset();
   }
-  if (!std::isfinite(view.zoom)) view.zoom = 1;
-  if (!std::isfinite(view.pan_x)) view.pan_x = 0;
-  if (!std::isfinite(view.pan_y)) view.pan_y = 0;
+  for (double* zoom : {&view.heads_zoom, &view.zoom, &view.stretch}) {
+    if (!std::isfinite(*zoom)) *zoom = 1;
+  }
+  for (double* pan : {&view.heads_pan_x, &view.heads_pan_y, &view.pan_x, &view.pan_y}) {
+    if (!std::isfinite(*pan)) *pan = 0;
+  }
+  clamp_value(view.heads_zoom, 1.0, kMaxHeadsZoom, "heads_zoom", notices);
+  clamp_value(view.heads_pan_x, 0.0, 1.0, "heads_pan_x", notices);
+  clamp_value(view.heads_pan_y, 0.0, 1.0, "heads_pan_y", notices);
   clamp_value(view.zoom, 1.0, kMaxZoom, "zoom", notices);
+  clamp_value(view.stretch, 1 / kMaxZoom, kMaxZoom, "stretch", notices);
   clamp_value(view.pan_x, 0.0, 1.0, "pan_x", notices);
   clamp_value(view.pan_y, 0.0, 1.0, "pan_y", notices);
   clamp_value(view.kv_context, std::int64_t{0}, kMaxKvContext, "kv_context", notices);
+  clamp_value(view.speed_tokens, std::int64_t{0}, kMaxSpeedTokens, "speed_tokens", notices);
+  if (!std::isfinite(view.speed_seconds)) view.speed_seconds = defaults.speed_seconds;
+  clamp_value(view.speed_seconds, kLeastSpeedSeconds, kMostSpeedSeconds, "speed_seconds", notices);
 }
 
 }  // namespace
@@ -166,14 +177,15 @@ std::vector<std::string> make_valid(MaskPattern& pattern) {
   return notices;
 }
 
-std::string limit_text(std::string& text) {
-  if (text.size() <= kMaxTextBytes) return "";
+std::string limit_text(SharedText& shared) {
+  if (shared.size() <= kMaxTextBytes) return "";
+  const std::string& text = shared;
   std::size_t end = kMaxTextBytes;
   // A byte 10xxxxxx continues a sequence; at most three follow its first byte.
   for (int step = 0; step < 3 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u; ++step)
     --end;
   const std::size_t asked = text.size();
-  text.resize(end);
+  shared = text.substr(0, end);
   return "The text was cut to " + std::to_string(end) + " of its " + std::to_string(asked) + " bytes.";
 }
 
@@ -185,6 +197,7 @@ std::vector<std::string> make_valid(Session& session) {
   valid_enum(compute.model_source, defaults.model_source);
   valid_enum(compute.parameters, defaults.parameters);
   valid_enum(compute.backend, defaults.backend);
+  valid_enum(compute.depth, defaults.depth);
   valid_enum(compute.mask.direction, defaults.mask.direction);
   compute.mask.query_offset = 0;
   compute.mask.key_lengths.clear();

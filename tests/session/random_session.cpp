@@ -77,6 +77,7 @@ Session random_session(Random& random) {
   for (std::int64_t n = random.in(0, 6); n > 0; --n)
     compute.pruned.push_back(random_head(random));
   compute.backend = random_enum<BackendChoice>(random, 5);
+  compute.depth = random_enum<Depth>(random, 2);
   View& view = session.view;
   view.stage = random_enum<StageView>(random, 4);
   view.head.reset();
@@ -91,11 +92,18 @@ Session random_session(Random& random) {
   view.colormap = random_enum<ColorMapName>(random, 4);
   view.sort = random_enum<HeadSort>(random, 6);
   view.drawing = random_enum<HeadDrawing>(random, 2);
+  view.heads_zoom = random_double(random);
+  view.heads_pan_x = random_double(random);
+  view.heads_pan_y = random_double(random);
   view.zoom = random_double(random);
+  view.stretch = random_double(random);
   view.pan_x = random_double(random);
   view.pan_y = random_double(random);
   view.kv_type = random_enum<KvType>(random, 3);
   view.kv_context = random.wild(0, 10000000);
+  view.speed_section = random_enum<SpeedSection>(random, 5);
+  view.speed_tokens = random.wild(0, 131072);
+  view.speed_seconds = random_double(random);
   return session;
 }
 
@@ -184,11 +192,19 @@ Action random_action(Random& random, std::size_t index) {
     case 25:
       return HeadDrawingSet{random_enum<HeadDrawing>(random, 2)};
     case 26:
-      return ZoomSet{random_double(random), random_double(random), random_double(random)};
+      return ZoomSet{random_double(random), random_double(random), random_double(random), random_double(random)};
     case 27:
       return KvTypeSet{random_enum<KvType>(random, 3)};
     case 28:
       return KvContextSet{random.wild(0, 10000000)};
+    case 29:
+      return DepthSet{random_enum<Depth>(random, 2)};
+    case 30:
+      return SpeedSectionSet{random_enum<SpeedSection>(random, 5)};
+    case 31:
+      return SpeedTokensSet{random.wild(0, 131072)};
+    case 32:
+      return SpeedSecondsSet{random_double(random)};
     default:
       return SessionReplaced{random_session(random)};
   }
@@ -235,9 +251,14 @@ void expect_valid(const Session& session) {
   EXPECT_TRUE(v.stage != StageView::kHead || v.head);
   EXPECT_TRUE(!v.query || *v.query >= 0);
   EXPECT_TRUE(!v.key || (*v.key >= 0 && v.query));
-  EXPECT_TRUE(v.zoom >= 1 && v.zoom <= 16);
+  EXPECT_TRUE(v.heads_zoom >= 1 && v.heads_zoom <= 16);
+  EXPECT_TRUE(v.heads_pan_x >= 0 && v.heads_pan_x <= 1 && v.heads_pan_y >= 0 && v.heads_pan_y <= 1);
+  EXPECT_TRUE(v.zoom >= 1 && v.zoom <= 16384);
+  EXPECT_TRUE(v.stretch >= 1.0 / 16384 && v.stretch <= 16384);
   EXPECT_TRUE(v.pan_x >= 0 && v.pan_x <= 1 && v.pan_y >= 0 && v.pan_y <= 1);
   EXPECT_TRUE(v.kv_context >= 0 && v.kv_context <= 10000000);
+  EXPECT_TRUE(v.speed_tokens >= 0 && v.speed_tokens <= 131072);
+  EXPECT_TRUE(v.speed_seconds >= 0.001 && v.speed_seconds <= 10);
 }
 
 }  // namespace headroom::testing

@@ -43,6 +43,7 @@ const Case kCases[] = {
     {"compute.pattern_seed", "9", R"("pattern_seed": 9)"},
     {"compute.pruned", "2.1, 0.3", "\"0.3\",\n      \"2.1\""},
     {"compute.backend", "naive", R"("backend": "naive")"},
+    {"compute.depth", "all layers", R"("depth": "all layers")"},
     {"view.stage", "token", R"("stage": "token")"},
     {"view.head", "2.5", R"("head": "2.5")"},
     {"view.query", "5", R"("query": 5)"},
@@ -53,11 +54,18 @@ const Case kCases[] = {
     {"view.colormap", "cividis", R"("colormap": "cividis")"},
     {"view.sort", "entropy", R"("sort": "entropy")"},
     {"view.drawing", "arcs", R"("drawing": "arcs")"},
+    {"view.heads_zoom", "3.5", R"("heads_zoom": 3.5)"},
+    {"view.heads_pan_x", "0.125", R"("heads_pan_x": 0.125)"},
+    {"view.heads_pan_y", "0.875", R"("heads_pan_y": 0.875)"},
     {"view.zoom", "2.5", R"("zoom": 2.5)"},
+    {"view.stretch", "0.5", R"("stretch": 0.5)"},
     {"view.pan_x", "0.25", R"("pan_x": 0.25)"},
     {"view.pan_y", "0.75", R"("pan_y": 0.75)"},
     {"view.kv_type", "int8", R"("kv_type": "int8")"},
     {"view.kv_context", "1000", R"("kv_context": 1000)"},
+    {"view.speed_section", "roofline", R"("speed_section": "roofline")"},
+    {"view.speed_tokens", "1024", R"("speed_tokens": 1024)"},
+    {"view.speed_seconds", "0.05", R"("speed_seconds": 0.05)"},
 };
 
 TEST(SessionSet, EveryKeyCanBeSet) {
@@ -86,8 +94,9 @@ TEST(SessionSet, ValuesSnapWithANotice) {
   const SetResult result = set_session_value({}, "kv_heads", "3");
   EXPECT_EQ(result.session.compute.n_kv_heads, 2);
   EXPECT_NE(result.notice, "");
-  EXPECT_EQ(set_session_value({}, "view.zoom", "50").session.view.zoom, 16);
-  EXPECT_THAT(set_session_value({}, "view.zoom", "50").notice, HasSubstr("zoom"));
+  EXPECT_EQ(set_session_value({}, "view.heads_zoom", "50").session.view.heads_zoom, 16);
+  EXPECT_EQ(set_session_value({}, "view.zoom", "50000").session.view.zoom, 16384);
+  EXPECT_THAT(set_session_value({}, "view.zoom", "50000").notice, HasSubstr("zoom"));
   EXPECT_THAT(set_session_value({}, "view.kv_context", "99999999").notice, HasSubstr("kv_context"));
   const Session without_row = set_session_value({}, "view.query", "none").session;
   EXPECT_THAT(set_session_value(without_row, "view.key", "2").notice, HasSubstr("query"));

@@ -18,6 +18,8 @@ inline constexpr double kMaxZoom = 16;
 inline constexpr std::int64_t kMaxKvContext = 10000000;
 
 /// One sentence on the first number that no model can have, or nothing.
+inline constexpr std::int64_t kMaxSpeedTokens = 131072;
+inline constexpr double kLeastSpeedSeconds = 0.001, kMostSpeedSeconds = 10;
 std::optional<std::string> shape_problem(const ModelShape& shape);
 
 /// The nearest h, and the nearest kv_heads for the present h, that this Session's parameters (trained or lab) can have.

@@ -1,8 +1,9 @@
 #include "core/tensor/matmul.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
 #include <string>
-#include <vector>
 
 #include "core/tensor/aligned_buffer.h"
 #include "core/tensor/error.h"
@@ -11,84 +12,88 @@
 namespace headroom {
 namespace {
 
-using matmul_detail::Piece;
+using matmul_detail::Panels;
 using matmul_detail::Product;
 
 std::string shape(ConstMatrixView m) { return "[" + std::to_string(m.rows) + ", " + std::to_string(m.cols) + "]"; }
 
 std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b - 1) / b; }
 
-/// Packed panel of one thread. It stays for the life of the thread: fresh memory for each call would cost a page fault every 4 KiB.
-float* panel_memory(std::size_t size) {
-  thread_local AlignedBuffer<float> buffer;
-  if (buffer.size() < size) buffer = AlignedBuffer<float>(size);
-  return buffer.data();  // NOLINT(clang-analyzer-cplusplus.NewDelete): it does not follow the swap in the assignment
-}
+/// Products of one source that run together, and how they are cut: into panels of the source times chunks of rows, all products' chunks
+/// numbered through.
+struct Call {
+  std::span<const Product> products;
+  Panels panels;
+  std::int64_t rows_per_chunk = 0;
+  std::int64_t n_chunks = 0;
+  std::uint64_t number = 0;  ///< tells this call's panels from an earlier one's
 
-/// Rows that one item of work multiplies: all chunks of all products are numbered through.
-struct Chunk {
-  const Product* product = nullptr;
-  std::int64_t begin = 0, end = 0;
+  std::int64_t n_items() const { return panels.count() * n_chunks; }
 };
 
-std::int64_t count_chunks(std::span<const Product> products, std::int64_t rows_per_chunk) {
+std::int64_t count_rows(std::span<const Product> products) {
   std::int64_t n = 0;
   for (const Product& product : products) {
-    n += ceil_div(product.broadcast.rows, rows_per_chunk);
+    n += product.broadcast.rows;
   }
   return n;
 }
 
-Chunk chunk_at(std::span<const Product> products, std::int64_t rows_per_chunk, std::int64_t index) {
-  for (const Product& product : products) {
-    const std::int64_t n = ceil_div(product.broadcast.rows, rows_per_chunk);
-    if (index < n) return {&product, index * rows_per_chunk, std::min(product.broadcast.rows, (index + 1) * rows_per_chunk)};
-    index -= n;
+/// The panel that a thread packed last. It stays for the life of the thread: fresh memory for each call would cost a page fault every 4 KiB.
+struct PackedPanel {
+  AlignedBuffer<float> memory;
+  std::uint64_t call = 0;
+  std::int64_t panel = 0;
+};
+
+void run_item(const Call& call, std::int64_t item) {
+  const std::int64_t panel = item / call.n_chunks;
+  std::int64_t chunk = item % call.n_chunks;
+  const Product* product = call.products.data();
+  for (; chunk >= ceil_div(product->broadcast.rows, call.rows_per_chunk); ++product) {
+    chunk -= ceil_div(product->broadcast.rows, call.rows_per_chunk);
   }
-  return {};
+  const std::int64_t begin = chunk * call.rows_per_chunk;
+  const matmul_detail::Piece piece{call.panels[panel], begin, std::min(product->broadcast.rows, begin + call.rows_per_chunk)};
+
+  thread_local PackedPanel packed;
+  if (packed.call != call.number || packed.panel != panel) {
+    if (packed.memory.size() < call.panels.packed_size()) packed.memory = AlignedBuffer<float>(call.panels.packed_size());
+    matmul_detail::pack_panel(*product, piece.panel, packed.memory.data());
+    packed.call = call.number;
+    packed.panel = panel;
+  }
+  matmul_detail::multiply_piece(*product, piece, packed.memory.data());
 }
 
-/// Products of one source: each thread packs a panel of it once and multiplies it with rows of all products.
+/// Each thread packs a panel of the source once and multiplies it with rows of all products.
 void multiply(ThreadPool& pool, std::span<const Product> products) {
-  std::int64_t n_rows = 0;
-  for (const Product& product : products) {
-    n_rows += product.broadcast.rows;
-  }
+  const std::int64_t n_rows = count_rows(products);
   if (n_rows == 0 || products[0].width() == 0) return;
-  const std::int64_t depth = products[0].depth(), width = products[0].width();
   // Waking a thread costs some microseconds, as much as about this many multiplications; smaller products stay on the caller.
   constexpr double kMinWorkPerItem = 200e3;
+  // With fewer columns than this, reading the rows takes longer than multiplying them.
+  constexpr std::int64_t kMinColumns = 8;
   constexpr std::int64_t kRowsPerStep = 8;
   constexpr std::int64_t kItemsPerThread = 4;
-  const std::int64_t panel_width = matmul_detail::panel_width();
-  const std::int64_t n_panels = ceil_div(width, panel_width);
-  const double work = static_cast<double>(n_rows) * static_cast<double>(depth) * static_cast<double>(width);
+  static std::atomic<std::uint64_t> n_calls{0};
+  Call call{products, Panels(products[0])};
+  call.number = ++n_calls;
+  const double work = static_cast<double>(n_rows) * static_cast<double>(products[0].depth()) *
+                      static_cast<double>(std::max(products[0].width(), kMinColumns));
   const std::int64_t n_items_wanted =
-      std::clamp<std::int64_t>(static_cast<std::int64_t>(work / kMinWorkPerItem), 1, kItemsPerThread * pool.n_threads());
-  const std::int64_t chunks_wanted = pool.n_threads() == 1 ? 1 : ceil_div(n_items_wanted, n_panels);
-  const std::int64_t rows_per_chunk = ceil_div(ceil_div(n_rows, chunks_wanted), kRowsPerStep) * kRowsPerStep;
-  const std::int64_t n_chunks = count_chunks(products, rows_per_chunk);
-
-  std::vector<std::int64_t> panel_of_thread(static_cast<std::size_t>(pool.n_threads()), -1);
-  const auto run_item = [&](std::int64_t item, int thread) {
-    const std::int64_t panel = item / n_chunks;
-    const Chunk chunk = chunk_at(products, rows_per_chunk, item % n_chunks);
-    const Piece piece{panel * panel_width, std::min(width, (panel + 1) * panel_width), chunk.begin, chunk.end};
-    float* const packed = panel_memory(static_cast<std::size_t>(std::max<std::int64_t>(1, depth) * panel_width));
-    std::int64_t& packed_panel = panel_of_thread[static_cast<std::size_t>(thread)];
-    if (packed_panel != panel) {
-      matmul_detail::pack_panel(*chunk.product, piece.panel_begin, piece.panel_end, packed);
-      packed_panel = panel;
-    }
-    matmul_detail::multiply_piece(*chunk.product, piece, packed);
-  };
-  const std::int64_t n_items = n_panels * n_chunks;
+      static_cast<std::int64_t>(std::clamp(work / kMinWorkPerItem, 1.0, static_cast<double>(kItemsPerThread * pool.n_threads())));
+  const std::int64_t chunks_wanted = pool.n_threads() == 1 ? 1 : ceil_div(n_items_wanted, call.panels.count());
+  call.rows_per_chunk = ceil_div(ceil_div(n_rows, chunks_wanted), kRowsPerStep) * kRowsPerStep;
+  for (const Product& product : products) {
+    call.n_chunks += ceil_div(product.broadcast.rows, call.rows_per_chunk);
+  }
   if (n_items_wanted == 1) {
-    for (std::int64_t item = 0; item < n_items; ++item) {
-      run_item(item, 0);
+    for (std::int64_t item = 0; item < call.n_items(); ++item) {
+      run_item(call, item);
     }
   } else {
-    pool.parallel_for(n_items, run_item);
+    pool.parallel_for(call.n_items(), [&call](std::int64_t item, int) { run_item(call, item); });
   }
 }
 
@@ -105,18 +110,50 @@ Product linear_product(ConstMatrixView x, const LinearPart& part) {
 
 }  // namespace
 
+namespace matmul_detail {
+
+Panels::Panels(const Product& product) : lanes_(lanes()), depth_(product.depth()), width_(product.width()) {
+  // A vector with few real columns costs as much as a full one. A column as dot products costs its share of a vector, and a sum over lanes
+  // for each result, about as long as this many multiplications of a vector.
+  constexpr std::int64_t kSumOverLanes = 5;
+  const std::int64_t n_short = width_ % lanes_;
+  const bool has_dots = product.axis == PanelAxis::kOutRows && n_short * (depth_ + kSumOverLanes * lanes_) < depth_ * lanes_;
+  n_vectors_ = has_dots ? width_ / lanes_ : ceil_div(width_, lanes_);
+  packed_columns_ = has_dots ? n_vectors_ * lanes_ : width_;
+  count_ = std::max<std::int64_t>(1, ceil_div(n_vectors_, kMaxPanelVectors));
+}
+
+Panel Panels::operator[](std::int64_t index) const {
+  // Evenly: 2 + 2 vectors run faster than 3 + 1.
+  const std::int64_t begin = index * n_vectors_ / count_ * lanes_, end = (index + 1) * n_vectors_ / count_ * lanes_;
+  return {begin, std::min(packed_columns_, end), index + 1 == count_ ? width_ : std::min(packed_columns_, end)};
+}
+
+std::size_t Panels::packed_size() const {
+  return static_cast<std::size_t>(std::max<std::int64_t>(1, depth_ * std::min(n_vectors_, kMaxPanelVectors) * lanes_));
+}
+
+}  // namespace matmul_detail
+
 void linear(ThreadPool& pool, ConstMatrixView x, ConstMatrixView weight, std::span<const float> bias, MatrixView out) {
   const Product product = linear_product(x, {weight, bias, out});
   multiply(pool, {&product, 1});
 }
 
 void linear(ThreadPool& pool, ConstMatrixView x, std::span<const LinearPart> parts) {
-  std::vector<Product> products;
-  products.reserve(parts.size());
   for (const LinearPart& part : parts) {
-    products.push_back(linear_product(x, part));
+    static_cast<void>(linear_product(x, part));  // all are checked before any is computed
   }
-  if (!products.empty()) multiply(pool, products);
+  constexpr std::size_t kMaxTogether = 8;
+  while (!parts.empty()) {
+    std::array<Product, kMaxTogether> products;
+    const std::size_t n = std::min(kMaxTogether, parts.size());
+    for (std::size_t i = 0; i < n; ++i) {
+      products[i] = linear_product(x, parts[i]);
+    }
+    multiply(pool, std::span(products).first(n));
+    parts = parts.subspan(n);
+  }
 }
 
 void matmul(ThreadPool& pool, ConstMatrixView a, ConstMatrixView b, MatrixView out) {

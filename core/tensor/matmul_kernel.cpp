@@ -9,117 +9,189 @@
 #define HWY_TARGET_INCLUDE "core/tensor/matmul_kernel.cpp"
 #include <hwy/foreach_target.h>
 
-#include "core/tensor/gemm_tile-inl.h"
+#include "core/tensor/dot_tile-inl.h"
+#include "core/tensor/product_tile-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom {
 namespace HWY_NAMESPACE {
 namespace {
 
+using namespace product;  // NOLINT(google-build-using-namespace): the same room, per instruction set
+using matmul_detail::Panel;
 using matmul_detail::PanelAxis;
 using matmul_detail::Piece;
 using matmul_detail::Product;
 
-std::int64_t PanelWidth() { return kMaxVectors * kLanes; }
+/// Tiles whose sums wait in the nearest cache, where the depth is cut.
+constexpr std::int64_t kTilesPerRound = 16;
+constexpr std::int64_t kMaxDepth = 1536;
 
-std::int64_t packed_width(std::int64_t columns) { return (columns + kLanes - 1) / kLanes * kLanes; }
+struct KeptRows {
+  std::int64_t begin = 0, count = 0;
+};
 
-void PackPanel(const Product& product, std::int64_t begin, std::int64_t end, float* packed) {
-  const std::int64_t depth = product.depth(), width = packed_width(end - begin);
+static_assert(kMaxVectors == matmul_detail::kMaxPanelVectors);
+
+std::int64_t Lanes() { return kLanes; }
+
+std::int64_t packed_width(const Panel& panel) { return (panel.end - panel.begin + kLanes - 1) / kLanes * kLanes; }
+
+void PackPanel(const Product& product, const Panel& panel, float* packed) {
+  const std::int64_t depth = product.depth(), width = packed_width(panel), n_columns = panel.end - panel.begin;
   if (product.axis == PanelAxis::kOutCols) {
     for (std::int64_t k = 0; k < depth; ++k) {
       float* const target = packed + k * width;
-      std::copy_n(product.source.row(k) + begin, end - begin, target);
-      std::fill(target + (end - begin), target + width, 0.0F);
+      std::copy_n(product.source.row(k) + panel.begin, n_columns, target);
+      std::fill(target + n_columns, target + width, 0.0F);
     }
     return;
   }
-  std::int64_t c = begin;
-  for (; c + 4 <= end; c += 4) {
-    const float* const rows[4] = {product.source.row(c), product.source.row(c + 1), product.source.row(c + 2),
-                                  product.source.row(c + 3)};
-    transpose_four(rows, depth, packed + (c - begin), width);
-  }
-  for (; c < begin + width; ++c) {
-    const float* const row = c < end ? product.source.row(c) : nullptr;
-    for (std::int64_t k = 0; k < depth; ++k) {
-      packed[k * width + (c - begin)] = row != nullptr ? row[k] : 0.0F;
+  // Few steps of depth at a time: the part of the panel that all rows write to stays in the nearest cache.
+  constexpr std::int64_t kDepthStep = 64;
+  for (std::int64_t k_begin = 0; k_begin < depth; k_begin += kDepthStep) {
+    const std::int64_t n = std::min(kDepthStep, depth - k_begin);
+    float* const target = packed + k_begin * width;
+    std::int64_t c = 0;
+    for (; c + 4 <= n_columns; c += 4) {
+      const float* const first = product.source.row(panel.begin + c) + k_begin;
+      const std::int64_t stride = product.source.row_stride;
+      const float* const rows[4] = {first, first + stride, first + 2 * stride, first + 3 * stride};
+      transpose_four_rows(rows, n, target + c, width);
+    }
+    for (; c < width; ++c) {
+      const float* const row = c < n_columns ? product.source.row(panel.begin + c) + k_begin : nullptr;
+      for (std::int64_t k = 0; k < n; ++k) {
+        target[k * width + c] = row != nullptr ? row[k] : 0.0F;
+      }
     }
   }
 }
 
-/// A tile of finished sums goes to its place in the result.
+/// Finished sums of a tile go to their place in the result.
 template <int kVectors>
-void write_tile(const Product& product, const Piece& piece, std::int64_t row_begin, float* tile) {
+void write_tile(const Product& product, const Piece& piece, KeptRows rows, const float* tile) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
-  const std::int64_t columns = piece.panel_end - piece.panel_begin;
-  const std::int64_t n_rows = std::min<std::int64_t>(kTileRows, piece.row_end - row_begin);
-  const Floats d;
-  for (std::int64_t r = 0; r < n_rows && !product.bias.empty(); ++r) {
-    const FloatVec bias = hn::Set(d, product.bias[static_cast<std::size_t>(row_begin + r)]);
-    for (std::int64_t lane = 0; lane < kWidth; lane += kLanes) {
-      hn::Store(hn::Add(hn::Load(d, tile + r * kWidth + lane), bias), d, tile + r * kWidth + lane);
-    }
-  }
+  const std::int64_t begin = piece.panel.begin, n_columns = piece.panel.end - begin;
   if (product.axis == PanelAxis::kOutCols) {
-    for (std::int64_t r = 0; r < n_rows; ++r) {
-      std::copy_n(tile + r * kWidth, columns, product.out.row(row_begin + r) + piece.panel_begin);
+    for (std::int64_t r = 0; r < rows.count; ++r) {
+      std::copy_n(tile + r * kWidth, n_columns, product.out.row(rows.begin + r) + begin);
     }
     return;
   }
   std::int64_t r = 0;
-  for (; r + 4 <= n_rows; r += 4) {
-    const float* const rows[4] = {tile + r * kWidth, tile + (r + 1) * kWidth, tile + (r + 2) * kWidth, tile + (r + 3) * kWidth};
-    transpose_four(rows, columns, product.out.row(piece.panel_begin) + row_begin + r, product.out.row_stride);
+  for (; r + 4 <= rows.count; r += 4) {
+    const float* const four[4] = {tile + r * kWidth, tile + (r + 1) * kWidth, tile + (r + 2) * kWidth, tile + (r + 3) * kWidth};
+    transpose_four_rows(four, n_columns, product.out.row(begin) + rows.begin + r, product.out.row_stride);
   }
-  for (; r < n_rows; ++r) {
-    for (std::int64_t c = 0; c < columns; ++c) {
-      product.out(piece.panel_begin + c, row_begin + r) = tile[r * kWidth + c];
+  for (; r < rows.count; ++r) {
+    for (std::int64_t c = 0; c < n_columns; ++c) {
+      product.out(begin + c, rows.begin + r) = tile[r * kWidth + c];
     }
   }
 }
 
 template <int kVectors>
-void multiply(const Product& product, const Piece& piece, const float* packed) {
+void multiply_rows(const TileOperands& operands, std::int64_t n_rows, float* tile) {
+  if (n_rows == kTileRows) {
+    multiply_tile<kTileRows, kVectors>(operands, tile);
+    return;
+  }
+  // The last rows: tiles of 4, 2 and 1.
+  TileOperands rest = operands;
+  const auto advance = [&rest, &tile, &n_rows](std::int64_t rows) {
+    rest.rows += rows * rest.row_stride;
+    if (rest.start != nullptr) rest.start += rows;
+    tile += rows * kVectors * kLanes;
+    n_rows -= rows;
+  };
+  if (n_rows >= 4) {
+    multiply_tile<4, kVectors>(rest, tile);
+    advance(4);
+  }
+  if (n_rows >= 2) {
+    multiply_tile<2, kVectors>(rest, tile);
+    advance(2);
+  }
+  if (n_rows == 1) multiply_tile<1, kVectors>(rest, tile);
+}
+
+/// The panel with some tiles' rows. Deep products in steps of depth, so that the panel's part stays in the second cache (256 KiB and more)
+/// while the tiles read it, one after another; their sums wait meanwhile.
+template <int kVectors>
+void multiply_panel(const Product& product, const Piece& piece, const float* packed) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
-  // So much of the panel stays in the nearest cache (32 KiB and more) while several tiles read it, one after another.
-  constexpr std::int64_t kDepthStep = std::max<std::int64_t>(32, 24 * 1024 / (kWidth * static_cast<std::int64_t>(sizeof(float))));
-  constexpr std::int64_t kTiles = 4;
-  HWY_ALIGN float tiles[kTiles * kTileRows * kWidth];
-  HWY_ALIGN float ones[kWidth];
-  std::fill_n(ones, kWidth, 1.0F);
+  HWY_ALIGN float tiles[kTilesPerRound * kTileRows * kWidth];
+  const float zeros[kTileRows] = {};
   TileOperands operands;
-  operands.panel_step = kWidth;
-  for (std::int64_t rows_begin = piece.row_begin; rows_begin < piece.row_end; rows_begin += kTiles * kTileRows) {
-    const std::int64_t rows_end = std::min(piece.row_end, rows_begin + kTiles * kTileRows);
-    std::int64_t k = 0;
-    do {
-      operands.panel = packed + k * kWidth;
-      operands.depth = std::min(kDepthStep, product.depth() - k);
-      float* tile = tiles;
-      for (std::int64_t row = rows_begin; row < rows_end; row += kTileRows, tile += kTileRows * kWidth) {
-        for (std::int64_t r = 0; r < kTileRows; ++r) {
-          operands.rows[r] = product.broadcast.row(std::min(row + r, rows_end - 1)) + k;
-        }
-        multiply_tile<kVectors>(operands, k == 0 ? nullptr : ones, tile);
-      }
-      k += kDepthStep;
-    } while (k < product.depth());
+  operands.row_stride = product.broadcast.row_stride;
+  std::int64_t k = 0;
+  do {
+    operands.panel = packed + k * kWidth;
+    operands.depth = std::min(kMaxDepth, product.depth() - k);
     float* tile = tiles;
-    for (std::int64_t row = rows_begin; row < rows_end; row += kTileRows, tile += kTileRows * kWidth) {
-      write_tile<kVectors>(product, piece, row, tile);
+    for (std::int64_t row = piece.row_begin; row < piece.row_end; row += kTileRows, tile += kTileRows * kWidth) {
+      const KeptRows rows{row, std::min<std::int64_t>(kTileRows, piece.row_end - row)};
+      operands.rows = product.broadcast.row(row) + k;
+      operands.ahead = row + kTileRows < piece.row_end ? operands.rows + kTileRows * operands.row_stride : operands.rows;
+      operands.start = product.bias.empty() ? zeros : product.bias.data() + row;
+      if (k > 0) operands.start = nullptr;
+      multiply_rows<kVectors>(operands, rows.count, tile);
+      if (k + kMaxDepth >= product.depth()) write_tile<kVectors>(product, piece, rows, tile);
+    }
+    k += kMaxDepth;
+  } while (k < product.depth());
+}
+
+template <int kRows>
+void dot_rows(const DotOperands& operands, int n_rows, float* sums) {
+  if constexpr (kRows > 1) {
+    if (n_rows < kRows) return dot_rows<kRows - 1>(operands, n_rows, sums);
+  }
+  dot_tile<kRows>(operands, sums);
+}
+
+/// The columns after the panel, as dot products.
+void multiply_dots(const Product& product, const Piece& piece) {
+  const std::int64_t n_columns = piece.panel.dots_end - piece.panel.end;
+  const std::int64_t n_passes = (n_columns + kMaxDotRows - 1) / kMaxDotRows;
+  HWY_ALIGN float sums[kMaxDotRows * kDotWeights];
+  DotOperands operands;
+  operands.x_stride = product.source.row_stride;
+  operands.depth = product.depth();
+  for (std::int64_t row = piece.row_begin; row < piece.row_end; row += kDotWeights) {
+    const std::int64_t n_weights = std::min<std::int64_t>(kDotWeights, piece.row_end - row);
+    for (std::int64_t w = 0; w < kDotWeights; ++w) {
+      operands.weights[static_cast<std::size_t>(w)] = product.broadcast.row(std::min(row + w, piece.row_end - 1));
+    }
+    const bool is_last = row + 2 * kDotWeights > piece.row_end;
+    operands.ahead = product.broadcast.row(is_last ? row : row + kDotWeights);
+    operands.ahead_stride = is_last ? 0 : product.broadcast.row_stride;
+    for (std::int64_t pass = 0; pass < n_passes; ++pass) {
+      const std::int64_t begin = piece.panel.end + pass * n_columns / n_passes;
+      const std::int64_t end = piece.panel.end + (pass + 1) * n_columns / n_passes;
+      operands.x = product.source.row(begin);
+      dot_rows<kMaxDotRows>(operands, static_cast<int>(end - begin), sums);
+      for (std::int64_t i = begin; i < end; ++i) {
+        for (std::int64_t w = 0; w < n_weights; ++w) {
+          const float bias = product.bias.empty() ? 0.0F : product.bias[static_cast<std::size_t>(row + w)];
+          product.out(i, row + w) = sums[(i - begin) * kDotWeights + w] + bias;
+        }
+      }
     }
   }
 }
 
 void MultiplyPiece(const Product& product, const Piece& piece, const float* packed) {
-  const std::int64_t vectors = packed_width(piece.panel_end - piece.panel_begin) / kLanes;
-  if (vectors == 3) {
-    multiply<3>(product, piece, packed);
-  } else if (vectors == 2) {
-    multiply<2>(product, piece, packed);
-  } else {
-    multiply<1>(product, piece, packed);
+  const std::int64_t vectors = packed_width(piece.panel) / kLanes;
+  constexpr std::int64_t kRowsPerRound = kTilesPerRound * kTileRows;
+  for (std::int64_t begin = piece.row_begin; begin < piece.row_end; begin += kRowsPerRound) {
+    const Piece round{piece.panel, begin, std::min(piece.row_end, begin + kRowsPerRound)};
+    if (vectors == 3) multiply_panel<3>(product, round, packed);
+    if (vectors == 2) multiply_panel<2>(product, round, packed);
+    if (vectors == 1) multiply_panel<1>(product, round, packed);
+    // After the panel, while the weights are near.
+    if (piece.panel.dots_end > piece.panel.end) multiply_dots(product, round);
   }
 }
 
@@ -163,7 +235,7 @@ HWY_AFTER_NAMESPACE();
 #include "core/tensor/matmul.h"
 
 namespace headroom {
-HWY_EXPORT(PanelWidth);
+HWY_EXPORT(Lanes);
 HWY_EXPORT(PackPanel);
 HWY_EXPORT(MultiplyPiece);
 HWY_EXPORT(Dot);
@@ -173,10 +245,10 @@ const char* simd_name() { return HWY_DYNAMIC_DISPATCH(SimdName)(); }
 
 namespace matmul_detail {
 
-std::int64_t panel_width() { return HWY_DYNAMIC_DISPATCH(PanelWidth)(); }
+std::int64_t lanes() { return HWY_DYNAMIC_DISPATCH(Lanes)(); }
 
-void pack_panel(const Product& product, std::int64_t begin, std::int64_t end, float* packed) {
-  HWY_DYNAMIC_DISPATCH(PackPanel)(product, begin, end, packed);
+void pack_panel(const Product& product, const Panel& panel, float* packed) {
+  HWY_DYNAMIC_DISPATCH(PackPanel)(product, panel, packed);
 }
 
 void multiply_piece(const Product& product, const Piece& piece, const float* packed) {

@@ -22,15 +22,40 @@ struct Product {
   std::int64_t width() const { return axis == PanelAxis::kOutRows ? source.rows : source.cols; }
 };
 
-struct Piece {
-  std::int64_t panel_begin = 0, panel_end = 0;  ///< at most panel_width() apart
-  std::int64_t row_begin = 0, row_end = 0;      ///< rows of `broadcast`
+/// Columns of the source that are multiplied together: those of a packed panel, and after them a few that are not worth a packed vector
+/// of their own (only along out's rows).
+struct Panel {
+  std::int64_t begin = 0, end = 0;  ///< packed; at most panel_width() of them, or none
+  std::int64_t dots_end = 0;        ///< [end, dots_end) as dot products
 };
 
-/// Columns of a panel on this machine: three vectors.
-std::int64_t panel_width();
-/// Lays columns [begin, end) of the source side by side: packed [depth, whole vectors], zeros beyond the end.
-void pack_panel(const Product& product, std::int64_t begin, std::int64_t end, float* packed);
+struct Piece {
+  Panel panel;
+  std::int64_t row_begin = 0, row_end = 0;  ///< rows of `broadcast`
+};
+
+/// How the source's columns are shared out to panels on this machine.
+class Panels {
+ public:
+  explicit Panels(const Product& product);
+  std::int64_t count() const { return count_; }
+  Panel operator[](std::int64_t index) const;
+  /// Floats that the widest packed panel takes.
+  std::size_t packed_size() const;
+
+ private:
+  std::int64_t lanes_, depth_, width_;
+  std::int64_t n_vectors_ = 0;  // of all panels
+  std::int64_t packed_columns_ = 0;
+  std::int64_t count_ = 1;
+};
+
+/// Floats in a vector of this machine, and vectors of a panel's row at most.
+std::int64_t lanes();
+inline constexpr std::int64_t kMaxPanelVectors = 3;
+
+/// Lays the packed columns of the source side by side: packed [depth, whole vectors], zeros beyond the end.
+void pack_panel(const Product& product, const Panel& panel, float* packed);
 void multiply_piece(const Product& product, const Piece& piece, const float* packed);
 float dot(const float* a, const float* b, std::int64_t n);
 

@@ -1,0 +1,173 @@
+// Register tiles of the matrix product. Included once per instruction set (Highway's foreach_target).
+
+#if defined(HEADROOM_CORE_TENSOR_PRODUCT_TILE_INL_H_) == defined(HWY_TARGET_TOGGLE)
+#ifdef HEADROOM_CORE_TENSOR_PRODUCT_TILE_INL_H_
+#undef HEADROOM_CORE_TENSOR_PRODUCT_TILE_INL_H_
+#else
+#define HEADROOM_CORE_TENSOR_PRODUCT_TILE_INL_H_
+#endif
+
+#include <hwy/cache_control.h>
+#include <hwy/highway.h>
+
+#include <algorithm>
+#include <cstdint>
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom {
+namespace HWY_NAMESPACE {
+namespace product {
+namespace hn = hwy::HWY_NAMESPACE;
+
+using Floats = hn::ScalableTag<float>;
+using FloatVec = hn::Vec<Floats>;
+inline constexpr std::int64_t kLanes = static_cast<std::int64_t>(hn::MaxLanes(Floats()));
+/// Vectors of a panel's row at most.
+inline constexpr int kMaxVectors = 3;
+/// AVX-512 and NEON have 32 vector registers, the others 16.
+inline constexpr bool kHasManyRegisters = HWY_TARGET == HWY_NEON || (HWY_ARCH_X86 && HWY_TARGET <= HWY_AVX3);
+/// Accumulators are rows x 3 vectors; with 3 vectors of the panel and one broadcast beside them they fit the registers.
+inline constexpr int kTileRows = kHasManyRegisters ? 8 : 4;
+inline constexpr std::int64_t kFloatsPerLine = 16;
+
+/// What a tile adds up: tile[r][lane] = sum over k < depth of rows[r * row_stride + k] * panel[k * width + lane], beginning at start[r],
+/// or at what the tile holds where start is null.
+struct TileOperands {
+  const float* rows = nullptr;
+  std::int64_t row_stride = 0;
+  const float* ahead = nullptr;  ///< rows that the next tile reads, asked for meanwhile
+  const float* panel = nullptr;
+  std::int64_t depth = 0;
+  const float* start = nullptr;
+};
+
+/// Rows of a tile under computation. Named members, not arrays: the compiler keeps them in registers.
+template <int kRows, int kVectors>
+struct TileRows {
+  const float* source;
+  FloatVec v0, v1, v2;
+  TileRows<kRows - 1, kVectors> below;
+};
+template <int kVectors>
+struct TileRows<0, kVectors> {};
+
+template <int kRows, int kVectors>
+HWY_INLINE void begin_rows(const TileOperands& in, std::int64_t r, const float* tile, TileRows<kRows, kVectors>& rows) {
+  if constexpr (kRows > 0) {
+    const Floats d;
+    rows.source = in.rows + r * in.row_stride;
+    if (in.start != nullptr) {
+      rows.v0 = hn::Set(d, in.start[r]);
+      if constexpr (kVectors > 1) rows.v1 = rows.v0;
+      if constexpr (kVectors > 2) rows.v2 = rows.v0;
+    } else {
+      rows.v0 = hn::Load(d, tile);
+      if constexpr (kVectors > 1) rows.v1 = hn::Load(d, tile + kLanes);
+      if constexpr (kVectors > 2) rows.v2 = hn::Load(d, tile + 2 * kLanes);
+    }
+    begin_rows(in, r + 1, tile + kVectors * kLanes, rows.below);
+  }
+}
+
+template <int kRows, int kVectors>
+HWY_INLINE void add_products(std::int64_t k, FloatVec p0, FloatVec p1, FloatVec p2, TileRows<kRows, kVectors>& rows) {
+  if constexpr (kRows > 0) {
+    const FloatVec broadcast = hn::Set(Floats(), rows.source[k]);
+    rows.v0 = hn::MulAdd(broadcast, p0, rows.v0);
+    if constexpr (kVectors > 1) rows.v1 = hn::MulAdd(broadcast, p1, rows.v1);
+    if constexpr (kVectors > 2) rows.v2 = hn::MulAdd(broadcast, p2, rows.v2);
+    add_products(k, p0, p1, p2, rows.below);
+  }
+}
+
+template <int kRows, int kVectors>
+HWY_INLINE void store_rows(const TileRows<kRows, kVectors>& rows, float* tile) {
+  if constexpr (kRows > 0) {
+    const Floats d;
+    hn::Store(rows.v0, d, tile);
+    if constexpr (kVectors > 1) hn::Store(rows.v1, d, tile + kLanes);
+    if constexpr (kVectors > 2) hn::Store(rows.v2, d, tile + 2 * kLanes);
+    store_rows(rows.below, tile + kVectors * kLanes);
+  }
+}
+
+/// tile [kRows, kVectors * kLanes], aligned to vectors as the panel is.
+template <int kRows, int kVectors>
+HWY_NOINLINE void multiply_tile(const TileOperands& in, float* tile) {
+  constexpr std::int64_t kWidth = kVectors * kLanes;
+  const Floats d;
+  TileRows<kRows, kVectors> rows;
+  begin_rows(in, 0, tile, rows);
+  const float* panel = in.panel;
+  const std::int64_t depth = in.depth, ahead_stride = in.row_stride;
+  const float* ahead = in.ahead;
+  for (std::int64_t k = 0; k < depth; ahead += kFloatsPerLine) {
+    for (std::int64_t r = 0; r < kRows; ++r) {
+      hwy::Prefetch(ahead + r * ahead_stride);
+    }
+    const std::int64_t end = std::min(depth, k + kFloatsPerLine);
+    for (; k < end; ++k, panel += kWidth) {
+      const FloatVec p0 = hn::Load(d, panel);
+      FloatVec p1 = p0, p2 = p0;
+      if constexpr (kVectors > 1) p1 = hn::Load(d, panel + kLanes);
+      if constexpr (kVectors > 2) p2 = hn::Load(d, panel + 2 * kLanes);
+      add_products(k, p0, p1, p2, rows);
+    }
+  }
+  store_rows(rows, tile);
+}
+
+#if HWY_TARGET != HWY_SCALAR
+/// Stores each four lanes of v, step elements apart.
+template <class D>
+HWY_INLINE void store_quads(D d, hn::Vec<D> v, float* target, std::int64_t step) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    hn::StoreU(v, d, target);
+  } else {
+    const hn::Half<D> half;
+    store_quads(half, hn::LowerHalf(half, v), target, step);
+    store_quads(half, hn::UpperHalf(half, v), target + static_cast<std::int64_t>(hn::MaxLanes(half)) / 4 * step, step);
+  }
+}
+
+/// As InterleaveLower and InterleaveUpper, two neighbouring floats at a time.
+HWY_INLINE FloatVec interleave_pairs_lower(FloatVec a, FloatVec b) {
+  const hn::Repartition<std::uint64_t, Floats> pairs;
+  return hn::BitCast(Floats(), hn::InterleaveLower(pairs, hn::BitCast(pairs, a), hn::BitCast(pairs, b)));
+}
+HWY_INLINE FloatVec interleave_pairs_upper(FloatVec a, FloatVec b) {
+  const hn::Repartition<std::uint64_t, Floats> pairs;
+  return hn::BitCast(Floats(), hn::InterleaveUpper(pairs, hn::BitCast(pairs, a), hn::BitCast(pairs, b)));
+}
+#endif
+
+/// target[c * step + r] = rows[r][c] for the four rows r and c in [0, n): a transpose, four elements at a time.
+HWY_INLINE void transpose_four_rows(const float* const* rows, std::int64_t n, float* target, std::int64_t step) {
+  std::int64_t c = 0;
+#if HWY_TARGET != HWY_SCALAR
+  const Floats d;
+  for (; c + kLanes <= n; c += kLanes) {
+    const FloatVec r0 = hn::LoadU(d, rows[0] + c), r1 = hn::LoadU(d, rows[1] + c);
+    const FloatVec r2 = hn::LoadU(d, rows[2] + c), r3 = hn::LoadU(d, rows[3] + c);
+    const FloatVec low01 = hn::InterleaveLower(d, r0, r1), low23 = hn::InterleaveLower(d, r2, r3);
+    const FloatVec high01 = hn::InterleaveUpper(d, r0, r1), high23 = hn::InterleaveUpper(d, r2, r3);
+    float* const to = target + c * step;  // blocks of four lanes each: lane 4 b + i of the rows is block b of the i-th
+    store_quads(d, interleave_pairs_lower(low01, low23), to, 4 * step);
+    store_quads(d, interleave_pairs_upper(low01, low23), to + step, 4 * step);
+    store_quads(d, interleave_pairs_lower(high01, high23), to + 2 * step, 4 * step);
+    store_quads(d, interleave_pairs_upper(high01, high23), to + 3 * step, 4 * step);
+  }
+#endif
+  for (; c < n; ++c) {
+    for (std::int64_t r = 0; r < 4; ++r) {
+      target[c * step + r] = rows[r][c];
+    }
+  }
+}
+
+}  // namespace product
+}  // namespace HWY_NAMESPACE
+}  // namespace headroom
+HWY_AFTER_NAMESPACE();
+
+#endif

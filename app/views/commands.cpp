@@ -7,6 +7,7 @@
 #include <array>
 
 #include "app/views/navigate.h"
+#include "app/views/stage_zoom.h"
 
 namespace headroom {
 namespace {
@@ -40,7 +41,7 @@ std::filesystem::path last_path(const Frame& frame) {
 }
 
 using enum Key;
-constexpr Modifiers kCtrl{.ctrl = true}, kCtrlShift{.ctrl = true, .shift = true}, kPlain{};
+constexpr Modifiers kCtrl{.ctrl = true}, kCtrlShift{.ctrl = true, .shift = true}, kShift{.shift = true}, kPlain{};
 
 const CommandInfo kCommands[] = {
     {"file/new",
@@ -232,7 +233,61 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) {
        f.send(ZoomSet{1, 0, 0}, "zoom");
      },
-     [](const Frame& f) { return view(f).zoom != 1; }},
+     is_zoomed},
+    {"view/zoom_in",
+     "Zoom in",
+     "Fewer tokens, larger: about the chosen cell where it is seen, else about the middle.",
+     {kPlus, kPlain},
+     [](const Frame& f) { zoom_step(f, 1.5); },
+     can_zoom,
+     nullptr,
+     nullptr,
+     true},
+    {"view/zoom_out",
+     "Zoom out",
+     "More tokens, smaller.",
+     {kMinus, kPlain},
+     [](const Frame& f) { zoom_step(f, 1 / 1.5); },
+     is_zoomed,
+     nullptr,
+     nullptr,
+     true},
+    {"view/pan_left",
+     "Move picture left",
+     "A zoomed picture: a quarter of what is seen towards the first keys.",
+     {kLeft, kShift},
+     [](const Frame& f) { pan_step(f, -1, 0); },
+     is_zoomed,
+     nullptr,
+     nullptr,
+     true},
+    {"view/pan_right",
+     "Move picture right",
+     "A zoomed picture: a quarter of what is seen towards the last keys.",
+     {kRight, kShift},
+     [](const Frame& f) { pan_step(f, 1, 0); },
+     is_zoomed,
+     nullptr,
+     nullptr,
+     true},
+    {"view/pan_up",
+     "Move picture up",
+     "A zoomed picture: a quarter of what is seen towards the first queries.",
+     {kUp, kShift},
+     [](const Frame& f) { pan_step(f, 0, -1); },
+     is_zoomed,
+     nullptr,
+     nullptr,
+     true},
+    {"view/pan_down",
+     "Move picture down",
+     "A zoomed picture: a quarter of what is seen towards the last queries.",
+     {kDown, kShift},
+     [](const Frame& f) { pan_step(f, 0, 1); },
+     is_zoomed,
+     nullptr,
+     nullptr,
+     true},
 
     {"move/left",
      "Left",
@@ -300,7 +355,7 @@ constexpr Gesture kGestures[] = {
     {"Click", "Heads: open a head. Head: choose a cell. Token chips: choose a token."},
     {"Ctrl+click", "Prune a head, or put it back."},
     {"Wheel", "Zoom into the picture under the pointer."},
-    {"Drag", "Move a zoomed picture."},
+    {"Drag", "Move a zoomed picture. On the small picture beside it: choose which part the large one shows."},
     {"Double-click", "On a slider's number: type it."},
     {"Tab, Shift+Tab", "The next or previous control; arrow keys step it, Enter or Space presses it."},
     {"Drop", "A model folder or a session file on the window opens it."},

@@ -9,6 +9,7 @@
 
 #include "app/widgets/item.h"
 #include "app/widgets/widget_map.h"
+#include "core/figure/head_window.h"
 
 namespace headroom {
 namespace {
@@ -64,6 +65,11 @@ void send_click(const Frame& frame, const Hover& hover, const ItemState& state) 
     }
   } else if (hover.grid != nullptr && !hover.grid->opens_head) {
     frame.send(CellSelected{hover.query, hover.key}, "cell");
+    // A plot of a whole row reaches beyond what the large picture shows.
+    if (hover.grid->column_keys != nullptr && frame.snapshot != nullptr) {
+      const auto n = static_cast<std::int64_t>(frame.snapshot->seq());
+      if (const auto moved = bringing_into_view(frame.session.view, n, hover.query, hover.key)) frame.send(*moved, "cell");
+    }
   } else if (region != nullptr && region->click) {
     frame.send(*region->click);
   } else if (hover.grid != nullptr) {
@@ -83,6 +89,10 @@ void record_regions(const FigurePlace& place, const Figure& figure, double scale
     record_rect(
         std::string(place.name) + "/cells L" + std::to_string(grid.request.layer) + " H" + std::to_string(grid.request.head),
         on_screen(grid.rect));
+  }
+  for (const Overview& overview : figure.overviews) {
+    const char* kind = overview.axes == Overview::Axes::kBoth ? "/minimap" : "/whole row";
+    record_rect(std::string(place.name) + kind, on_screen(overview.rect));
   }
 }
 
@@ -133,15 +143,17 @@ FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
                                             .h = static_cast<float>(std::max(place.area.h, figure.size.h * scale)),
                                             .tooltip = {},
                                             .focusable = Focusable::kNo});
+  answer.figure = &figure;
+  answer.scale = scale;
   frame.painter.draw(figure, frame.theme, {place.area.x, place.area.y}, scale);
   record_regions(place, figure, scale);
 
   CachedFigure& cache = cached(frame, place.kind);
   std::optional<std::int64_t> query, key;
+  const ImVec2 mouse = ImGui::GetIO().MousePos;
+  answer.at = {(mouse.x - place.area.x) / scale, (mouse.y - place.area.y) / scale};  // a drag may lead out of the place
   if (state.is_hovered) {
-    const ImVec2 mouse = ImGui::GetIO().MousePos;
     answer.is_hovered = true;
-    answer.at = {(mouse.x - place.area.x) / scale, (mouse.y - place.area.y) / scale};
     answer.hover = hit_test(figure, answer.at);
     if (answer.hover.grid != nullptr) {
       query = answer.hover.query;
@@ -156,6 +168,8 @@ FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
         tooltip_now(frame.look, cell_tooltip(*figure.snapshot, answer.hover.grid->request, *query, *key));
       } else if (answer.hover.region != nullptr) {
         tooltip_now(frame.look, answer.hover.region->tooltip);
+      } else if (answer.hover.overview != nullptr) {
+        tooltip_now(frame.look, answer.hover.overview->tooltip);
       }
     }
     if (answer.hover.region != nullptr && answer.hover.region->click) ImGui::SetMouseCursor(ImGuiMouseCursor_Hand);

@@ -16,10 +16,12 @@ struct FigurePlace {
 };
 struct FigureAnswer {
   bool is_hovered = false;
-  Hover hover;  ///< into the figure; valid until the next figure_of of this kind
-  Point at;     ///< pointer in the figure's own coordinates
+  Hover hover;                     ///< into the figure; valid until the next figure_of of this kind
+  Point at;                        ///< pointer in the figure's own coordinates
+  const Figure* figure = nullptr;  ///< likewise valid until then
+  double scale = 1;                ///< screen pixels to a unit of the figure
 };
-/// Draws the figure, shows tooltips and sends the actions of what is clicked. Wheel and drags are the caller's.
+/// Draws the figure, shows tooltips and sends the actions of what is clicked. Wheel, drags and overviews are the caller's.
 FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place);
 
 /// The head that a hover is about.

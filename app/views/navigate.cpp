@@ -2,7 +2,19 @@
 
 #include <algorithm>
 
+#include "core/figure/head_window.h"
+
 namespace headroom {
+namespace {
+
+/// A zoomed picture goes along with what is chosen in it.
+void follow(const Frame& frame, std::int64_t query, std::optional<std::int64_t> key) {
+  if (frame.session.view.stage != StageView::kHead) return;
+  const auto n = static_cast<std::int64_t>(frame.snapshot->seq());
+  if (const auto moved = bringing_into_view(frame.session.view, n, query, key)) frame.send(*moved, "move");
+}
+
+}  // namespace
 
 void move_selection(const Frame& frame, int down, int right) {
   const View& view = frame.session.view;
@@ -23,11 +35,13 @@ void move_selection(const Frame& frame, int down, int right) {
     // Only a row is chosen: both directions walk along the sentence.
     const std::int64_t query = std::clamp<std::int64_t>(view.query.value_or(last) + (view.query ? down + right : 0), 0, last);
     frame.send(QuerySelected{query}, "move");
+    follow(frame, query, std::nullopt);
     return;
   }
   const std::int64_t query = std::clamp<std::int64_t>(view.query.value_or(0) + down, 0, last);
   const std::int64_t key = std::clamp<std::int64_t>(*view.key + right, 0, last);
   frame.send(CellSelected{query, key}, "move");
+  follow(frame, query, key);
 }
 
 void step_closer(const Frame& frame) {

@@ -6,6 +6,7 @@
 
 #include "app/views/figures.h"
 #include "app/views/stage_options.h"
+#include "app/views/stage_zoom.h"
 #include "app/widgets/controls.h"
 
 namespace headroom {
@@ -42,35 +43,6 @@ float draw_tabs(const Frame& frame, float x, float y, float height) {
     x += width;
   }
   return x;
-}
-
-/// Zooms about the pointer: what lies under it stays there. The picture is as wide as the place at zoom 1 and pans over what hangs over.
-void zoom_about(const Frame& frame, const Rect& area, double factor) {
-  const View& view = frame.session.view;
-  const double zoom = std::clamp(view.zoom * factor, 1.0, 16.0);
-  if (zoom == view.zoom) return;
-  const ImVec2 mouse = ImGui::GetIO().MousePos;
-  const auto pan = [&](double at, double size, double old_pan) {
-    const double content = (old_pan * (view.zoom - 1) * size + at) / view.zoom;  // in [0, size]: the place at zoom 1
-    const double overflow = (zoom - 1) * size;
-    return overflow <= 0 ? 0.0 : std::clamp((content * zoom - at) / overflow, 0.0, 1.0);
-  };
-  frame.send(ZoomSet{zoom, pan(mouse.x - area.x, area.w, view.pan_x), pan(mouse.y - area.y, area.h, view.pan_y)}, "zoom");
-}
-
-void wheel_and_drag(const Frame& frame, const Rect& area, const FigureAnswer& answer) {
-  const View& view = frame.session.view;
-  const ImGuiIO& io = ImGui::GetIO();
-  if (answer.is_hovered && io.MouseWheel != 0) zoom_about(frame, area, std::pow(1.25, static_cast<double>(io.MouseWheel)));
-  UiScratch::State& state = frame.state;
-  if (view.zoom > 1 && answer.is_hovered && ImGui::IsMouseDragging(ImGuiMouseButton_Left, 4.0f)) state.is_panning = true;
-  if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) state.is_panning = false;
-  if (!state.is_panning || (io.MouseDelta.x == 0 && io.MouseDelta.y == 0)) return;
-  const double over_x = (view.zoom - 1) * area.w, over_y = (view.zoom - 1) * area.h;
-  frame.send(ZoomSet{view.zoom, over_x > 0 ? std::clamp(view.pan_x - io.MouseDelta.x / over_x, 0.0, 1.0) : 0,
-                     over_y > 0 ? std::clamp(view.pan_y - io.MouseDelta.y / over_y, 0.0, 1.0) : 0},
-             "zoom");
-  ImGui::SetMouseCursor(ImGuiMouseCursor_ResizeAll);
 }
 
 /// What is awaited, or what went wrong, over the middle of an empty stage.
@@ -133,7 +105,7 @@ void draw_stage(const Frame& frame) {
   const FigureAnswer answer = draw_figure(
       frame,
       {.kind = kind_of(stage), .name = "stage", .area = area, .zoom = frame.model.settings.is_presenter ? presenter_zoom : 1.0});
-  if (stage != StageView::kToken) wheel_and_drag(frame, area, answer);
+  wheel_and_drag(frame, area, answer);
   frame.state.hovered_head = answer.is_hovered && stage == StageView::kHeads ? head_of(answer.hover) : std::nullopt;
 }
 

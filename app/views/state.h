@@ -66,7 +66,7 @@ struct UiScratch::State {
 
   std::optional<HeadRef> hovered_head;  ///< under the pointer on the stage
   bool is_panning = false;
-  Point pan_from;
+  std::optional<Overview::Axes> dragged;  ///< the overview that a press began on
 
   double busy_since = -1;  ///< when long work began, seconds; negative: none
   DialogKind dialog = DialogKind::kNone;

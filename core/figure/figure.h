@@ -104,14 +104,25 @@ struct CellGrid {
   Rect rect;
   TileRequest request;      ///< row/col ranges that the rectangle spans
   bool opens_head = false;  ///< click: HeadOpened (overview) instead of CellSelected
+  /// The key that each of as many equal columns stands for, where one covers several; null: keys are evenly spread.
+  std::shared_ptr<const std::vector<std::int64_t>> column_keys;
+};
+
+/// A small picture of a whole head, or of a whole row of it: a click or a drag there moves what the large picture shows.
+struct Overview {
+  enum class Axes { kBoth, kKeys } axes = Axes::kBoth;
+  Rect rect;
+  std::int64_t n_tokens = 0;
+  std::string tooltip;  ///< as HitRegion's
 };
 
 struct Figure {
   std::string title;  ///< plain words: what the picture shows; goes into exported files
   Size size;
   std::vector<Item> items;
-  std::vector<HitRegion> hits;  ///< later ones lie on top
-  std::vector<CellGrid> cell_grids;
+  std::vector<HitRegion> hits;       ///< later ones lie on top
+  std::vector<CellGrid> cell_grids;  ///< of head_figure: the large picture first
+  std::vector<Overview> overviews;
   std::shared_ptr<const Snapshot> snapshot;
 };
 
@@ -133,7 +144,8 @@ std::string display_token(const Token& token);
 struct Hover {
   const HitRegion* region = nullptr;
   const CellGrid* grid = nullptr;
-  std::int64_t query = -1, key = -1;  ///< when grid is set
+  const Overview* overview = nullptr;  ///< lies on top of regions and grids: then both are null
+  std::int64_t query = -1, key = -1;   ///< when grid or overview is set; of an overview of keys no query
 };
 Hover hit_test(const Figure& figure, Point at);
 

@@ -32,17 +32,7 @@ class Heatmap {
 
  private:
   void choose_window() {
-    const std::int64_t n = std::ssize(snapshot_.tokens);
-    const View& view = canvas_.input().session.view;
-    const double zoom = std::clamp(view.zoom, 1.0, 16.0);
-    const auto shown = std::clamp<std::int64_t>(static_cast<std::int64_t>(std::ceil(static_cast<double>(n) / zoom)), 1, n);
-    const auto first = [&](double pan) {
-      return std::clamp<std::int64_t>(std::llround(std::clamp(pan, 0.0, 1.0) * static_cast<double>(n - shown)), 0, n - shown);
-    };
-    window_.row_begin = first(view.pan_y);
-    window_.col_begin = first(view.pan_x);
-    window_.row_end = window_.row_begin + shown;
-    window_.col_end = window_.col_begin + shown;
+    window_ = window_of(canvas_.input().session.view, std::ssize(snapshot_.tokens));
   }
 
   void make_legend() {

@@ -143,12 +143,13 @@ class HeadsPicture {
     viewport_ = {page.x + left, page.y + top, page.w - left, page.h - top - legend_height - 16};
     // The outline of the chosen head reaches beyond its tile.
     constexpr double kRim = 4;
-    const double zoom = std::clamp(input_.session.view.zoom, 1.0, 16.0);
+    const double zoom = std::clamp(input_.session.view.heads_zoom, 1.0, 16.0);
     const Size room{viewport_.w * zoom - 2 * kRim, viewport_.h * zoom - 2 * kRim};
     layout_ = is_grid() ? lay_out_grid({n_layers_, n_heads_, fold_}, room) : lay_out_flow(ranked(), room);
     const double x = kRim + std::floor(std::max(0.0, room.w - layout_.content.w) / 2), y = kRim;
     const View& view = input_.session.view;
-    origin_ = {viewport_.x + x - view.pan_x * (zoom - 1) * viewport_.w, viewport_.y + y - view.pan_y * (zoom - 1) * viewport_.h};
+    origin_ = {viewport_.x + x - view.heads_pan_x * (zoom - 1) * viewport_.w,
+               viewport_.y + y - view.heads_pan_y * (zoom - 1) * viewport_.h};
     origin_ = {std::round(origin_.x), std::round(origin_.y)};
     for (HeadPlace& place : layout_.places) {
       place.tile.x += origin_.x;

@@ -29,10 +29,25 @@ Hover hit_test(const Figure& figure, Point at) {
   for (const CellGrid& grid : figure.cell_grids) {
     if (grid.rect.contains(at)) hover.grid = &grid;
   }
-  if (hover.grid != nullptr) {
+  for (const Overview& overview : figure.overviews) {
+    if (overview.rect.contains(at)) hover.overview = &overview;
+  }
+  if (hover.overview != nullptr) {
+    const Overview& overview = *hover.overview;
+    hover.region = nullptr;
+    hover.grid = nullptr;
+    hover.key = index_in(at.x - overview.rect.x, overview.rect.w, 0, overview.n_tokens);
+    if (overview.axes == Overview::Axes::kBoth)
+      hover.query = index_in(at.y - overview.rect.y, overview.rect.h, 0, overview.n_tokens);
+  } else if (hover.grid != nullptr) {
     const CellGrid& grid = *hover.grid;
     hover.query = index_in(at.y - grid.rect.y, grid.rect.h, grid.request.row_begin, grid.request.row_end);
-    hover.key = index_in(at.x - grid.rect.x, grid.rect.w, grid.request.col_begin, grid.request.col_end);
+    if (grid.column_keys != nullptr && !grid.column_keys->empty()) {
+      const std::int64_t column = index_in(at.x - grid.rect.x, grid.rect.w, 0, std::ssize(*grid.column_keys));
+      hover.key = (*grid.column_keys)[static_cast<std::size_t>(column)];
+    } else {
+      hover.key = index_in(at.x - grid.rect.x, grid.rect.w, grid.request.col_begin, grid.request.col_end);
+    }
   }
   return hover;
 }

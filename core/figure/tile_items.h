@@ -4,14 +4,9 @@
 
 #include "core/figure/canvas.h"
 #include "core/figure/color_scale.h"
+#include "core/figure/head_window.h"
 
 namespace headroom {
-
-/// The part of a head's matrix that a picture shows, in tokens.
-struct TokenWindow {
-  std::int64_t row_begin = 0, row_end = 0, col_begin = 0, col_end = 0;
-  bool operator==(const TokenWindow&) const = default;
-};
 
 /// A head's tile as the session wants it seen. At most one cell a logical pixel; small sentences get a cell for each pair.
 /// The colour range is [0, 1] for probabilities; scores get theirs by set_value_range.

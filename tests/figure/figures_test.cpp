@@ -115,8 +115,8 @@ TEST(HeadsFigure, OutlinesTheChosenHead) {
 TEST(HeadsFigure, ZoomsAndKeepsPointerRegionsInView) {
   Scene scene = make_scene({.n_layers = 4, .n_heads = 8, .n_kv_heads = 8});
   const double before = items_of<AttentionTile>(heads_figure(input_of(scene, {880, 640}))).front().rect.w;
-  scene.session.view.zoom = 4;
-  scene.session.view.pan_x = scene.session.view.pan_y = 0.4;
+  scene.session.view.heads_zoom = 4;
+  scene.session.view.heads_pan_x = scene.session.view.heads_pan_y = 0.4;
   const Figure figure = heads_figure(input_of(scene, {880, 640}));
   EXPECT_GT(items_of<AttentionTile>(figure).front().rect.w, 3.5 * before);
   EXPECT_FALSE(items_of<ClipTo>(figure).empty());
@@ -223,11 +223,11 @@ TEST(HeadFigure, ZoomShowsAWindowOfTokens) {
   scene.session.view.zoom = 3;
   scene.session.view.pan_x = 0;
   scene.session.view.pan_y = 1;
-  const AttentionTile tile = items_of<AttentionTile>(head_figure(input_of(scene, {880, 640}))).at(0);
-  EXPECT_EQ(tile.request.row_begin, 8);
-  EXPECT_EQ(tile.request.row_end, 12);
-  EXPECT_EQ(tile.request.col_begin, 0);
-  EXPECT_EQ(tile.request.col_end, 4);
+  const TileRequest shown = head_figure(input_of(scene, {880, 640})).cell_grids.at(0).request;
+  EXPECT_EQ(shown.row_begin, 4) << "eight tokens at least";
+  EXPECT_EQ(shown.row_end, 12);
+  EXPECT_EQ(shown.col_begin, 0);
+  EXPECT_EQ(shown.col_end, 8);
 }
 
 TEST(HeadFigure, ArcsAreAsOpaqueAsTheirProbability) {

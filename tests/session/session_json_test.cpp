@@ -94,10 +94,10 @@ TEST(SessionJson, UnknownFieldsAreToldByTheirPath) {
 
 TEST(SessionJson, NumbersOutOfRangeSnapWithANotice) {
   const ParsedSession parsed =
-      session_from_json(R"({"compute": {"n_kv_heads": 3, "window": 0}, "view": {"zoom": 99, "head": "9.9"}})");
+      session_from_json(R"({"compute": {"n_kv_heads": 3, "window": 0}, "view": {"zoom": 99999, "head": "9.9"}})");
   EXPECT_EQ(parsed.session.compute.n_kv_heads, 2);
   EXPECT_EQ(parsed.session.compute.mask.pattern.window, 1);
-  EXPECT_EQ(parsed.session.view.zoom, 16);
+  EXPECT_EQ(parsed.session.view.zoom, 16384);
   EXPECT_FALSE(parsed.session.view.head);
   ASSERT_EQ(parsed.notices.size(), 1u);
   for (const char* part : {"window", "zoom", "L9 H9", "kv_heads"})

@@ -14,7 +14,9 @@ inline constexpr std::int64_t kMaxWindow = 4096;  ///< also of stride
 inline constexpr std::int64_t kMaxGlobal = 64;
 inline constexpr std::int64_t kMaxBlock = 256;
 inline constexpr std::int64_t kMaxSessionBlocksPerRow = 16;
-inline constexpr double kMaxZoom = 16;
+inline constexpr double kMaxHeadsZoom = 16;
+/// Of a head's picture, for the longest text; a shorter one is shown at the largest zoom that it has (head_window.h).
+inline constexpr double kMaxZoom = 131072.0 / 8;
 inline constexpr std::int64_t kMaxKvContext = 10000000;
 
 /// One sentence on the first number that no model can have, or nothing.

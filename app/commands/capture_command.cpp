@@ -118,7 +118,7 @@ ordered_json write_capture(const Snapshot& snapshot, const CaptureOptions& optio
   capture.writer.set_metadata("version", "1");
   capture.writer.set_metadata("model", snapshot.compute.model);
   capture.writer.set_metadata("parameters", snapshot.is_untrained ? "untrained" : "trained");
-  capture.writer.set_metadata("text", ordered_json(snapshot.compute.text).dump(-1, ' ', false, replace));
+  capture.writer.set_metadata("text", ordered_json(snapshot.compute.text.str()).dump(-1, ' ', false, replace));
   capture.writer.set_metadata("tokens", tokens.dump(-1, ' ', false, replace));
   capture.writer.set_metadata("mask", mask_text(snapshot.compute.mask));
   capture.writer.set_metadata("tool", "headroom " HEADROOM_VERSION);

@@ -95,7 +95,7 @@ std::optional<std::string> with_word(const Frame& frame, const Snapshot& snapsho
                                      const std::string& word) {
   const Token& token = snapshot.tokens[unknown.token];
   std::string text = frame.session.compute.text;
-  if (text != snapshot.compute.text || token.end > text.size() || token.begin >= token.end) return std::nullopt;
+  if (snapshot.compute.text != text || token.end > text.size() || token.begin >= token.end) return std::nullopt;
   text.replace(token.begin, token.end - token.begin, word);
   return text;
 }

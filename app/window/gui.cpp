@@ -47,12 +47,13 @@ struct Gui::State {
   double styled_scale = 0;
   const Snapshot* text_snapshot = nullptr;  // as last looked at; only compared
   std::size_t text_toasts = 0, text_recent = 0;
-  std::string text_session, text_failure;
+  SharedText text_session;
+  std::string text_failure;
   bool has_text = false;
 
   /// Gathering all text costs with its length, so only when something of it changed.
   bool has_new_text(const AppModel& model) {
-    const std::string& session_text = model.history.current().compute.text;
+    const SharedText& session_text = model.history.current().compute.text;
     if (has_text && model.snapshot.get() == text_snapshot && model.toasts.size() == text_toasts &&
         model.recent.size() == text_recent && session_text == text_session && model.failure == text_failure) {
       return false;

@@ -101,7 +101,7 @@ struct Computer::State {
 
   struct {
     std::uint64_t model = 0;
-    std::string text;
+    SharedText text;
     ReadText read;
   } tokens;
   struct {
@@ -120,7 +120,7 @@ struct Computer::State {
   };
   std::vector<Loss> losses;  ///< newest last
 
-  const ReadText& read(const PreparedModel& model, const std::string& text, std::stop_token stop) {
+  const ReadText& read(const PreparedModel& model, const SharedText& text, std::stop_token stop) {
     if (tokens.model != model.loaded_id || tokens.text != text) {
       tokens.model = 0;
       ++counters.tokenisations;
@@ -157,7 +157,7 @@ struct Computer::State {
   /// Mean loss of `params` on the held-out text, remembered under what the parameters are and the mask.
   double loss(const PreparedModel& model, const ModelParams& params, Compute of,
               const std::pair<std::stop_token, std::function<void(double)>>& control) {
-    of.text.clear();
+    of.text = {};
     of.backend = BackendChoice::kAuto;
     if (of.parameters == ParameterSource::kTrained) of.lab_seed = 0;
     const auto it = std::find_if(losses.begin(), losses.end(),

@@ -27,12 +27,18 @@ std::string History::apply(const Action& action, const std::string& group) {
 }
 
 void History::forget_oldest() {
+  // Steps that follow each other mostly share one text, which is held once.
+  const auto bytes_of = [&](std::size_t i) {
+    const SharedText& text = states_[i].session.compute.text;
+    const bool is_held_later = i + 1 < states_.size() && text.is_copy_of(states_[i + 1].session.compute.text);
+    return is_held_later ? 0 : text.size();
+  };
   std::size_t text_bytes = 0;
-  for (const State& state : states_)
-    text_bytes += state.session.compute.text.size();
+  for (std::size_t i = 0; i < states_.size(); ++i)
+    text_bytes += bytes_of(i);
   std::size_t n = 0;
   while (n < at_ && (at_ - n > kMaxSteps || text_bytes > kMaxHistoryText)) {
-    text_bytes -= states_[n].session.compute.text.size();
+    text_bytes -= bytes_of(n);
     ++n;
   }
   states_.erase(states_.begin(), states_.begin() + static_cast<std::ptrdiff_t>(n));

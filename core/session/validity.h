@@ -18,10 +18,10 @@ inline constexpr double kMaxHeadsZoom = 16;
 /// Of a head's picture, for the longest text; a shorter one is shown at the largest zoom that it has (head_window.h).
 inline constexpr double kMaxZoom = 131072.0 / 8;
 inline constexpr std::int64_t kMaxKvContext = 10000000;
-
-/// One sentence on the first number that no model can have, or nothing.
 inline constexpr std::int64_t kMaxSpeedTokens = 131072;
 inline constexpr double kLeastSpeedSeconds = 0.001, kMostSpeedSeconds = 10;
+
+/// One sentence on the first number that no model can have, or nothing.
 std::optional<std::string> shape_problem(const ModelShape& shape);
 
 /// The nearest h, and the nearest kv_heads for the present h, that this Session's parameters (trained or lab) can have.
@@ -42,6 +42,6 @@ std::vector<std::string> make_valid(Session& session);
 std::vector<std::string> make_valid(MaskPattern& pattern);
 
 /// Cuts to kMaxTextBytes without splitting a UTF-8 sequence. The sentence that says so, or "".
-std::string limit_text(std::string& text);
+std::string limit_text(SharedText& text);
 
 }  // namespace headroom

@@ -18,10 +18,11 @@ std::shared_ptr<const Snapshot> snapshot_of(std::size_t n_words) {
   options.measures_held_out_loss = false;
   Computer computer(options);
   Compute compute;
-  compute.text.clear();
+  std::string text;
   constexpr std::array<const char*, 5> kWords{"the ", "cat ", "that ", "sat ", "was "};
   for (std::size_t i = 0; i < n_words; ++i)
-    compute.text += kWords[i % kWords.size()];
+    text += kWords[i % kWords.size()];
+  compute.text = text;
   return computer.compute(compute, 1);
 }
 

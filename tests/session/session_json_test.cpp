@@ -56,9 +56,10 @@ TEST(SessionJson, EverySessionThatActionsMakeRoundTrips) {
 
 TEST(SessionJson, InvalidUtf8SurvivesByteForByte) {
   Session session;
-  session.compute.text.clear();
+  std::string bytes;
   for (int c = 0; c < 256; ++c)
-    session.compute.text += static_cast<char>(c);
+    bytes += static_cast<char>(c);
+  session.compute.text = bytes;
   const std::string json = session_to_json(session);
   EXPECT_THAT(json, HasSubstr("\"text_bytes\": \"000102"));
   EXPECT_EQ(session_from_json(json).session.compute.text, session.compute.text);

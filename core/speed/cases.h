@@ -36,6 +36,7 @@ const std::vector<std::string>& speed_backends();
 
 /// Floating-point operations of a case: 4 · visible pairs · heads · d_head, or 2 · rows · depth · width. A multiply-add counts two.
 double flops_of(const SpeedCase& c);
+double attention_flops(const AttentionConfig& config);
 /// Bytes of K and V that every decoded token reads.
 double kv_bytes_of(const AttentionConfig& config);
 
@@ -60,11 +61,12 @@ struct SpeedRow {
 
 struct CaseRequest {
   std::vector<std::string> backends;  ///< of speed_backends(); empty: flash, naive, and gl where there is one
-  /// Backends that would take longer than this for one call are left out, seconds; only where backends is empty.
-  double longest_call = 2;
+  /// Of K and V in rotation for "memory read".
+  double memory_bytes = 512e6;
 };
 
 /// Measures a case on the asked backends in turns, each checked against the reference first.
+/// Decoding gives several rows for flash: K and V stored as float32, float16 and bfloat16, each from cache and from memory.
 /// Errors  Error when a backend is wrong (it is not timed), is unknown or cannot run it; Cancelled.
 std::vector<SpeedRow> measure_case(const SpeedCase& c, const CaseRequest& request, const SpeedTools& tools);
 

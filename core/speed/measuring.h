@@ -61,6 +61,8 @@ struct MachineFacts {
   std::string simd;      ///< "AVX-512"
   std::string gpu;       ///< name of the device, or why none was measured
 };
+/// Said once at the start by the program, which is built anew with each commit; until then the commit is "unknown".
+void set_source_commit(std::string commit);
 /// gpu is left empty: who opens the device fills it in.
 MachineFacts machine_facts();
 

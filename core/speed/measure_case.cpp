@@ -1,0 +1,322 @@
+#include <Eigen/Core>
+#include <algorithm>
+#include <cmath>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "core/speed/cases.h"
+#include "core/speed/problem.h"
+#include "core/speed/turns.h"
+#include "core/tensor/error.h"
+#include "core/tensor/machine.h"
+#include "core/tensor/matmul.h"
+
+namespace headroom {
+namespace {
+
+constexpr double kLimitSeconds = 0.003;
+
+/// A row to be filled, and what fills it. It owns what the candidate's functions work on.
+struct Job {
+  SpeedRow row;
+  Candidate candidate;
+};
+
+/// What the jobs of one case share.
+struct Bench {
+  const SpeedCase& c;
+  const CaseRequest& request;
+  const SpeedTools& tools;
+  std::optional<GpuKernels> gpu = {};
+  /// Of the software GPU, which takes all processors whatever the pool has.
+  std::shared_ptr<ThreadPool> all_processors = {};
+  std::vector<Job> jobs = {};
+
+  SpeedRow row(const std::string& backend) const {
+    SpeedRow row;
+    row.name = c.name;
+    row.backend = backend;
+    row.threads = tools.pool.n_threads();
+    row.clock = WorkClock::name(row.threads);
+    row.storage = kv_storage_name(c.config.kv_storage);
+    return row;
+  }
+};
+
+std::function<double()> fma_limit(ThreadPool& pool) {
+  return [&pool] { return 1e9 * fma_gflops(pool, kLimitSeconds); };
+}
+
+/// The better of both ways to read K and V, in bytes a second: the copy that comes next, or the same one where there is only one.
+std::function<double()> kv_read_limit(ThreadPool& pool, const std::shared_ptr<AttentionProblem>& problem) {
+  return [&pool, problem] {
+    double best = 0;
+    for (const ReadOrder order : {ReadOrder::kOneStream, ReadOrder::kFourStreams}) {
+      // Small caches are read several times: one pass would be over before the clock moves.
+      const WorkClock clock(pool.n_threads());
+      double passes = 0, sum = 0;
+      do {
+        problem->turn_to_next_copy();
+        sum += 1 / read_gbps(pool, problem->kv_blocks(), order);
+        ++passes;
+      } while (clock.seconds() < kLimitSeconds / 2);
+      best = std::max(best, passes / sum);
+    }
+    return 1e9 * best;
+  };
+}
+
+std::shared_ptr<AttentionBackend> make_cpu_backend(const std::string& name, ThreadPool& pool) {
+  if (name == "reference") return make_reference_backend();
+  if (name == "naive") return make_naive_backend(pool);
+  return make_flash_backend(pool);
+}
+
+void finish_fma(Job& job, const Bench& bench, ThreadPool& pool) {
+  job.candidate.amount = flops_of(bench.c);
+  job.candidate.limit = fma_limit(pool);
+  job.row.limit = "FMA peak";
+  job.row.limit_unit = "GFLOP/s";
+}
+
+/// The limit of what runs on the GPU: its own peak, or the processors' where it is software.
+void finish_gpu(Job& job, Bench& bench) {
+  job.row.threads = 0;
+  job.row.clock = bench.gpu->last_kernel_ms ? "gpu" : "wall";
+  if (bench.gpu->is_software) {
+    if (!bench.all_processors) bench.all_processors = std::make_shared<ThreadPool>();
+    job.row.threads = bench.all_processors->n_threads();
+    finish_fma(job, bench, *bench.all_processors);
+  } else if (bench.gpu->fma_gflops) {
+    job.candidate.amount = flops_of(bench.c);
+    job.candidate.limit = [peak = bench.gpu->fma_gflops] { return 1e9 * peak(); };
+    job.row.limit = "GPU FMA peak";
+    job.row.limit_unit = "GFLOP/s";
+  }
+}
+
+/// Seconds of a call on the GPU: its own timestamps where it has them.
+std::function<double()> gpu_call(const GpuKernels& gpu, std::function<void()> work) {
+  return [kernel_ms = gpu.last_kernel_ms, work = std::move(work)] {
+    const WorkClock clock(0);  // the wall's
+    work();
+    return kernel_ms ? kernel_ms() / 1000 : clock.seconds();
+  };
+}
+
+void add_attention(Bench& bench, const std::string& name) {
+  const bool is_gpu = name == "gl";
+  const auto backend = is_gpu ? bench.gpu->fused : make_cpu_backend(name, bench.tools.pool);
+  if (const Support support = backend->supports(bench.c.config); !support.ok) {
+    if (!bench.request.backends.empty()) throw Error(name + " cannot run " + bench.c.name + ": " + support.reason);
+    return;
+  }
+  Job job{bench.row(name), {}};
+  job.row.largest_error = check_against_reference(*backend, bench.c.config);
+  const auto problem = std::make_shared<AttentionProblem>(bench.c.config);
+  const auto run = [backend, problem, stop = bench.tools.stop] {
+    backend->run(problem->config(), problem->inputs(), problem->outputs(), stop);
+  };
+  if (is_gpu) {
+    job.candidate.call = gpu_call(*bench.gpu, run);
+    finish_gpu(job, bench);
+  } else {
+    job.candidate.call = [&pool = bench.tools.pool, run] { return timed(pool, run); };
+    finish_fma(job, bench, bench.tools.pool);
+  }
+  bench.jobs.push_back(std::move(job));
+}
+
+enum class KvPlace { kCache, kMemory };
+
+void add_decoding(Bench& bench, const std::string& name, KvStorage storage, KvPlace place) {
+  AttentionConfig config = bench.c.config;
+  config.kv_storage = storage;
+  ThreadPool& pool = bench.tools.pool;
+  const auto backend = make_cpu_backend(name, pool);
+  Job job{bench.row(name), {}};
+  job.row.storage = kv_storage_name(storage);
+  job.row.largest_error = check_against_reference(*backend, config);
+  const auto problem = std::make_shared<AttentionProblem>(config, place == KvPlace::kMemory ? bench.request.memory_bytes : 0);
+  job.candidate.call = [&pool, backend, problem, stop = bench.tools.stop] {
+    problem->turn_to_next_copy();
+    return timed(pool, [&] { backend->run(problem->config(), problem->inputs(), problem->outputs(), stop); });
+  };
+  job.candidate.amount = kv_bytes_of(config);
+  job.candidate.limit = kv_read_limit(pool, problem);
+  job.row.limit = place == KvPlace::kCache ? "cache read" : "memory read";
+  job.row.limit_unit = "GB/s";
+  bench.jobs.push_back(std::move(job));
+}
+
+void add_decoding(Bench& bench, const std::string& name) {
+  if (name == "gl") {
+    add_attention(bench, name);
+    return;
+  }
+  const bool is_flash = name == "flash";
+  for (const KvPlace place : {KvPlace::kCache, KvPlace::kMemory}) {
+    add_decoding(bench, name, KvStorage::kFloat32, place);
+    if (!is_flash) return;  // the others widen 16 bits first: nothing to see
+    add_decoding(bench, name, KvStorage::kFloat16, place);
+    add_decoding(bench, name, KvStorage::kBFloat16, place);
+  }
+}
+
+/// x [rows, depth] · weightᵀ [width, depth] = out, with memory of their own.
+struct Product {
+  Product(std::int64_t n_rows, std::int64_t n_depth, std::int64_t n_width)
+      : rows(n_rows), depth(n_depth), width(n_width), x_(size(rows, depth)), weight_(size(width, depth)), out_(size(rows, width)) {
+    fill_values(x_.span(), 3);
+    fill_values(weight_.span(), 4);
+  }
+  static std::size_t size(std::int64_t a, std::int64_t b) { return static_cast<std::size_t>(a * b); }
+  ConstMatrixView x() const { return {x_.data(), rows, depth, depth}; }
+  ConstMatrixView weight() const { return {weight_.data(), width, depth, depth}; }
+  MatrixView out() { return {out_.data(), rows, width, width}; }
+
+  std::int64_t rows, depth, width;
+
+ private:
+  AlignedBuffer<float> x_, weight_, out_;
+};
+
+using Multiply = std::function<void(ConstMatrixView x, ConstMatrixView weight, MatrixView out)>;
+
+void multiply_plainly(ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
+  for (std::int64_t i = 0; i < x.rows; ++i) {
+    for (std::int64_t j = 0; j < weight.rows; ++j) {
+      double sum = 0;
+      for (std::int64_t c = 0; c < x.cols; ++c)
+        sum += static_cast<double>(x(i, c)) * static_cast<double>(weight(j, c));
+      out(i, j) = static_cast<float>(sum);
+    }
+  }
+}
+
+/// Eigen on each thread's share of the rows.
+void multiply_by_eigen(ThreadPool& pool, ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
+  using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
+  const Eigen::Map<const Matrix> w(weight.data, weight.rows, weight.cols);
+  const std::int64_t share = (x.rows + pool.n_threads() - 1) / pool.n_threads();
+  pool.parallel_for(pool.n_threads(), [&](std::int64_t item, int) {
+    const std::int64_t begin = item * share, n = std::min(share, x.rows - begin);
+    if (n <= 0) return;
+    Eigen::Map<Matrix>(out.row(begin), n, out.cols).noalias() = Eigen::Map<const Matrix>(x.row(begin), n, x.cols) * w.transpose();
+  });
+}
+
+Multiply multiply_of(const Bench& bench, const std::string& name) {
+  if (name == "reference") return multiply_plainly;
+  if (name == "gl") return bench.gpu->linear;
+  ThreadPool& pool = bench.tools.pool;
+  if (name == "naive") {
+    return [&pool](ConstMatrixView x, ConstMatrixView weight, MatrixView out) { multiply_by_eigen(pool, x, weight, out); };
+  }
+  return [&pool](ConstMatrixView x, ConstMatrixView weight, MatrixView out) { linear(pool, x, weight, {}, out); };
+}
+
+double check_product(const std::string& name, const Multiply& multiply, std::int64_t depth) {
+  constexpr double kLargestError = 1e-3;  // of sums of `depth` products with variance 1
+  Product ours(53, depth, 101), theirs(53, depth, 101);
+  multiply(ours.x(), ours.weight(), ours.out());
+  multiply_plainly(theirs.x(), theirs.weight(), theirs.out());
+  double largest = 0;
+  for (std::int64_t i = 0; i < ours.rows; ++i) {
+    for (std::int64_t j = 0; j < ours.width; ++j) {
+      const double error = std::abs(double{ours.out()(i, j)} - double{theirs.out()(i, j)});
+      if (!(error <= kLargestError)) {
+        throw Error("the products of " + name + " differ from the reference by " + std::to_string(error) + ": they were not timed");
+      }
+      largest = std::max(largest, error);
+    }
+  }
+  return largest;
+}
+
+void add_product(Bench& bench, const std::string& name) {
+  const SpeedCase& c = bench.c;
+  const Multiply multiply = multiply_of(bench, name);
+  if (!multiply) {
+    if (!bench.request.backends.empty()) throw Error(name + " cannot run " + c.name + ": this device's products are not measured");
+    return;
+  }
+  Job job{bench.row(name), {}};
+  job.row.largest_error = check_product(name, multiply, c.depth);
+  const auto product = std::make_shared<Product>(c.rows, c.depth, c.width);
+  const auto run = [multiply, product] { multiply(product->x(), product->weight(), product->out()); };
+  if (name == "gl") {
+    job.candidate.call = gpu_call(*bench.gpu, run);
+    finish_gpu(job, bench);
+  } else {
+    job.candidate.call = [&pool = bench.tools.pool, run] { return timed(pool, run); };
+    finish_fma(job, bench, bench.tools.pool);
+  }
+  bench.jobs.push_back(std::move(job));
+}
+
+/// Opens the GPU where it is asked for, or, by default, where there is one.
+std::vector<std::string> choose_backends(Bench& bench) {
+  const std::vector<std::string>& asked = bench.request.backends;
+  const auto& known = speed_backends();
+  for (const std::string& name : asked) {
+    if (std::find(known.begin(), known.end(), name) == known.end()) throw Error("there is no backend \"" + name + "\"");
+  }
+  std::vector<std::string> names = asked.empty() ? std::vector<std::string>{"flash", "naive"} : asked;
+  const bool wants_gpu = std::find(names.begin(), names.end(), "gl") != names.end();
+  if (wants_gpu && !bench.tools.open_gpu) throw Error("there is no GPU backend here");
+  if (!wants_gpu && (!asked.empty() || !bench.tools.open_gpu)) return names;
+  try {
+    bench.gpu = bench.tools.open_gpu();
+    if (!wants_gpu) names.push_back("gl");
+  } catch (const Cancelled&) {
+    throw;
+  } catch (const Error&) {
+    if (wants_gpu) throw;
+  }
+  return names;
+}
+
+SpeedRow filled(SpeedRow row, const Timing& timing, const SpeedCase& c, double kv_bytes) {
+  row.ms = 1000 * timing.seconds;
+  row.gflops = 1e-9 * flops_of(c) / timing.seconds;
+  row.rounds = timing.rounds;
+  if (timing.ratio) {
+    row.percent_of_limit = 100 * *timing.ratio;
+    row.limit_value = 1e-9 * *timing.limit;
+  }
+  if (c.kind == SpeedCase::Kind::kDecode) row.gbps = 1e-9 * kv_bytes / timing.seconds;
+  return row;
+}
+
+}  // namespace
+
+std::vector<SpeedRow> measure_case(const SpeedCase& c, const CaseRequest& request, const SpeedTools& tools) {
+  Bench bench{c, request, tools};
+  for (const std::string& name : choose_backends(bench)) {
+    report_progress(tools, c.name, 0);
+    if (c.kind == SpeedCase::Kind::kProduct) {
+      add_product(bench, name);
+    } else if (c.kind == SpeedCase::Kind::kDecode) {
+      add_decoding(bench, name);
+    } else {
+      add_attention(bench, name);
+    }
+  }
+  std::vector<Candidate> candidates;
+  for (const Job& job : bench.jobs)
+    candidates.push_back(job.candidate);
+  const std::vector<Timing> timings = measure_in_turns(candidates, tools);
+  std::vector<SpeedRow> rows;
+  for (std::size_t i = 0; i < timings.size(); ++i) {
+    AttentionConfig config = c.config;
+    for (const KvStorage storage : {KvStorage::kFloat32, KvStorage::kFloat16, KvStorage::kBFloat16}) {
+      if (bench.jobs[i].row.storage == kv_storage_name(storage)) config.kv_storage = storage;
+    }
+    rows.push_back(filled(bench.jobs[i].row, timings[i], c, kv_bytes_of(config)));
+  }
+  return rows;
+}
+
+}  // namespace headroom

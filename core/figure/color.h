@@ -22,10 +22,11 @@ struct Theme {
   ThemeName name = ThemeName::kDark;
   Color window, panel, raised, border;  ///< backgrounds, from back to front, and hairlines
   Color text, text_dim, text_faint;
-  Color accent;                 ///< the one accent: selection, links, sliders
-  Color q, k, v;                ///< blue, orange, green
-  Color attention, mlp, other;  ///< timing bars: attention violet, MLP and others grey
-  Color masked;                 ///< never the colour of zero
+  Color accent;                    ///< the one accent: selection, links, sliders
+  Color q, k, v;                   ///< blue, orange, green
+  Color attention, mlp, other;     ///< timing bars: attention violet, MLP and others grey
+  Color naive, flash, linear, gl;  ///< ways to compute attention, as lines and markers on the panel
+  Color masked;                    ///< never the colour of zero
   Color good, warning, bad;
   Color warning_panel, warning_border;
   Color on_light, on_dark;  ///< text over a coloured fill

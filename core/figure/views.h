@@ -1,6 +1,7 @@
 #pragma once
 
 #include "core/figure/figure.h"
+#include "core/session/speed.h"
 
 namespace headroom {
 
@@ -29,5 +30,12 @@ struct TimingHistory {
   std::vector<double> cpu_ms, gpu_ms;
 };
 Figure timing_figure(const FigureInput& input, const TimingHistory& history);
+
+/// The Speed stage: all its parts or the chosen one, as view.speed_section says; then each part as a picture of its own.
+Figure speed_figure(const FigureInput& input, const SpeedState& state);
+Figure ladder_figure(const FigureInput& input, const SpeedState& state);    ///< the same layer computed five ways
+Figure roofline_figure(const FigureInput& input, const SpeedState& state);  ///< kernels under the machine's limits
+Figure growth_figure(const FigureInput& input, const SpeedState& state);    ///< time and memory over n
+Figure devices_figure(const FigureInput& input, const SpeedState& state);   ///< CPU, GPU, and every backend
 
 }  // namespace headroom

@@ -20,13 +20,16 @@ namespace product {
 inline constexpr int kMaxDotRows = kHasManyRegisters ? 6 : 2;
 inline constexpr int kDotWeights = 4;
 
+/// What a tile computes: sums[r * sums_stride + w] = start[w] + x row r · weights[w].
 struct DotOperands {
   const float* x = nullptr;  ///< the first row
   std::int64_t x_stride = 0;
   std::array<const float*, kDotWeights> weights{};
-  const float* ahead = nullptr;  ///< four weight rows that come next, ahead_stride apart
-  std::int64_t ahead_stride = 0;
+  std::array<const float*, kDotWeights> ahead{};  ///< rows to ask for meanwhile
   std::int64_t depth = 0;
+  const float* start = nullptr;  ///< aligned
+  float* sums = nullptr;
+  std::int64_t sums_stride = 0;
 };
 
 /// Sums of one row of x with the four weight rows. Named members, not arrays: the compiler keeps them in registers.
@@ -96,48 +99,49 @@ HWY_INLINE hn::Vec<hn::Full128<float>> sum_blocks(D d, hn::Vec<D> v) {
 }
 #endif
 
-/// sums [kRows][4]: each row's four dot products.
 template <int kRows>
-HWY_INLINE void store_dots(const DotRows<kRows>& rows, float* sums) {
+HWY_INLINE void store_dots(const DotOperands& in, const DotRows<kRows>& rows, float* sums) {
   if constexpr (kRows > 0) {
-    const Floats d;
 #if HWY_TARGET != HWY_SCALAR
+    const Floats d;
     const FloatVec s01 = hn::Add(hn::InterleaveLower(d, rows.s0, rows.s1), hn::InterleaveUpper(d, rows.s0, rows.s1));
     const FloatVec s23 = hn::Add(hn::InterleaveLower(d, rows.s2, rows.s3), hn::InterleaveUpper(d, rows.s2, rows.s3));
     const FloatVec s = hn::Add(interleave_pairs_lower(s01, s23), interleave_pairs_upper(s01, s23));
-    hn::Store(sum_blocks(d, s), hn::Full128<float>(), sums);
+    const hn::Full128<float> quad;
+    hn::StoreU(hn::Add(hn::Load(quad, in.start), sum_blocks(d, s)), quad, sums);
 #else
-    hn::Store(rows.s0, d, sums);
-    hn::Store(rows.s1, d, sums + 1);
-    hn::Store(rows.s2, d, sums + 2);
-    hn::Store(rows.s3, d, sums + 3);
+    sums[0] = in.start[0] + hn::GetLane(rows.s0);
+    sums[1] = in.start[1] + hn::GetLane(rows.s1);
+    sums[2] = in.start[2] + hn::GetLane(rows.s2);
+    sums[3] = in.start[3] + hn::GetLane(rows.s3);
 #endif
-    store_dots(rows.below, sums + kDotWeights);
+    store_dots(in, rows.below, sums + in.sums_stride);
   }
 }
 
-/// sums [kRows, 4], aligned: the dot products of rows of x with four weight rows.
+/// kRows rows of x with four weight rows.
 template <int kRows>
-HWY_NOINLINE void dot_tile(const DotOperands& in, float* sums) {
+HWY_NOINLINE void dot_tile(const DotOperands& in) {
   const Floats d;
   DotRows<kRows> rows;
   begin_dots(in.x, in.x_stride, rows);
   const float *const w0 = in.weights[0], *const w1 = in.weights[1], *const w2 = in.weights[2], *const w3 = in.weights[3];
+  const float *const a0 = in.ahead[0], *const a1 = in.ahead[1], *const a2 = in.ahead[2], *const a3 = in.ahead[3];
   const std::int64_t depth = in.depth;
   std::int64_t k = 0;
   for (; k + kLanes <= depth; k += kLanes) {
     if (kLanes >= kFloatsPerLine || k % kFloatsPerLine == 0) {
-      hwy::Prefetch(in.ahead + k);
-      hwy::Prefetch(in.ahead + in.ahead_stride + k);
-      hwy::Prefetch(in.ahead + 2 * in.ahead_stride + k);
-      hwy::Prefetch(in.ahead + 3 * in.ahead_stride + k);
+      hwy::Prefetch(a0 + k);
+      hwy::Prefetch(a1 + k);
+      hwy::Prefetch(a2 + k);
+      hwy::Prefetch(a3 + k);
     }
     add_dots(k, {hn::LoadU(d, w0 + k), hn::LoadU(d, w1 + k), hn::LoadU(d, w2 + k), hn::LoadU(d, w3 + k)}, rows);
   }
   if (const std::int64_t n = depth - k; n > 0) {
     add_last_dots(k, n, {load_part(w0 + k, n), load_part(w1 + k, n), load_part(w2 + k, n), load_part(w3 + k, n)}, rows);
   }
-  store_dots(rows, sums);
+  store_dots(in, rows, in.sums);
 }
 
 }  // namespace product

@@ -27,6 +27,8 @@ using matmul_detail::Product;
 constexpr std::int64_t kTilesPerRound = 16;
 constexpr std::int64_t kMaxDepth = 1536;
 
+constexpr std::int64_t kRowsPerWrite = std::max<std::int64_t>(kTileRows, kLanes);
+
 struct KeptRows {
   std::int64_t begin = 0, count = 0;
 };
@@ -36,6 +38,15 @@ static_assert(kMaxVectors == matmul_detail::kMaxPanelVectors);
 std::int64_t Lanes() { return kLanes; }
 
 std::int64_t packed_width(const Panel& panel) { return (panel.end - panel.begin + kLanes - 1) / kLanes * kLanes; }
+
+/// Asks for the n columns that follow those of the transpose: so many rows at once are more than the processor follows by itself.
+void fetch_rows(const Transpose& transpose, std::int64_t n) {
+  for (std::int64_t r = 0; r < kLanes; ++r) {
+    for (std::int64_t c = n; c < 2 * n; c += kFloatsPerLine) {
+      hwy::Prefetch(transpose.rows + r * transpose.row_stride + c);
+    }
+  }
+}
 
 void PackPanel(const Product& product, const Panel& panel, float* packed) {
   const std::int64_t depth = product.depth(), width = packed_width(panel), n_columns = panel.end - panel.begin;
@@ -52,41 +63,38 @@ void PackPanel(const Product& product, const Panel& panel, float* packed) {
   for (std::int64_t k_begin = 0; k_begin < depth; k_begin += kDepthStep) {
     const std::int64_t n = std::min(kDepthStep, depth - k_begin);
     float* const target = packed + k_begin * width;
-    std::int64_t c = 0;
-    for (; c + 4 <= n_columns; c += 4) {
-      const float* const first = product.source.row(panel.begin + c) + k_begin;
-      const std::int64_t stride = product.source.row_stride;
-      const float* const rows[4] = {first, first + stride, first + 2 * stride, first + 3 * stride};
-      transpose_four_rows(rows, n, target + c, width);
-    }
-    for (; c < width; ++c) {
-      const float* const row = c < n_columns ? product.source.row(panel.begin + c) + k_begin : nullptr;
+    for (std::int64_t c = 0; c < width; c += kLanes) {
+      const Transpose transpose{product.source.row(panel.begin + c) + k_begin, product.source.row_stride, target + c, width};
+      if (c + kLanes <= n_columns) {
+        if (k_begin + kDepthStep < depth) fetch_rows(transpose, n);
+        transpose_lanes(transpose, n);
+        continue;
+      }
+      transpose_each(transpose, n_columns - c, n);
       for (std::int64_t k = 0; k < n; ++k) {
-        target[k * width + c] = row != nullptr ? row[k] : 0.0F;
+        std::fill(target + k * width + n_columns, target + (k + 1) * width, 0.0F);
       }
     }
   }
 }
 
-/// Finished sums of a tile go to their place in the result.
+/// Finished sums [rows.count, kVectors * kLanes] go to their place in the result.
 template <int kVectors>
-void write_tile(const Product& product, const Piece& piece, KeptRows rows, const float* tile) {
+void write_sums(const Product& product, const Panel& panel, KeptRows rows, const float* sums) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
-  const std::int64_t begin = piece.panel.begin, n_columns = piece.panel.end - begin;
+  const std::int64_t n_columns = panel.end - panel.begin;
   if (product.axis == PanelAxis::kOutCols) {
     for (std::int64_t r = 0; r < rows.count; ++r) {
-      std::copy_n(tile + r * kWidth, n_columns, product.out.row(rows.begin + r) + begin);
+      std::copy_n(sums + r * kWidth, n_columns, product.out.row(rows.begin + r) + panel.begin);
     }
     return;
   }
-  std::int64_t r = 0;
-  for (; r + 4 <= rows.count; r += 4) {
-    const float* const four[4] = {tile + r * kWidth, tile + (r + 1) * kWidth, tile + (r + 2) * kWidth, tile + (r + 3) * kWidth};
-    transpose_four_rows(four, n_columns, product.out.row(begin) + rows.begin + r, product.out.row_stride);
-  }
-  for (; r < rows.count; ++r) {
-    for (std::int64_t c = 0; c < n_columns; ++c) {
-      product.out(begin + c, rows.begin + r) = tile[r * kWidth + c];
+  for (std::int64_t r = 0; r < rows.count; r += kLanes) {
+    const Transpose transpose{sums + r * kWidth, kWidth, product.out.row(panel.begin) + rows.begin + r, product.out.row_stride};
+    if (r + kLanes <= rows.count) {
+      transpose_lanes(transpose, n_columns);
+    } else {
+      transpose_each(transpose, rows.count - r, n_columns);
     }
   }
 }
@@ -125,7 +133,7 @@ void multiply_panel(const Product& product, const Piece& piece, const float* pac
   const float zeros[kTileRows] = {};
   TileOperands operands;
   operands.row_stride = product.broadcast.row_stride;
-  std::int64_t k = 0;
+  std::int64_t k = 0, written = piece.row_begin;
   do {
     operands.panel = packed + k * kWidth;
     operands.depth = std::min(kMaxDepth, product.depth() - k);
@@ -137,25 +145,29 @@ void multiply_panel(const Product& product, const Piece& piece, const float* pac
       operands.start = product.bias.empty() ? zeros : product.bias.data() + row;
       if (k > 0) operands.start = nullptr;
       multiply_rows<kVectors>(operands, rows.count, tile);
-      if (k + kMaxDepth >= product.depth()) write_tile<kVectors>(product, piece, rows, tile);
+      // So many rows at once that whole cache lines are written.
+      const std::int64_t n_waiting = rows.begin + rows.count - written;
+      if (k + kMaxDepth < product.depth() || (n_waiting < kRowsPerWrite && rows.begin + rows.count < piece.row_end)) continue;
+      write_sums<kVectors>(product, piece.panel, {written, n_waiting}, tiles + (written - piece.row_begin) * kWidth);
+      written += n_waiting;
     }
     k += kMaxDepth;
   } while (k < product.depth());
 }
 
 template <int kRows>
-void dot_rows(const DotOperands& operands, int n_rows, float* sums) {
+void dot_rows(const DotOperands& operands, int n_rows) {
   if constexpr (kRows > 1) {
-    if (n_rows < kRows) return dot_rows<kRows - 1>(operands, n_rows, sums);
+    if (n_rows < kRows) return dot_rows<kRows - 1>(operands, n_rows);
   }
-  dot_tile<kRows>(operands, sums);
+  dot_tile<kRows>(operands);
 }
 
 /// The columns after the panel, as dot products.
 void multiply_dots(const Product& product, const Piece& piece) {
   const std::int64_t n_columns = piece.panel.dots_end - piece.panel.end;
   const std::int64_t n_passes = (n_columns + kMaxDotRows - 1) / kMaxDotRows;
-  HWY_ALIGN float sums[kMaxDotRows * kDotWeights];
+  float last_sums[kMaxDotRows * kDotWeights];
   DotOperands operands;
   operands.x_stride = product.source.row_stride;
   operands.depth = product.depth();
@@ -164,19 +176,25 @@ void multiply_dots(const Product& product, const Piece& piece) {
     for (std::int64_t w = 0; w < kDotWeights; ++w) {
       operands.weights[static_cast<std::size_t>(w)] = product.broadcast.row(std::min(row + w, piece.row_end - 1));
     }
-    const bool is_last = row + 2 * kDotWeights > piece.row_end;
-    operands.ahead = product.broadcast.row(is_last ? row : row + kDotWeights);
-    operands.ahead_stride = is_last ? 0 : product.broadcast.row_stride;
+    HWY_ALIGN float start[kDotWeights] = {};
+    if (!product.bias.empty()) std::copy_n(product.bias.data() + row, n_weights, start);
+    operands.start = start;
+    const std::int64_t next_row = row + 2 * kDotWeights <= piece.row_end ? row + kDotWeights : row;
     for (std::int64_t pass = 0; pass < n_passes; ++pass) {
+      // Each pass asks for its share of the next weights.
+      const std::int64_t ahead_begin = pass * kDotWeights / n_passes, ahead_end = (pass + 1) * kDotWeights / n_passes;
+      for (std::int64_t w = 0; w < kDotWeights; ++w) {
+        const std::int64_t share = ahead_begin + w % std::max<std::int64_t>(1, ahead_end - ahead_begin);
+        operands.ahead[static_cast<std::size_t>(w)] = product.broadcast.row(std::min(next_row + share, piece.row_end - 1));
+      }
       const std::int64_t begin = piece.panel.end + pass * n_columns / n_passes;
       const std::int64_t end = piece.panel.end + (pass + 1) * n_columns / n_passes;
       operands.x = product.source.row(begin);
-      dot_rows<kMaxDotRows>(operands, static_cast<int>(end - begin), sums);
-      for (std::int64_t i = begin; i < end; ++i) {
-        for (std::int64_t w = 0; w < n_weights; ++w) {
-          const float bias = product.bias.empty() ? 0.0F : product.bias[static_cast<std::size_t>(row + w)];
-          product.out(i, row + w) = sums[(i - begin) * kDotWeights + w] + bias;
-        }
+      operands.sums = n_weights == kDotWeights ? product.out.row(begin) + row : last_sums;
+      operands.sums_stride = n_weights == kDotWeights ? product.out.row_stride : kDotWeights;
+      dot_rows<kMaxDotRows>(operands, static_cast<int>(end - begin));
+      for (std::int64_t i = begin; i < end && n_weights < kDotWeights; ++i) {
+        std::copy_n(last_sums + (i - begin) * kDotWeights, n_weights, product.out.row(i) + row);
       }
     }
   }

@@ -118,18 +118,6 @@ HWY_NOINLINE void multiply_tile(const TileOperands& in, float* tile) {
 }
 
 #if HWY_TARGET != HWY_SCALAR
-/// Stores each four lanes of v, step elements apart.
-template <class D>
-HWY_INLINE void store_quads(D d, hn::Vec<D> v, float* target, std::int64_t step) {
-  if constexpr (hn::MaxLanes(D()) == 4) {
-    hn::StoreU(v, d, target);
-  } else {
-    const hn::Half<D> half;
-    store_quads(half, hn::LowerHalf(half, v), target, step);
-    store_quads(half, hn::UpperHalf(half, v), target + static_cast<std::int64_t>(hn::MaxLanes(half)) / 4 * step, step);
-  }
-}
-
 /// As InterleaveLower and InterleaveUpper, two neighbouring floats at a time.
 HWY_INLINE FloatVec interleave_pairs_lower(FloatVec a, FloatVec b) {
   const hn::Repartition<std::uint64_t, Floats> pairs;
@@ -141,26 +129,59 @@ HWY_INLINE FloatVec interleave_pairs_upper(FloatVec a, FloatVec b) {
 }
 #endif
 
-/// target[c * step + r] = rows[r][c] for the four rows r and c in [0, n): a transpose, four elements at a time.
-HWY_INLINE void transpose_four_rows(const float* const* rows, std::int64_t n, float* target, std::int64_t step) {
+#if HWY_TARGET != HWY_SCALAR
+/// kLanes floats in quads: four each from rows[0], rows[step], ...
+template <class D>
+HWY_INLINE hn::Vec<D> load_quads(D d, const float* rows, std::int64_t step) {
+  if constexpr (hn::MaxLanes(D()) == 4) {
+    return hn::LoadU(d, rows);
+  } else {
+    const hn::Half<D> half;
+    const std::int64_t n = static_cast<std::int64_t>(hn::MaxLanes(half)) / 4;
+    return hn::Combine(d, load_quads(half, rows + n * step, step), load_quads(half, rows, step));
+  }
+}
+#endif
+
+struct Transpose {
+  const float* rows = nullptr;
+  std::int64_t row_stride = 0;
+  float* target = nullptr;
+  std::int64_t target_stride = 0;
+};
+
+/// target[c * target_stride + r] = rows[r * row_stride + c] for kLanes rows r and c in [0, n): whole vectors are written.
+HWY_INLINE void transpose_lanes(const Transpose& t, std::int64_t n) {
   std::int64_t c = 0;
 #if HWY_TARGET != HWY_SCALAR
   const Floats d;
-  for (; c + kLanes <= n; c += kLanes) {
-    const FloatVec r0 = hn::LoadU(d, rows[0] + c), r1 = hn::LoadU(d, rows[1] + c);
-    const FloatVec r2 = hn::LoadU(d, rows[2] + c), r3 = hn::LoadU(d, rows[3] + c);
+  for (; c + 4 <= n; c += 4) {
+    // Block b of the i-th holds four columns of row 4 b + i; a 4 x 4 transpose in each block does the rest.
+    const float* const rows = t.rows + c;
+    const FloatVec r0 = load_quads(d, rows, 4 * t.row_stride), r1 = load_quads(d, rows + t.row_stride, 4 * t.row_stride);
+    const FloatVec r2 = load_quads(d, rows + 2 * t.row_stride, 4 * t.row_stride);
+    const FloatVec r3 = load_quads(d, rows + 3 * t.row_stride, 4 * t.row_stride);
     const FloatVec low01 = hn::InterleaveLower(d, r0, r1), low23 = hn::InterleaveLower(d, r2, r3);
     const FloatVec high01 = hn::InterleaveUpper(d, r0, r1), high23 = hn::InterleaveUpper(d, r2, r3);
-    float* const to = target + c * step;  // blocks of four lanes each: lane 4 b + i of the rows is block b of the i-th
-    store_quads(d, interleave_pairs_lower(low01, low23), to, 4 * step);
-    store_quads(d, interleave_pairs_upper(low01, low23), to + step, 4 * step);
-    store_quads(d, interleave_pairs_lower(high01, high23), to + 2 * step, 4 * step);
-    store_quads(d, interleave_pairs_upper(high01, high23), to + 3 * step, 4 * step);
+    float* const target = t.target + c * t.target_stride;
+    hn::StoreU(interleave_pairs_lower(low01, low23), d, target);
+    hn::StoreU(interleave_pairs_upper(low01, low23), d, target + t.target_stride);
+    hn::StoreU(interleave_pairs_lower(high01, high23), d, target + 2 * t.target_stride);
+    hn::StoreU(interleave_pairs_upper(high01, high23), d, target + 3 * t.target_stride);
   }
 #endif
   for (; c < n; ++c) {
-    for (std::int64_t r = 0; r < 4; ++r) {
-      target[c * step + r] = rows[r][c];
+    for (std::int64_t r = 0; r < kLanes; ++r) {
+      t.target[c * t.target_stride + r] = t.rows[r * t.row_stride + c];
+    }
+  }
+}
+
+/// The same for any number of rows, one by one.
+HWY_INLINE void transpose_each(const Transpose& t, std::int64_t n_rows, std::int64_t n) {
+  for (std::int64_t r = 0; r < n_rows; ++r) {
+    for (std::int64_t c = 0; c < n; ++c) {
+      t.target[c * t.target_stride + r] = t.rows[r * t.row_stride + c];
     }
   }
 }

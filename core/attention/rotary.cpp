@@ -28,6 +28,18 @@ RotaryTable make_rotary_table(const Rotary& rotary, std::int64_t first_position,
   return table;
 }
 
+void rotate_row(const RotaryTable& table, std::int64_t row, std::int64_t n_heads, const float* from, float* to) {
+  const float* const cos = table.cos.data() + row * table.half;
+  const float* const sin = table.sin.data() + row * table.half;
+  for (std::int64_t head = 0; head < n_heads; ++head, from += 2 * table.half, to += 2 * table.half) {
+    for (std::int64_t c = 0; c < table.half; ++c) {
+      const float x = from[c], y = from[table.half + c];
+      to[c] = x * cos[c] - y * sin[c];
+      to[table.half + c] = y * cos[c] + x * sin[c];
+    }
+  }
+}
+
 void rotate(const RotaryTable& table, HeadsView heads) {
   if (heads.d_head != 2 * table.half || table.cos.size() != static_cast<std::size_t>(heads.seq * table.half) ||
       table.sin.size() != table.cos.size()) {

@@ -23,6 +23,10 @@ struct RotaryTable {
 };
 RotaryTable make_rotary_table(const Rotary& rotary, std::int64_t first_position, std::int64_t seq, std::int64_t d_head);
 
+/// Turns n_heads vectors of one token, which lie one after another. Shapes  from, to [n_heads, 2 * table.half], the same or apart; `row` is
+/// a row of the table.
+void rotate_row(const RotaryTable& table, std::int64_t row, std::int64_t n_heads, const float* from, float* to);
+
 /// Turns every row of `heads` in place. Shapes  heads [batch, n, seq, d_head], d_head even; table made for the same seq and d_head.
 void rotate(const RotaryTable& table, HeadsView heads);
 

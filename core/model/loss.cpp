@@ -5,8 +5,10 @@
 #include <string>
 
 #include "core/model/elementwise.h"
-#include "core/model/forward.h"
+#include "core/model/forward_steps.h"
+#include "core/model/long_pass.h"
 #include "core/tensor/error.h"
+#include "core/tensor/matmul.h"
 
 namespace headroom {
 namespace {
@@ -15,6 +17,17 @@ namespace {
 double logsumexp_of(std::span<const float> row) {
   const float highest = *std::max_element(row.begin(), row.end());
   return static_cast<double>(highest) + std::log(sum_exp(row, highest));
+}
+
+/// -log softmax(logits)[next]
+double loss_of(std::span<const float> logits, std::int32_t next) {
+  return logsumexp_of(logits) - static_cast<double>(logits[static_cast<std::size_t>(next)]);
+}
+
+void require_output(const ModelParams& params, const ForwardTrace& trace) {
+  const Tensor& output = trace.output;
+  if (output.rank() == 2 && output.dim(0) == std::ssize(trace.ids) && output.dim(1) == params.config.shape.d_model) return;
+  throw ShapeError("the trace holds no output of the last layer");
 }
 
 /// One row's losses, or none when it has no second token.
@@ -58,8 +71,46 @@ std::vector<double> next_token_losses(const Tensor& logits, std::span<const std:
       throw Error("token " + std::to_string(i + 1) + " has id " + std::to_string(ids[i + 1]) +
                   ", which is outside the vocabulary of " + std::to_string(logits.dim(1)));
     }
-    const std::span<const float> row = logits.row(static_cast<std::int64_t>(i));
-    losses.push_back(logsumexp_of(row) - static_cast<double>(row[static_cast<std::size_t>(ids[i + 1])]));
+    losses.push_back(loss_of(logits.row(static_cast<std::int64_t>(i)), ids[i + 1]));
+  }
+  return losses;
+}
+
+Tensor logits_of(const ModelParams& params, const ForwardTrace& trace, std::int64_t position, ThreadPool& pool) {
+  require_output(params, trace);
+  if (position < 0 || position >= trace.output.dim(0)) {
+    throw ShapeError("row " + std::to_string(position) + " is outside an output of " + std::to_string(trace.output.dim(0)) +
+                     " rows");
+  }
+  Tensor normed({1, params.config.shape.d_model}, Fill::kNone), logits({1, params.config.shape.vocab_size}, Fill::kNone);
+  rms_norm(pool, rows_of(trace.output, position, position + 1), params.final_norm, params.config.rms_norm_eps, normed.matrix());
+  linear(pool, normed.matrix(), params.output(), {}, logits.matrix());
+  return logits;
+}
+
+std::vector<double> next_token_losses(const ModelParams& params, const ForwardTrace& trace, ThreadPool& pool,
+                                      const LongPassOptions& options) {
+  require_output(params, trace);
+  check_ids(trace.ids, params.config.shape.vocab_size);
+  // Logits of a stretch of rows, small enough for any vocabulary.
+  constexpr std::int64_t kMostLogits = 8 << 20;
+  const std::int64_t n = std::ssize(trace.ids) - 1, vocab = params.config.shape.vocab_size;
+  const std::int64_t stretch = std::clamp<std::int64_t>(std::min(options.rows_per_stretch, kMostLogits / vocab), 1, n + 1);
+  Tensor normed({stretch, params.config.shape.d_model}, Fill::kNone), logits({stretch, vocab}, Fill::kNone);
+  std::vector<double> losses(static_cast<std::size_t>(n));
+  for (std::int64_t begin = 0; begin < n; begin += stretch) {
+    if (options.progress) options.progress(static_cast<double>(begin) / static_cast<double>(n));
+    const std::int64_t rows = std::min(stretch, n - begin);
+    rms_norm(pool, rows_of(trace.output, begin, begin + rows), params.final_norm, params.config.rms_norm_eps,
+             rows_of(normed, 0, rows));
+    linear(pool, rows_of(normed, 0, rows), params.output(), {}, rows_of(logits, 0, rows));
+    pool.parallel_for(
+        rows,
+        [&](std::int64_t i, int) {
+          const auto at = static_cast<std::size_t>(begin + i);
+          losses[at] = loss_of(logits.row(i), trace.ids[at + 1]);
+        },
+        options.stop);
   }
   return losses;
 }

@@ -25,7 +25,7 @@ std::size_t element_count(std::span<const std::int64_t> shape) {
 
 }  // namespace
 
-Tensor::Tensor(std::vector<std::int64_t> shape) : shape_(std::move(shape)), values_(element_count(shape_)) {}
+Tensor::Tensor(std::vector<std::int64_t> shape, Fill fill) : shape_(std::move(shape)), values_(element_count(shape_), fill) {}
 
 MatrixView Tensor::matrix() {
   if (rank() != 2) throw ShapeError("a matrix was wanted, but the tensor has the shape " + shape_text(shape_));

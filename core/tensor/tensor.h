@@ -15,8 +15,8 @@ namespace headroom {
 class Tensor {
  public:
   Tensor() = default;
-  /// Zero-filled. Errors  ShapeError when a dimension is negative or the product overflows.
-  explicit Tensor(std::vector<std::int64_t> shape);
+  /// Zero-filled unless `fill` says otherwise. Errors  ShapeError when a dimension is negative or the product overflows.
+  explicit Tensor(std::vector<std::int64_t> shape, Fill fill = Fill::kZero);
   Tensor(std::initializer_list<std::int64_t> shape) : Tensor(std::vector<std::int64_t>(shape)) {}
 
   const std::vector<std::int64_t>& shape() const { return shape_; }

@@ -1,0 +1,119 @@
+#include <algorithm>
+#include <array>
+#include <numeric>
+
+#include "core/model/forward_steps.h"
+#include "core/model/long_pass.h"
+#include "core/tensor/error.h"
+#include "core/tensor/matmul.h"
+
+namespace headroom {
+namespace {
+
+/// The places of each id in a text.
+struct Places {
+  std::vector<std::int32_t> ids;      ///< those that occur, ascending
+  std::vector<std::size_t> begin;     ///< [ids.size() + 1] into `at`
+  std::vector<std::int32_t> at;       ///< [seq] positions, those of one id together, ascending
+  std::vector<std::int32_t> rank_of;  ///< [seq] index into ids of the same entries
+};
+
+Places places_of(std::span<const std::int32_t> ids) {
+  Places places;
+  places.at.resize(ids.size());
+  std::iota(places.at.begin(), places.at.end(), 0);
+  std::stable_sort(places.at.begin(), places.at.end(), [&](std::int32_t a, std::int32_t b) {
+    return ids[static_cast<std::size_t>(a)] < ids[static_cast<std::size_t>(b)];
+  });
+  places.rank_of.reserve(ids.size());
+  for (std::size_t t = 0; t < places.at.size(); ++t) {
+    const std::int32_t id = ids[static_cast<std::size_t>(places.at[t])];
+    if (places.ids.empty() || places.ids.back() != id) {
+      places.ids.push_back(id);
+      places.begin.push_back(t);
+    }
+    places.rank_of.push_back(static_cast<std::int32_t>(places.ids.size()) - 1);
+  }
+  places.begin.push_back(places.at.size());
+  return places;
+}
+
+}  // namespace
+
+ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
+                              const LongPassOptions& options) {
+  const ModelShape& shape = params.config.shape;
+  check_ids(ids, shape.vocab_size);
+  const LayerParams& layer = params.layers.at(0);
+  const std::int64_t seq = std::ssize(ids), n_heads = std::ssize(layer.heads), n_kv = std::ssize(layer.kv_heads);
+  const std::int64_t q_width = n_heads * shape.d_head, kv_width = n_kv * shape.d_head;
+  ForwardTrace trace;
+  trace.ids.assign(ids.begin(), ids.end());
+  trace.mask = options.mask;
+  StageClock clock(trace.times);
+  trace.layers.push_back(layer_trace(layer, attention_config(layer, shape.d_head, seq, options.mask)));
+  LayerTrace& step = trace.layers.back();
+  step.attention.q = Tensor({seq, q_width}, Fill::kNone);
+  step.attention.k = Tensor({seq, kv_width}, Fill::kNone);
+  if (n_heads == 0) return trace;
+  Tensor &q = step.attention.q, &k = step.attention.k;
+
+  const Places places = places_of(ids);
+  const auto n_ids = static_cast<std::int64_t>(places.ids.size());
+  const std::int64_t stretch = std::clamp<std::int64_t>(options.rows_per_stretch, 1, n_ids);
+  Tensor x({stretch, shape.d_model}, Fill::kNone), normed({stretch, shape.d_model}, Fill::kNone);
+  Tensor flat_q({stretch, q_width}, Fill::kNone), flat_k({stretch, kv_width}, Fill::kNone);
+  clock.lap("embed");
+  const RotaryAngles angles(pool, Rotary{params.config.rope_theta}, seq, shape.d_head);
+  clock.lap("rotary");
+  for (std::int64_t first = 0; first < n_ids; first += stretch) {
+    const std::int64_t rows = std::min(stretch, n_ids - first);
+    const std::size_t begin = places.begin[static_cast<std::size_t>(first)],
+                      end = places.begin[static_cast<std::size_t>(first + rows)];
+    report_share(options, static_cast<double>(begin) / static_cast<double>(seq));
+    embed(pool, params.embedding, std::span(places.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)),
+          rows_of(x, 0, rows));
+    clock.lap("embed");
+    rms_norm(pool, rows_of(x, 0, rows), layer.attention_norm, params.config.rms_norm_eps, rows_of(normed, 0, rows));
+    clock.lap("norm");
+    const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(flat_q, 0, rows)},
+                           LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(flat_k, 0, rows)}};
+    linear(pool, rows_of(normed, 0, rows), parts);
+    clock.lap("q k v");
+    constexpr std::size_t kPlacesPerItem = 128;
+    const auto n_items = static_cast<std::int64_t>((end - begin + kPlacesPerItem - 1) / kPlacesPerItem);
+    pool.parallel_for(
+        n_items,
+        [&](std::int64_t item, int) {
+          const std::size_t from = begin + static_cast<std::size_t>(item) * kPlacesPerItem,
+                            to = std::min(end, from + kPlacesPerItem);
+          for (std::size_t t = from; t < to; ++t) {
+            const std::int64_t row = places.rank_of[t] - first, position = places.at[t];
+            angles.rotate(position, n_heads, flat_q.row(row).data(), q.row(position).data());
+            angles.rotate(position, n_kv, flat_k.row(row).data(), k.row(position).data());
+          }
+        },
+        options.stop);
+    clock.lap("rotary");
+  }
+  report_share(options, 1);
+  step.row_sums = make_row_sums(step, options.mask);
+  return trace;
+}
+
+std::vector<float> first_layer_values(const ModelParams& params, std::int32_t id) {
+  const std::array ids{id};
+  check_ids(ids, params.config.shape.vocab_size);
+  const LayerParams& layer = params.layers.at(0);
+  Tensor normed({1, params.config.shape.d_model});
+  std::vector<float> values(static_cast<std::size_t>(std::ssize(layer.kv_heads) * params.config.shape.d_head));
+  ThreadPool alone(1);
+  embed(alone, params.embedding, ids, normed.matrix());
+  rms_norm(alone, normed.matrix(), layer.attention_norm, params.config.rms_norm_eps, normed.matrix());
+  if (values.empty()) return values;
+  const auto width = static_cast<std::int64_t>(values.size());
+  linear(alone, normed.matrix(), layer.w_v.matrix(), layer.b_v.span(), {values.data(), 1, width, width});
+  return values;
+}
+
+}  // namespace headroom

@@ -1,0 +1,220 @@
+#include "core/model/long_pass.h"
+
+#include <algorithm>
+#include <array>
+
+#include "core/model/forward_steps.h"
+#include "core/tensor/error.h"
+#include "core/tensor/matmul.h"
+
+namespace headroom {
+namespace {
+
+/// One forward pass, stretch by stretch; the device decides how a layer's attention is computed.
+class LongPass {
+ public:
+  LongPass(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool, const LongPassOptions& options)
+      : params_(params),
+        ids_(ids),
+        pool_(pool),
+        options_(options),
+        shape_(params.config.shape),
+        seq_(std::ssize(ids)),
+        stretch_(std::clamp<std::int64_t>(options.rows_per_stretch, 1, seq_)),
+        clock_(trace_.times),
+        x_({seq_, shape_.d_model}, Fill::kNone),
+        normed_({stretch_, shape_.d_model}, Fill::kNone),
+        mlp_(stretch_, shape_) {
+    trace_.ids.assign(ids.begin(), ids.end());
+    trace_.mask = options.mask;
+    embed(pool_, params_.embedding, ids_, x_.matrix());
+    clock_.lap("embed");
+  }
+
+  ForwardTrace run(AttentionBackend& backend) {
+    const RotaryAngles angles(pool_, Rotary{params_.config.rope_theta}, seq_, shape_.d_head);
+    clock_.lap("rotary");
+    for (const LayerParams& layer : params_.layers) {
+      const AttentionConfig config = attention_config(layer, shape_.d_head, seq_, options_.mask);
+      LayerTrace step = layer_trace(layer, config);
+      project(layer, angles, step.attention);
+      attend(layer, config, backend, step.attention);
+      trace_.layers.push_back(std::move(step));
+    }
+    return finish();
+  }
+
+  ForwardTrace run(AttentionLayer& device) {
+    const auto n_layers = static_cast<double>(params_.layers.size());
+    for (const LayerParams& layer : params_.layers) {
+      const double done = static_cast<double>(trace_.layers.size()) / n_layers;
+      report_share(options_, done);
+      const AttentionConfig config = attention_config(layer, shape_.d_head, seq_, options_.mask);
+      LayerTrace step = layer_trace(layer, config);
+      if (layer.heads.empty()) {
+        step.attention = nothing_left(layer);
+      } else {
+        Tensor normed({seq_, shape_.d_model}, Fill::kNone);
+        rms_norm(pool_, x_.matrix(), layer.attention_norm, params_.config.rms_norm_eps, normed.matrix());
+        clock_.lap("norm");
+        step.attention = device.run(config, layer.attention(), Rotary{params_.config.rope_theta}, normed.matrix(), options_.stop);
+        for (const StageTime& time : step.attention.times)
+          clock_.add(time.stage, time.ms);
+        clock_.skip();
+        add_to(pool_, step.attention.out.matrix(), x_.matrix());
+        step.attention.out = step.attention.head_out = Tensor();
+        clock_.lap("W_O");
+      }
+      for (std::int64_t begin = 0; begin < seq_; begin += stretch_) {
+        const std::int64_t end = std::min(seq_, begin + stretch_);
+        if (layer.heads.empty()) add_bias(layer, rows_of(x_, begin, end));
+        finish_rows(layer, begin, end);
+        report_share(options_, done + 0.5 / n_layers * (1 + static_cast<double>(end) / static_cast<double>(seq_)));
+      }
+      trace_.layers.push_back(std::move(step));
+    }
+    return finish();
+  }
+
+ private:
+  AttentionLayerResult nothing_left(const LayerParams& layer) const {
+    AttentionLayerResult result;
+    const std::int64_t kv_width = std::ssize(layer.kv_heads) * shape_.d_head;
+    result.q = Tensor({seq_, 0});
+    result.k = result.v = Tensor({seq_, kv_width});
+    result.logsumexp = Tensor({0, seq_});
+    return result;
+  }
+
+  /// q, k and v of all rows.
+  void project(const LayerParams& layer, const RotaryAngles& angles, AttentionLayerResult& result) {
+    const std::int64_t n_heads = std::ssize(layer.heads), n_kv = std::ssize(layer.kv_heads);
+    if (n_heads == 0) {
+      result = nothing_left(layer);
+      return;
+    }
+    result.q = Tensor({seq_, n_heads * shape_.d_head}, Fill::kNone);
+    result.k = Tensor({seq_, n_kv * shape_.d_head}, Fill::kNone);
+    result.v = Tensor({seq_, n_kv * shape_.d_head}, Fill::kNone);
+    for (std::int64_t begin = 0; begin < seq_; begin += stretch_) {
+      if (options_.stop.stop_requested()) throw Cancelled();
+      const std::int64_t end = std::min(seq_, begin + stretch_);
+      const MatrixView normed = rows_of(normed_, 0, end - begin);
+      rms_norm(pool_, rows_of(x_, begin, end), layer.attention_norm, params_.config.rms_norm_eps, normed);
+      clock_.lap("norm");
+      const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(result.q, begin, end)},
+                             LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(result.k, begin, end)},
+                             LinearPart{layer.w_v.matrix(), layer.b_v.span(), rows_of(result.v, begin, end)}};
+      linear(pool_, normed, parts);
+      clock_.lap("q k v");
+      for_rows(pool_, end - begin, result.q.dim(1) + result.k.dim(1), [&](std::int64_t first, std::int64_t last) {
+        for (std::int64_t i = begin + first; i < begin + last; ++i) {
+          angles.rotate(i, n_heads, result.q.row(i).data(), result.q.row(i).data());
+          angles.rotate(i, n_kv, result.k.row(i).data(), result.k.row(i).data());
+        }
+      });
+      clock_.lap("rotary");
+    }
+  }
+
+  /// Attention, W_O and the MLP, one stretch of queries after another: later stretches still read this layer's k and v, not x.
+  void attend(const LayerParams& layer, const AttentionConfig& whole, AttentionBackend& backend, AttentionLayerResult& result) {
+    const std::int64_t n_heads = whole.n_heads;
+    Tensor head_out({stretch_, n_heads * shape_.d_head}, Fill::kNone), out({stretch_, shape_.d_model}, Fill::kNone);
+    Tensor sums({std::max<std::int64_t>(1, n_heads), stretch_}, Fill::kNone);
+    result.logsumexp = Tensor({n_heads, seq_}, Fill::kNone);
+    const ConstHeadsView k = ConstHeadsView::interleaved(result.k.data(), 1, whole.n_kv_heads, seq_, shape_.d_head);
+    const ConstHeadsView v = ConstHeadsView::interleaved(result.v.data(), 1, whole.n_kv_heads, seq_, shape_.d_head);
+    for (std::int64_t begin = 0; begin < seq_; begin += stretch_) {
+      report_share(options_, share_done(begin));
+      const std::int64_t rows = std::min(seq_ - begin, stretch_);
+      const MatrixView x = rows_of(x_, begin, begin + rows);
+      if (n_heads > 0) {
+        AttentionConfig config = whole;
+        config.seq_q = rows;
+        config.mask.query_offset = begin;
+        ConstHeadsView q = ConstHeadsView::interleaved(result.q.row(begin).data(), 1, n_heads, rows, shape_.d_head);
+        const HeadsView to = HeadsView::interleaved(head_out.data(), 1, n_heads, rows, shape_.d_head);
+        backend.run(config, {q, k, v}, {to, sums.span().first(static_cast<std::size_t>(n_heads * rows)), {}}, options_.stop);
+        for (std::int64_t head = 0; head < n_heads; ++head)
+          std::copy_n(sums.data() + head * rows, rows, result.logsumexp.row(head).data() + begin);
+        clock_.lap("attention");
+        linear(pool_, rows_of(head_out, 0, rows), layer.w_o.matrix(), layer.b_o.span(), rows_of(out, 0, rows));
+        add_to(pool_, rows_of(out, 0, rows), x);
+      } else {
+        add_bias(layer, x);
+      }
+      clock_.lap("W_O");
+      finish_rows(layer, begin, begin + rows);
+    }
+  }
+
+  /// A layer that lost all heads still adds its bias.
+  static void add_bias(const LayerParams& layer, MatrixView x) {
+    if (layer.b_o.empty()) return;
+    for (std::int64_t i = 0; i < x.rows; ++i) {
+      for (std::int64_t c = 0; c < x.cols; ++c)
+        x(i, c) += layer.b_o.data()[c];
+    }
+  }
+
+  void finish_rows(const LayerParams& layer, std::int64_t begin, std::int64_t end) {
+    const MatrixView x = rows_of(x_, begin, end), normed = rows_of(normed_, 0, end - begin);
+    rms_norm(pool_, x, layer.mlp_norm, params_.config.rms_norm_eps, normed);
+    clock_.lap("norm");
+    add_mlp(pool_, layer, normed, mlp_, x);
+    clock_.lap("MLP");
+  }
+
+  /// Of the whole pass, when `rows` of the present layer are done. Under a dense causal mask a row costs what lies before it.
+  double share_done(std::int64_t rows) const {
+    const double part = static_cast<double>(rows) / static_cast<double>(seq_);
+    const bool is_triangle = options_.mask.direction == Direction::kCausal && options_.mask.pattern.kind == PatternKind::kDense;
+    return (static_cast<double>(trace_.layers.size()) + (is_triangle ? part * part : part)) /
+           static_cast<double>(params_.layers.size());
+  }
+
+  ForwardTrace finish() {
+    report_share(options_, 1);
+    trace_.output = std::move(x_);
+    return std::move(trace_);
+  }
+
+  const ModelParams& params_;
+  std::span<const std::int32_t> ids_;
+  ThreadPool& pool_;
+  const LongPassOptions& options_;
+  const ModelShape& shape_;
+  std::int64_t seq_, stretch_;
+  ForwardTrace trace_;
+  StageClock clock_;
+  Tensor x_;       ///< [seq, d_model] residual stream
+  Tensor normed_;  ///< [stretch, d_model]
+  MlpSpace mlp_;
+};
+
+}  // namespace
+
+ForwardTrace long_forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionBackend& attention,
+                          ThreadPool& pool, const LongPassOptions& options) {
+  check_ids(ids, params.config.shape.vocab_size);
+  return LongPass(params, ids, pool, options).run(attention);
+}
+
+ForwardTrace long_forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionLayer& attention, ThreadPool& pool,
+                          const LongPassOptions& options) {
+  check_ids(ids, params.config.shape.vocab_size);
+  return LongPass(params, ids, pool, options).run(attention);
+}
+
+std::int64_t long_forward_bytes(const ModelParams& params, std::int64_t seq) {
+  const ModelShape& shape = params.config.shape;
+  std::int64_t floats_per_token = shape.d_model;  // the residual stream
+  for (const LayerParams& layer : params.layers) {
+    const std::int64_t heads = std::ssize(layer.heads), kv = std::ssize(layer.kv_heads);
+    floats_per_token += (heads + 2 * kv) * shape.d_head + heads;
+  }
+  return 4 * seq * floats_per_token;
+}
+
+}  // namespace headroom

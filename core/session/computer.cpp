@@ -97,6 +97,8 @@ struct Computer::State {
   ComputerCounters counters;
   ModelStore models;
   Devices devices;
+  std::shared_ptr<const SpeedReport> speed;  ///< the newest
+  std::optional<GpuKernels> gpu_kernels;     ///< opened for the first measurement: a driver compiles them for seconds
   std::optional<Clock::time_point> arrival;
 
   struct {
@@ -288,6 +290,20 @@ std::shared_ptr<const Snapshot> Computer::add_other_device_timing(const std::sha
     copy->gpu = state_->devices.time_gpu(request, stop);
   }
   return copy;
+}
+
+std::shared_ptr<const SpeedReport> Computer::measure_speed(const SpeedRequest& request, SpeedPart part, std::stop_token stop,
+                                                           const Progress& progress) {
+  SpeedTools tools{.pool = state_->devices.pool(), .budget = request.budget, .open_gpu = {}, .stop = stop, .progress = progress};
+  if (state_->options.gpu.open_kernels) {
+    tools.open_gpu = [this] {
+      if (!state_->gpu_kernels) state_->gpu_kernels = state_->options.gpu.open_kernels();
+      return *state_->gpu_kernels;
+    };
+  }
+  const SpeedReport before = state_->speed ? *state_->speed : SpeedReport{};
+  state_->speed = std::make_shared<const SpeedReport>(measure_part(before, request.shape, part, tools));
+  return state_->speed;
 }
 
 }  // namespace headroom

@@ -31,6 +31,8 @@ struct Engine::State {
   // All below under `mutex`.
   std::optional<Job> pending;
   bool measures_other_device = false;
+  std::optional<SpeedRequest> speed_wish;
+  bool is_measuring_speed = false;
   bool is_busy = false;
   bool is_closing = false;
   std::uint64_t newest = 0;
@@ -56,7 +58,8 @@ struct Engine::State {
   bool answer(Answer said, const std::stop_token& stop) {
     {
       const std::lock_guard lock(mutex);
-      if (stop.stop_requested() || said.id != newest) return false;
+      // A measurement belongs to its shape, not to a picture: it is told even while a newer picture is on its way.
+      if (stop.stop_requested() || (said.id != newest && !said.part)) return false;
       if (said.snapshot) last = said.snapshot;
       answers.push_back(std::move(said));
     }
@@ -64,20 +67,21 @@ struct Engine::State {
     return true;
   }
 
-  void report(const std::string& stage, double share) {
+  void report(const std::string& stage, double share, std::optional<SpeedPart> part = {}) {
     {
       const std::lock_guard lock(mutex);
       const Clock::time_point now = Clock::now();
-      if (progress.stage == stage && now - last_report < kProgressInterval) return;
+      const bool is_same = progress.stage == stage && progress.part == part;
+      if (is_same && now - last_report < kProgressInterval) return;
       last_report = now;
-      progress = {true, stage, share};
+      progress = {true, stage, share, part};
     }
     call_wake();
   }
 
   /// Runs `work` and turns whatever it throws into an answer.
   template <typename Work>
-  void guarded(std::uint64_t id, const std::stop_token& stop, const Work& work) {
+  void guarded(std::uint64_t id, const std::stop_token& stop, const Work& work, std::optional<SpeedPart> part = {}) {
     std::string failure;
     try {
       work();
@@ -94,7 +98,7 @@ struct Engine::State {
       failure = "The computation failed for an unknown reason.";
     }
     if (failure.empty()) failure = "The computation failed.";  // an exception without words
-    answer({id, nullptr, failure}, stop);
+    answer({.id = id, .snapshot = nullptr, .failure = failure, .part = part, .speed = nullptr}, stop);
   }
 
   void run_job(Computer& computer, const Job& job, const std::stop_token& stop) {
@@ -102,9 +106,9 @@ struct Engine::State {
     guarded(job.id, stop, [&] {
       computer.note_arrival(job.arrival);
       const std::shared_ptr<const Snapshot> picture = computer.compute(job.compute, job.id, stop, progress_to);
-      if (!answer({job.id, picture, ""}, stop) || !options.measures_held_out_loss) return;
+      if (!answer({.id = job.id, .snapshot = picture}, stop) || !options.measures_held_out_loss) return;
       const std::shared_ptr<const Snapshot> with_loss = computer.add_held_out_loss(picture, stop, progress_to);
-      if (with_loss != picture) answer({job.id, with_loss, ""}, stop);
+      if (with_loss != picture) answer({.id = job.id, .snapshot = with_loss}, stop);
     });
   }
 
@@ -112,8 +116,24 @@ struct Engine::State {
     guarded(snapshot->id, stop, [&] {
       const auto measured = computer.add_other_device_timing(
           snapshot, stop, [this](const std::string& stage, double share) { report(stage, share); });
-      answer({snapshot->id, measured, ""}, stop);
+      answer({.id = snapshot->id, .snapshot = measured}, stop);
     });
+  }
+
+  /// Part by part: one that fails is told, and the others are measured all the same.
+  void run_speed(Computer& computer, const SpeedRequest& request, const std::stop_token& stop) {
+    const auto n = static_cast<double>(request.parts.size());
+    for (std::size_t i = 0; i < request.parts.size() && !stop.stop_requested(); ++i) {
+      const SpeedPart part = request.parts[i];
+      const auto progress_to = [&](const std::string& stage, double share) {
+        report(stage, (static_cast<double>(i) + share) / n, part);
+      };
+      progress_to(speed_part_name(part), 0);
+      const auto measure = [&] {
+        answer({.id = 0, .part = part, .speed = computer.measure_speed(request, part, stop, progress_to)}, stop);
+      };
+      guarded(0, stop, measure, part);
+    }
   }
 
   void loop() {
@@ -122,14 +142,18 @@ struct Engine::State {
     while (true) {
       std::optional<Job> job;
       std::shared_ptr<const Snapshot> measured;
+      std::optional<SpeedRequest> speed;
       std::stop_token stop;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return is_closing || pending || measures_other_device; });
+        changed.wait(lock, [&] { return is_closing || pending || measures_other_device || speed_wish; });
         if (is_closing) return;
         if (pending) {
           job = std::move(pending);
           pending.reset();
+        } else if (speed_wish) {
+          speed = std::move(speed_wish);
+          speed_wish.reset();
         } else {
           measures_other_device = false;
           // Only a picture of the newest request is worth timing; without one there is nothing to do.
@@ -137,18 +161,24 @@ struct Engine::State {
         }
         stop = running.get_token();
         is_busy = true;
-        progress = {true, "", 0};
+        is_measuring_speed = speed.has_value();
+        progress = {.is_busy = true, .stage = {}, .share = 0, .part = {}};
         last_report = {};
       }
       const std::uint64_t id = job ? job->id : measured ? measured->id : 0;
-      guarded(id, stop, [&] {
-        if (!computer) computer = std::make_unique<Computer>(options);
-      });
+      const auto part = speed && !speed->parts.empty() ? std::optional(speed->parts.front()) : std::nullopt;
+      guarded(
+          id, stop,
+          [&] {
+            if (!computer) computer = std::make_unique<Computer>(options);
+          },
+          part);
       if (computer && job) run_job(*computer, *job, stop);
       if (computer && measured) run_measure(*computer, measured, stop);
+      if (computer && speed) run_speed(*computer, *speed, stop);
       {
         const std::lock_guard lock(mutex);
-        is_busy = false;
+        is_busy = is_measuring_speed = false;
         progress = {};
       }
       changed.notify_all();
@@ -179,8 +209,10 @@ std::uint64_t Engine::submit(const Compute& compute) {
     const std::lock_guard lock(state_->mutex);
     id = ++state_->newest;
     state_->stop_running();
-    state_->answers.clear();  // all of them are older than this request
+    // All of them are older than this request; what was measured stays true.
+    std::erase_if(state_->answers, [](const Answer& answer) { return !answer.part; });
     state_->measures_other_device = false;
+    state_->speed_wish.reset();
     state_->pending = State::Job{id, compute, Clock::now()};
   }
   state_->changed.notify_all();
@@ -195,11 +227,21 @@ void Engine::measure_other_device() {
   state_->changed.notify_all();
 }
 
+void Engine::measure_speed(SpeedRequest request) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->is_measuring_speed) state_->stop_running();
+    state_->speed_wish = std::move(request);
+  }
+  state_->changed.notify_all();
+}
+
 void Engine::cancel() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->pending.reset();
     state_->measures_other_device = false;
+    state_->speed_wish.reset();
     state_->stop_running();
   }
   state_->changed.notify_all();
@@ -213,13 +255,14 @@ std::vector<Answer> Engine::take_answers() {
 EngineProgress Engine::progress() const {
   const std::lock_guard lock(state_->mutex);
   EngineProgress progress = state_->progress;
-  progress.is_busy = state_->is_busy || state_->pending || state_->measures_other_device;
+  progress.is_busy = state_->is_busy || state_->pending || state_->measures_other_device || state_->speed_wish;
   return progress;
 }
 
 void Engine::wait() {
   std::unique_lock lock(state_->mutex);
-  state_->changed.wait(lock, [&] { return !state_->is_busy && !state_->pending && !state_->measures_other_device; });
+  state_->changed.wait(
+      lock, [&] { return !state_->is_busy && !state_->pending && !state_->measures_other_device && !state_->speed_wish; });
 }
 
 }  // namespace headroom

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "core/session/snapshot.h"
+#include "core/session/speed.h"
 
 namespace headroom {
 
@@ -26,6 +27,8 @@ struct GpuProvider {
     std::string reason;  ///< why not available
   };
   std::function<Facts()> facts;
+  /// Its kernels, for measuring. Empty where there is no GPU. Errors  Error with one sentence why there is none.
+  std::function<GpuKernels()> open_kernels;
 };
 
 struct EngineOptions {
@@ -69,6 +72,9 @@ class Computer {
   /// Errors  Error saying why the GPU cannot run it.
   std::shared_ptr<const Snapshot> add_other_device_timing(const std::shared_ptr<const Snapshot>& snapshot,
                                                           std::stop_token stop = {}, const Progress& progress = {});
+  /// The report so far with one part measured anew on this machine's processors and its GPU. Errors  Error; Cancelled.
+  std::shared_ptr<const SpeedReport> measure_speed(const SpeedRequest& request, SpeedPart part, std::stop_token stop = {},
+                                                   const Progress& progress = {});
 
  private:
   struct State;
@@ -80,12 +86,16 @@ struct Answer {
   std::uint64_t id = 0;
   std::shared_ptr<const Snapshot> snapshot;  ///< set when there is a newer picture
   std::string failure;                       ///< one sentence when the request failed; the last snapshot stands
+  /// Set when the answer is about measuring: this part is in `speed` anew, or could not be measured (`failure`).
+  std::optional<SpeedPart> part;
+  std::shared_ptr<const SpeedReport> speed;  ///< all that has been measured for the newest shape asked for
 };
 
 struct EngineProgress {
   bool is_busy = false;
-  std::string stage;  ///< "held-out loss"
-  double share = 0;   ///< [0, 1]
+  std::string stage;              ///< "held-out loss"
+  double share = 0;               ///< [0, 1]
+  std::optional<SpeedPart> part;  ///< what is measured for the Speed stage
 };
 
 /// One worker thread over a Computer. The newest submitted Compute wins: older work is stopped, not finished.
@@ -100,6 +110,9 @@ class Engine {
   std::uint64_t submit(const Compute& compute);
   /// Measures the snapshot's pass on the other device too. A newer submit stops it.
   void measure_other_device();
+  /// Measures the parts one after another, each answered by itself; what was measured for the same shape before is kept. A newer wish to
+  /// measure, or a newer submit, stops it: a picture never waits for a measurement.
+  void measure_speed(SpeedRequest request);
   /// Stops what runs; the last snapshot stands.
   void cancel();
   /// Answers since the last call; stale ones are already dropped.

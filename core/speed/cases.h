@@ -61,6 +61,7 @@ struct SpeedRow {
 
 struct CaseRequest {
   std::vector<std::string> backends;  ///< of speed_backends(); empty: flash, naive, and gl where there is one
+  std::vector<std::string> left_out;  ///< of the default ones
   /// Of K and V in rotation for "memory read".
   double memory_bytes = 512e6;
 };

@@ -1,4 +1,3 @@
-#include <Eigen/Core>
 #include <algorithm>
 #include <cmath>
 #include <memory>
@@ -7,6 +6,7 @@
 
 #include "core/speed/cases.h"
 #include "core/speed/problem.h"
+#include "core/speed/products.h"
 #include "core/speed/turns.h"
 #include "core/tensor/error.h"
 #include "core/tensor/machine.h"
@@ -21,6 +21,7 @@ constexpr double kLimitSeconds = 0.003;
 struct Job {
   SpeedRow row;
   Candidate candidate;
+  double kv_bytes = 0;  ///< of decoding
 };
 
 /// What the jobs of one case share.
@@ -112,12 +113,13 @@ void add_attention(Bench& bench, const std::string& name) {
     if (!bench.request.backends.empty()) throw Error(name + " cannot run " + bench.c.name + ": " + support.reason);
     return;
   }
-  Job job{bench.row(name), {}};
+  Job job{bench.row(name), {}, 0};
   job.row.largest_error = check_against_reference(*backend, bench.c.config);
   const auto problem = std::make_shared<AttentionProblem>(bench.c.config);
   const auto run = [backend, problem, stop = bench.tools.stop] {
     backend->run(problem->config(), problem->inputs(), problem->outputs(), stop);
   };
+  if (bench.c.kind == SpeedCase::Kind::kDecode) job.kv_bytes = kv_bytes_of(bench.c.config);
   if (is_gpu) {
     job.candidate.call = gpu_call(*bench.gpu, run);
     finish_gpu(job, bench);
@@ -135,7 +137,7 @@ void add_decoding(Bench& bench, const std::string& name, KvStorage storage, KvPl
   config.kv_storage = storage;
   ThreadPool& pool = bench.tools.pool;
   const auto backend = make_cpu_backend(name, pool);
-  Job job{bench.row(name), {}};
+  Job job{bench.row(name), {}, 0};
   job.row.storage = kv_storage_name(storage);
   job.row.largest_error = check_against_reference(*backend, config);
   const auto problem = std::make_shared<AttentionProblem>(config, place == KvPlace::kMemory ? bench.request.memory_bytes : 0);
@@ -143,7 +145,7 @@ void add_decoding(Bench& bench, const std::string& name, KvStorage storage, KvPl
     problem->turn_to_next_copy();
     return timed(pool, [&] { backend->run(problem->config(), problem->inputs(), problem->outputs(), stop); });
   };
-  job.candidate.amount = kv_bytes_of(config);
+  job.kv_bytes = job.candidate.amount = kv_bytes_of(config);
   job.candidate.limit = kv_read_limit(pool, problem);
   job.row.limit = place == KvPlace::kCache ? "cache read" : "memory read";
   job.row.limit_unit = "GB/s";
@@ -164,49 +166,6 @@ void add_decoding(Bench& bench, const std::string& name) {
   }
 }
 
-/// x [rows, depth] · weightᵀ [width, depth] = out, with memory of their own.
-struct Product {
-  Product(std::int64_t n_rows, std::int64_t n_depth, std::int64_t n_width)
-      : rows(n_rows), depth(n_depth), width(n_width), x_(size(rows, depth)), weight_(size(width, depth)), out_(size(rows, width)) {
-    fill_values(x_.span(), 3);
-    fill_values(weight_.span(), 4);
-  }
-  static std::size_t size(std::int64_t a, std::int64_t b) { return static_cast<std::size_t>(a * b); }
-  ConstMatrixView x() const { return {x_.data(), rows, depth, depth}; }
-  ConstMatrixView weight() const { return {weight_.data(), width, depth, depth}; }
-  MatrixView out() { return {out_.data(), rows, width, width}; }
-
-  std::int64_t rows, depth, width;
-
- private:
-  AlignedBuffer<float> x_, weight_, out_;
-};
-
-using Multiply = std::function<void(ConstMatrixView x, ConstMatrixView weight, MatrixView out)>;
-
-void multiply_plainly(ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
-  for (std::int64_t i = 0; i < x.rows; ++i) {
-    for (std::int64_t j = 0; j < weight.rows; ++j) {
-      double sum = 0;
-      for (std::int64_t c = 0; c < x.cols; ++c)
-        sum += static_cast<double>(x(i, c)) * static_cast<double>(weight(j, c));
-      out(i, j) = static_cast<float>(sum);
-    }
-  }
-}
-
-/// Eigen on each thread's share of the rows.
-void multiply_by_eigen(ThreadPool& pool, ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
-  using Matrix = Eigen::Matrix<float, Eigen::Dynamic, Eigen::Dynamic, Eigen::RowMajor>;
-  const Eigen::Map<const Matrix> w(weight.data, weight.rows, weight.cols);
-  const std::int64_t share = (x.rows + pool.n_threads() - 1) / pool.n_threads();
-  pool.parallel_for(pool.n_threads(), [&](std::int64_t item, int) {
-    const std::int64_t begin = item * share, n = std::min(share, x.rows - begin);
-    if (n <= 0) return;
-    Eigen::Map<Matrix>(out.row(begin), n, out.cols).noalias() = Eigen::Map<const Matrix>(x.row(begin), n, x.cols) * w.transpose();
-  });
-}
-
 Multiply multiply_of(const Bench& bench, const std::string& name) {
   if (name == "reference") return multiply_plainly;
   if (name == "gl") return bench.gpu->linear;
@@ -217,24 +176,6 @@ Multiply multiply_of(const Bench& bench, const std::string& name) {
   return [&pool](ConstMatrixView x, ConstMatrixView weight, MatrixView out) { linear(pool, x, weight, {}, out); };
 }
 
-double check_product(const std::string& name, const Multiply& multiply, std::int64_t depth) {
-  constexpr double kLargestError = 1e-3;  // of sums of `depth` products with variance 1
-  Product ours(53, depth, 101), theirs(53, depth, 101);
-  multiply(ours.x(), ours.weight(), ours.out());
-  multiply_plainly(theirs.x(), theirs.weight(), theirs.out());
-  double largest = 0;
-  for (std::int64_t i = 0; i < ours.rows; ++i) {
-    for (std::int64_t j = 0; j < ours.width; ++j) {
-      const double error = std::abs(double{ours.out()(i, j)} - double{theirs.out()(i, j)});
-      if (!(error <= kLargestError)) {
-        throw Error("the products of " + name + " differ from the reference by " + std::to_string(error) + ": they were not timed");
-      }
-      largest = std::max(largest, error);
-    }
-  }
-  return largest;
-}
-
 void add_product(Bench& bench, const std::string& name) {
   const SpeedCase& c = bench.c;
   const Multiply multiply = multiply_of(bench, name);
@@ -242,7 +183,7 @@ void add_product(Bench& bench, const std::string& name) {
     if (!bench.request.backends.empty()) throw Error(name + " cannot run " + c.name + ": this device's products are not measured");
     return;
   }
-  Job job{bench.row(name), {}};
+  Job job{bench.row(name), {}, 0};
   job.row.largest_error = check_product(name, multiply, c.depth);
   const auto product = std::make_shared<Product>(c.rows, c.depth, c.width);
   const auto run = [multiply, product] { multiply(product->x(), product->weight(), product->out()); };
@@ -266,6 +207,10 @@ std::vector<std::string> choose_backends(Bench& bench) {
   std::vector<std::string> names = asked.empty() ? std::vector<std::string>{"flash", "naive"} : asked;
   const bool wants_gpu = std::find(names.begin(), names.end(), "gl") != names.end();
   if (wants_gpu && !bench.tools.open_gpu) throw Error("there is no GPU backend here");
+  std::erase_if(names, [&](const std::string& name) {
+    const auto& left_out = bench.request.left_out;
+    return asked.empty() && std::find(left_out.begin(), left_out.end(), name) != left_out.end();
+  });
   if (!wants_gpu && (!asked.empty() || !bench.tools.open_gpu)) return names;
   try {
     bench.gpu = bench.tools.open_gpu();
@@ -278,15 +223,16 @@ std::vector<std::string> choose_backends(Bench& bench) {
   return names;
 }
 
-SpeedRow filled(SpeedRow row, const Timing& timing, const SpeedCase& c, double kv_bytes) {
+SpeedRow filled(const Job& job, const Timing& timing, double flops) {
+  SpeedRow row = job.row;
   row.ms = 1000 * timing.seconds;
-  row.gflops = 1e-9 * flops_of(c) / timing.seconds;
+  row.gflops = 1e-9 * flops / timing.seconds;
   row.rounds = timing.rounds;
   if (timing.ratio) {
     row.percent_of_limit = 100 * *timing.ratio;
     row.limit_value = 1e-9 * *timing.limit;
   }
-  if (c.kind == SpeedCase::Kind::kDecode) row.gbps = 1e-9 * kv_bytes / timing.seconds;
+  if (job.kv_bytes > 0) row.gbps = 1e-9 * job.kv_bytes / timing.seconds;
   return row;
 }
 
@@ -309,13 +255,8 @@ std::vector<SpeedRow> measure_case(const SpeedCase& c, const CaseRequest& reques
     candidates.push_back(job.candidate);
   const std::vector<Timing> timings = measure_in_turns(candidates, tools);
   std::vector<SpeedRow> rows;
-  for (std::size_t i = 0; i < timings.size(); ++i) {
-    AttentionConfig config = c.config;
-    for (const KvStorage storage : {KvStorage::kFloat32, KvStorage::kFloat16, KvStorage::kBFloat16}) {
-      if (bench.jobs[i].row.storage == kv_storage_name(storage)) config.kv_storage = storage;
-    }
-    rows.push_back(filled(bench.jobs[i].row, timings[i], c, kv_bytes_of(config)));
-  }
+  for (std::size_t i = 0; i < timings.size(); ++i)
+    rows.push_back(filled(bench.jobs[i], timings[i], flops_of(c)));
   return rows;
 }
 

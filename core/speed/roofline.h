@@ -9,15 +9,18 @@ namespace headroom {
 
 /// A kernel in the roofline: work as the kernel counted it, rate as measured.
 struct RooflinePoint {
-  std::string kernel;    ///< "naive", "flash", "flash float16", "decode", "decode float16", "linear", "gl"
+  std::string kernel;    ///< "naive", "flash", "flash float16", "decode", "decode float16", "linear q k v", "gl"
   double flops = 0;      ///< of one call
   double bytes = 0;      ///< moved by one call
   double intensity = 0;  ///< FLOP/byte
   double gflops = 0;     ///< GFLOP/s
   double ms = 0;
-  /// What this machine allows at this intensity: min(FMA peak, intensity · memory reads), GFLOP/s, and the share reached, percent.
-  double roof_gflops = 0, percent_of_roof = 0;
-  int threads = 1;
+  /// What this machine allows at this intensity, GFLOP/s: the FMA peak, or intensity times the reads of the smallest memory that holds
+  /// all that the kernel works on, whichever is less; which of the two; and the share reached, percent. 0 for the GPU.
+  double roof_gflops = 0;
+  std::string roof;  ///< a RooflineRoof's name; empty for the GPU
+  double percent_of_roof = 0;
+  int threads = 1;  ///< 0: the GPU's own
 };
 
 struct RooflineRoof {

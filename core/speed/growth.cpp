@@ -1,0 +1,139 @@
+#include "core/speed/growth.h"
+
+#include <algorithm>
+#include <cmath>
+#include <map>
+#include <memory>
+
+#include "core/speed/problem.h"
+#include "core/speed/shapes.h"
+#include "core/speed/text.h"
+#include "core/speed/turns.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+constexpr int kFittedPoints = 3;
+
+struct Runner {
+  GrowthSeries series;
+  std::shared_ptr<AttentionBackend> backend;
+  bool ended = false;
+};
+
+/// y(n) of a series that grows with the square, from its last point.
+double expected(double last, std::int64_t last_n, std::int64_t n) {
+  const double factor = static_cast<double>(n) / static_cast<double>(last_n);
+  return last * factor * factor;
+}
+
+/// Ends the series where the next point would take too long or too much memory.
+void look_ahead(Runner& runner, const GrowthRequest& request, std::int64_t n) {
+  if (runner.ended || runner.series.points.empty()) return;
+  const GrowthPoint& last = runner.series.points.back();
+  const double seconds = expected(last.ms, last.n, n) / 1000;
+  // What flash allocates does not grow with the square; the estimate may only end a series that really stores scores.
+  const bool grows = last.bytes_allocated >= static_cast<double>(last.n) * static_cast<double>(last.n);
+  const double allocated = grows ? expected(last.bytes_allocated, last.n, n) : last.bytes_allocated;
+  if (allocated > request.most_bytes) {
+    runner.ended = true;
+    runner.series.note =
+        grouped(n) + " tokens would need " + grouped(static_cast<std::int64_t>(allocated / (1 << 20))) + " MiB of scores.";
+  } else if (seconds > request.longest_call) {
+    runner.ended = true;
+    runner.series.note = grouped(n) + " tokens would take about " + number(std::round(10 * seconds) / 10) + " s.";
+  }
+}
+
+/// All series at one length, in turns.
+void measure_length(std::vector<Runner>& runners, const AttentionConfig& config, const SpeedTools& tools) {
+  const auto problem = std::make_shared<AttentionProblem>(config);
+  std::vector<Candidate> candidates;
+  std::vector<GrowthPoint> points;
+  for (const Runner& runner : runners) {
+    if (runner.ended) continue;
+    AttentionWork work;
+    runner.backend->run(config, problem->inputs(), problem->outputs(&work), tools.stop);
+    points.push_back({config.seq_k, 0, work.flops, work.bytes_moved, work.bytes_allocated});
+    candidates.push_back(
+        {runner.series.backend, [&tools, backend = runner.backend, problem] {
+           return timed(tools.pool, [&] { backend->run(problem->config(), problem->inputs(), problem->outputs(), tools.stop); });
+         }});
+  }
+  const std::vector<Timing> timings = measure_in_turns(candidates, tools);
+  std::size_t i = 0;
+  for (Runner& runner : runners) {
+    if (runner.ended) continue;
+    points[i].ms = 1000 * timings[i].seconds;
+    runner.series.points.push_back(points[i++]);
+  }
+}
+
+std::optional<PowerFit> fit(const GrowthSeries& series, double GrowthPoint::*value) {
+  std::vector<double> x, y;
+  for (const GrowthPoint& point : series.points) {
+    x.push_back(static_cast<double>(point.n));
+    y.push_back(point.*value);
+  }
+  return fit_power(x, y, kFittedPoints);
+}
+
+}  // namespace
+
+std::optional<PowerFit> fit_power(const std::vector<double>& x, const std::vector<double>& y, int n_points) {
+  std::map<double, double> largest;  // by log x: one y for each x
+  for (std::size_t i = 0; i < std::min(x.size(), y.size()); ++i) {
+    if (!(x[i] > 0) || !(y[i] > 0) || !std::isfinite(y[i])) return {};
+    largest[std::log(x[i])] = std::log(y[i]);
+  }
+  while (std::ssize(largest) > n_points)
+    largest.erase(largest.begin());
+  const auto n = static_cast<double>(largest.size());
+  if (largest.size() < 2) return {};
+  double mean_x = 0, mean_y = 0;
+  for (const auto& [log_x, log_y] : largest) {
+    mean_x += log_x / n;
+    mean_y += log_y / n;
+  }
+  double covariance = 0, variance = 0;
+  for (const auto& [log_x, log_y] : largest) {
+    covariance += (log_x - mean_x) * (log_y - mean_y);
+    variance += (log_x - mean_x) * (log_x - mean_x);
+  }
+  const double exponent = covariance / variance;
+  return PowerFit{exponent, std::exp(mean_y - exponent * mean_x), static_cast<int>(largest.size())};
+}
+
+Growth measure_growth(const SpeedShape& shape, const GrowthRequest& request, const SpeedTools& tools) {
+  const AttentionConfig config = whole_layer(shape).shape.config;
+  Growth growth;
+  growth.shape = {config, whole_layer(shape).shape.d_model};
+  growth.threads = tools.pool.n_threads();
+  std::vector<Runner> runners;
+  runners.push_back({{.backend = "naive"}, make_naive_backend(tools.pool)});
+  runners.push_back({{.backend = "flash"}, make_flash_backend(tools.pool)});
+  for (const Runner& runner : runners)
+    check_against_reference(*runner.backend, config);
+  std::vector<std::int64_t> lengths = request.lengths;
+  std::sort(lengths.begin(), lengths.end());
+  for (std::size_t i = 0; i < lengths.size(); ++i) {
+    const std::int64_t n = lengths[i];
+    if (n < 1) throw Error("a number of tokens must be at least 1, not " + std::to_string(n));
+    for (Runner& runner : runners)
+      look_ahead(runner, request, n);
+    if (std::all_of(runners.begin(), runners.end(), [](const Runner& runner) { return runner.ended; })) break;
+    report_progress(tools, "time over n: " + grouped(n) + " tokens", static_cast<double>(i) / static_cast<double>(lengths.size()));
+    measure_length(runners, with_length(config, n), tools);
+  }
+  for (Runner& runner : runners) {
+    GrowthSeries& series = runner.series;
+    series.time = fit(series, &GrowthPoint::ms);
+    series.bytes_moved = fit(series, &GrowthPoint::bytes_moved);
+    series.bytes_allocated = fit(series, &GrowthPoint::bytes_allocated);
+    growth.series.push_back(std::move(series));
+  }
+  return growth;
+}
+
+}  // namespace headroom

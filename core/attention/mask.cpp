@@ -26,20 +26,37 @@ bool keeps_bucket(const MaskPattern& pattern, std::int64_t i, std::int64_t j) {
 
 }  // namespace
 
-bool draws_block(const MaskPattern& pattern, std::int64_t from, std::int64_t to) {
-  if (to < 0 || to >= from || pattern.blocks_per_row <= 0) return false;
-  if (pattern.blocks_per_row >= from) return true;
-  const std::int64_t n = std::min(pattern.blocks_per_row, kMaxBlocksPerRow);
+namespace {
+
+/// Floyd's sampling: calls visit(block) for each block that `from` draws until it answers true; was it answered?
+template <typename Visit>
+bool draw_until(const MaskPattern& pattern, std::int64_t from, const Visit& visit) {
+  const std::int64_t n = std::min({pattern.blocks_per_row, from, kMaxBlocksPerRow});
   std::array<std::int64_t, kMaxBlocksPerRow> taken{};
   std::int64_t n_taken = 0;
   for (std::int64_t t = from - n; t < from; ++t) {
     const std::uint32_t hash = counter_hash(pattern.seed, {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(t)});
     std::int64_t drawn = static_cast<std::int64_t>(hash) % (t + 1);
     if (std::find(taken.begin(), taken.begin() + n_taken, drawn) != taken.begin() + n_taken) drawn = t;
-    if (drawn == to) return true;
+    if (visit(drawn)) return true;
     taken[static_cast<std::size_t>(n_taken++)] = drawn;
   }
   return false;
+}
+
+}  // namespace
+
+bool draws_block(const MaskPattern& pattern, std::int64_t from, std::int64_t to) {
+  if (to < 0 || to >= from || pattern.blocks_per_row <= 0) return false;
+  if (pattern.blocks_per_row >= from) return true;
+  return draw_until(pattern, from, [to](std::int64_t drawn) { return drawn == to; });
+}
+
+void append_drawn_blocks(const MaskPattern& pattern, std::int64_t from, std::vector<std::int64_t>& blocks) {
+  draw_until(pattern, from, [&blocks](std::int64_t drawn) {
+    blocks.push_back(drawn);
+    return false;
+  });
 }
 
 bool is_visible(const Mask& mask, std::int64_t b, std::int64_t i, std::int64_t j) {

@@ -2,12 +2,12 @@
 
 #include <algorithm>
 #include <bit>
-#include <cmath>
 #include <limits>
 #include <numeric>
 #include <string>
 #include <utility>
 
+#include "core/attention/sum_kernel.h"
 #include "core/tensor/error.h"
 #include "core/tensor/tensor.h"
 
@@ -17,6 +17,9 @@ namespace {
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
 /// A NaN that no computation makes, so that every float can be a row's value.
 constexpr std::uint32_t kUnknown = 0x7fc0'0bad;
+
+/// With as many rows a key that is brought near is used often enough, and their queries still fit beside it.
+constexpr std::int64_t kRowsPerItem = 768;
 
 void check_view(const char* name, const ConstHeadsView& view, std::int64_t n_heads, std::int64_t seq, std::int64_t d_head) {
   const bool fits = view.batch == 1 && view.n_heads == n_heads && view.seq == seq && view.d_head == d_head;
@@ -73,38 +76,69 @@ void RowSums::compute(std::int64_t head, KeyRange rows, std::stop_token stop, Th
   compute(head, list, stop, pool);
 }
 
-void RowSums::compute(std::int64_t head, std::span<const std::int64_t> rows, std::stop_token stop, ThreadPool*) const {
-  const float scale = config_.effective_scale();
-  for (const std::int64_t i : rows) {
-    if (stop.stop_requested()) throw Cancelled();
-    Slot& target = slot(head, i);
-    RowSummary found{-kInfinity, kInfinity, -kInfinity, kInfinity, -kInfinity};
-    double sum = 0;
-    for (std::int64_t j = 0; j < config_.seq_k && !config_.is_pruned(head); ++j) {
-      if (!is_visible(config_.mask, 0, i, j)) continue;
-      const float *q = q_.row(0, head, i), *k = k_.row(0, config_.kv_head(head), j);
-      float score = 0;
-      for (std::int64_t c = 0; c < config_.d_head; ++c)
-        score += q[c] * k[c];
-      score *= scale;
-      found.smallest = std::min(found.smallest, score);
-      if (j > 0) found.smallest_later = std::min(found.smallest_later, score);
-      if (j > 0) found.largest_later = std::max(found.largest_later, score);
-      if (score > found.largest) {
-        sum *= std::exp(static_cast<double>(found.largest) - static_cast<double>(score));
-        found.largest = score;
-      }
-      sum += std::exp(static_cast<double>(score) - static_cast<double>(found.largest));
-    }
-    found.logsumexp = sum == 0 ? -kInfinity : static_cast<float>(static_cast<double>(found.largest) + std::log(sum));
-    target.smallest.store(found.smallest, std::memory_order_relaxed);
-    target.largest.store(found.largest, std::memory_order_relaxed);
-    target.smallest_later.store(found.smallest_later, std::memory_order_relaxed);
-    target.largest_later.store(found.largest_later, std::memory_order_relaxed);
-    const std::uint32_t before =
-        target.logsumexp.exchange(std::bit_cast<std::uint32_t>(found.logsumexp), std::memory_order_acq_rel);
-    if (before == kUnknown) n_known_.fetch_add(1, std::memory_order_relaxed);
+void RowSums::compute(std::int64_t head, std::span<const std::int64_t> rows, std::stop_token stop, ThreadPool* pool) const {
+  std::vector<std::int64_t> wanted;
+  for (const std::int64_t row : rows) {
+    if (!is_known(head, row)) wanted.push_back(row);
   }
+  std::ranges::sort(wanted);
+  wanted.erase(std::unique(wanted.begin(), wanted.end()), wanted.end());
+  const std::int64_t n = std::ssize(wanted), n_threads = pool != nullptr ? pool->n_threads() : 1;
+  if (n == 0) return;
+  const std::int64_t lanes = score_detail::lanes();
+  const std::int64_t even_share = (n + n_threads - 1) / n_threads;
+  const std::int64_t share = (std::min(even_share, kRowsPerItem) + lanes - 1) / lanes * lanes;
+  const std::int64_t n_items = (n + share - 1) / share;
+  const auto compute_item = [&](std::int64_t item, int) {
+    const std::int64_t begin = (n_items - 1 - item) * share;  // late rows of a causal mask cost most: they must not come last
+    compute_rows(head,
+                 std::span(wanted).subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(share, n - begin))),
+                 stop);
+  };
+  if (pool != nullptr && n_items > 1) {
+    pool->parallel_for(n_items, compute_item, stop);
+    return;
+  }
+  for (std::int64_t item = 0; item < n_items; ++item)
+    compute_item(item, 0);
+}
+
+void RowSums::compute_rows(std::int64_t head, std::span<const std::int64_t> rows, const std::stop_token& stop) const {
+  if (config_.is_pruned(head)) {
+    for (const std::int64_t row : rows)
+      keep(head, row, {-kInfinity, kInfinity, -kInfinity, kInfinity, -kInfinity});
+    return;
+  }
+  const score_detail::ScoreSource source{.q = q_.row(0, head, 0),
+                                         .q_stride = q_.row_stride,
+                                         .k = k_.row(0, config_.kv_head(head), 0),
+                                         .k_stride = k_.row_stride,
+                                         .d_head = config_.d_head,
+                                         .seq_k = config_.seq_k,
+                                         .scale = config_.effective_scale(),
+                                         .mask = &config_.mask};
+  std::vector<score_detail::LaneBlock> blocks = score_detail::make_blocks(source, rows);
+  for (score_detail::LaneBlock& block : blocks)
+    score_detail::begin_sums(block);
+  AlignedBuffer<float> scratch(score_detail::scratch_size());
+  const auto add = [&](score_detail::LaneBlock& block, const score_detail::KeyChunk& chunk) {
+    score_detail::add_chunk(source, block, chunk, scratch.data());
+  };
+  score_detail::for_each_chunk(source, blocks, {0, config_.seq_k}, add, stop);
+  for (score_detail::LaneBlock& block : blocks) {
+    for (std::int64_t lane = 0; lane < block.n_rows(); ++lane)
+      keep(head, block.rows()[static_cast<std::size_t>(lane)], score_detail::end_sums(block, lane));
+  }
+}
+
+void RowSums::keep(std::int64_t head, std::int64_t row, const RowSummary& found) const {
+  Slot& target = slot(head, row);
+  target.smallest.store(found.smallest, std::memory_order_relaxed);
+  target.largest.store(found.largest, std::memory_order_relaxed);
+  target.smallest_later.store(found.smallest_later, std::memory_order_relaxed);
+  target.largest_later.store(found.largest_later, std::memory_order_relaxed);
+  const std::uint32_t before = target.logsumexp.exchange(std::bit_cast<std::uint32_t>(found.logsumexp), std::memory_order_acq_rel);
+  if (before == kUnknown) n_known_.fetch_add(1, std::memory_order_relaxed);
 }
 
 }  // namespace headroom

@@ -59,6 +59,8 @@ class RowSums {
   };
 
   Slot& slot(std::int64_t head, std::int64_t row) const;
+  void compute_rows(std::int64_t head, std::span<const std::int64_t> rows, const std::stop_token& stop) const;
+  void keep(std::int64_t head, std::int64_t row, const RowSummary& found) const;
 
   AttentionConfig config_;
   ConstHeadsView q_, k_;

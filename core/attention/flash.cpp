@@ -4,52 +4,15 @@
 
 #include "core/attention/backend.h"
 #include "core/attention/flash_kernel.h"
+#include "core/attention/flash_plan.h"
 #include "core/tensor/aligned_buffer.h"
-#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
 
-using flash_detail::Block;
-
-/// The unpruned heads, those of one K/V head side by side.
-struct HeadGroups {
-  std::vector<std::int64_t> heads;
-  std::vector<std::size_t> begins;  // group of K/V head g: heads[begins[g] ... begins[g + 1])
-};
-
-HeadGroups group_heads(const AttentionConfig& config) {
-  HeadGroups groups;
-  for (std::int64_t kv_head = 0; kv_head < config.n_kv_heads; ++kv_head) {
-    groups.begins.push_back(groups.heads.size());
-    for (std::int64_t head = 0; head < config.n_heads; ++head) {
-      if (config.kv_head(head) == kv_head && !config.is_pruned(head)) groups.heads.push_back(head);
-    }
-  }
-  groups.begins.push_back(groups.heads.size());
-  return groups;
-}
-
-/// Blocks of all heads, those with the most keys first: under a causal mask late queries cost most, and what is long must not come last.
-std::vector<Block> cut_blocks(const AttentionConfig& config, const HeadGroups& groups) {
-  const std::int64_t block_rows = flash_detail::block_rows();
-  const std::int64_t queries_per_block = std::min(config.seq_q, block_rows);
-  const auto heads_per_block = static_cast<std::size_t>(block_rows / queries_per_block);
-  std::vector<Block> blocks;
-  for (std::int64_t begin = (config.seq_q - 1) / queries_per_block * queries_per_block; begin >= 0; begin -= queries_per_block) {
-    for (std::int64_t b = 0; b < config.batch; ++b) {
-      for (std::int64_t kv_head = 0; kv_head < config.n_kv_heads; ++kv_head) {
-        const std::size_t group_end = groups.begins[static_cast<std::size_t>(kv_head) + 1];
-        for (std::size_t h = groups.begins[static_cast<std::size_t>(kv_head)]; h < group_end; h += heads_per_block) {
-          const std::span<const std::int64_t> heads(groups.heads.data() + h, std::min(heads_per_block, group_end - h));
-          blocks.push_back({b, kv_head, heads, begin, std::min(config.seq_q, begin + queries_per_block)});
-        }
-      }
-    }
-  }
-  return blocks;
-}
+using flash_detail::Item;
+using flash_detail::Result;
 
 void clear_pruned_heads(const AttentionConfig& config, const AttentionOutputs& outputs) {
   for (std::int64_t b = 0; b < config.batch; ++b) {
@@ -68,7 +31,7 @@ void clear_pruned_heads(const AttentionConfig& config, const AttentionOutputs& o
 /// Source  Dao et al. 2022, arXiv:2205.14135, algorithm 1; the order of loops as in Dao 2023, arXiv:2307.08691.
 class FlashBackend final : public AttentionBackend {
  public:
-  explicit FlashBackend(ThreadPool& pool) : pool_(pool), scratch_(static_cast<std::size_t>(pool.n_threads())) {}
+  explicit FlashBackend(ThreadPool& pool) : pool_(pool), threads_(static_cast<std::size_t>(pool.n_threads())) {}
 
   std::string_view name() const override { return "flash"; }
   Support supports(const AttentionConfig& config) const override {
@@ -80,59 +43,60 @@ class FlashBackend final : public AttentionBackend {
            std::stop_token stop) override {
     check_arguments(config, inputs, outputs);
     if (!outputs.probs.empty()) throw ShapeError("flash never stores probabilities; they follow from q, k and logsumexp");
-    if (config.kv_storage != KvStorage::kFloat32) {
-      run_widened(config, inputs, outputs, stop);
-      return;
-    }
     clear_pruned_heads(config, outputs);
-    const HeadGroups groups = group_heads(config);
-    const std::vector<Block> blocks = cut_blocks(config, groups);
-    const flash_detail::Call call{config, inputs, outputs};
-    const std::size_t scratch_size = flash_detail::scratch_size(config.d_head);
-    const auto run_item = [&](std::int64_t item, int thread) {
-      AlignedBuffer<float>& scratch = scratch_[static_cast<std::size_t>(thread)];
-      if (scratch.size() < scratch_size) scratch = AlignedBuffer<float>(scratch_size);
-      flash_detail::run_block(call, blocks[static_cast<std::size_t>(item)], scratch.span());
+    plan_.make(config, flash_detail::rows_per_item());
+    for (Thread& thread : threads_)
+      thread.work = {};
+    const flash_detail::Call call{config, inputs, outputs, plan_};
+    run_items(call, plan_.items(), Result::kWritten, stop);
+    run_items(call, plan_.merged_items(), Result::kMerged, stop);
+    if (outputs.work != nullptr) *outputs.work = count_work();
+  }
+
+ private:
+  struct Thread {
+    AlignedBuffer<float> scratch;  // kept between calls
+    AttentionWork work;
+  };
+
+  void run_items(const flash_detail::Call& call, std::span<const Item> items, Result result, const std::stop_token& stop) {
+    const std::size_t scratch_size = flash_detail::scratch_size(call.config);
+    const auto run_item = [&](std::int64_t item, int thread_index) {
+      Thread& thread = threads_[static_cast<std::size_t>(thread_index)];
+      if (thread.scratch.size() < scratch_size) thread.scratch = AlignedBuffer<float>(scratch_size);
+      flash_detail::run_item(call, items[static_cast<std::size_t>(item)], result, thread.scratch.span(), thread.work);
     };
-    // Waking the other threads costs some microseconds: as much as this many multiplications.
-    constexpr double kMinWork = 400e3;
-    const double work =
-        static_cast<double>(config.batch * config.n_heads * config.seq_q) * static_cast<double>(config.seq_k * config.d_head);
-    const auto n_blocks = static_cast<std::int64_t>(blocks.size());
-    if (work >= kMinWork) {
-      pool_.parallel_for(n_blocks, run_item, stop);
+    // Waking the other threads costs some microseconds: as much as this many pairs of 64 dimensions.
+    constexpr double kMinPairs = 8e3;
+    double pairs = 0;
+    for (const Item& item : items) {
+      pairs += item.cost;
+      if (pairs >= kMinPairs) break;
+    }
+    const auto n_items = static_cast<std::int64_t>(items.size());
+    if (pairs >= kMinPairs) {
+      pool_.parallel_for(n_items, run_item, stop);
       return;
     }
-    for (std::int64_t item = 0; item < n_blocks; ++item) {
+    for (std::int64_t item = 0; item < n_items; ++item) {
       if (stop.stop_requested()) throw Cancelled();
       run_item(item, 0);
     }
   }
 
- private:
-  void run_widened(AttentionConfig config, AttentionInputs inputs, const AttentionOutputs& outputs, std::stop_token stop) {
-    const auto widen = [&](const ConstHeads16View& view, std::vector<float>& wide) {
-      for (std::int64_t b = 0; b < view.batch; ++b) {
-        for (std::int64_t head = 0; head < view.n_heads; ++head) {
-          for (std::int64_t j = 0; j < view.seq; ++j) {
-            for (std::int64_t c = 0; c < view.d_head; ++c) {
-              const std::uint16_t bits = view.row(b, head, j)[c];
-              wide.push_back(config.kv_storage == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits));
-            }
-          }
-        }
-      }
-      return ConstHeadsView::head_major(wide.data(), view.batch, view.n_heads, view.seq, view.d_head);
-    };
-    std::vector<float> k, v;
-    inputs.k = widen(inputs.k16, k);
-    inputs.v = widen(inputs.v16, v);
-    config.kv_storage = KvStorage::kFloat32;
-    run(config, inputs, outputs, std::move(stop));
+  AttentionWork count_work() const {
+    AttentionWork work;
+    for (const Thread& thread : threads_) {
+      work.flops += thread.work.flops;
+      work.bytes_moved += thread.work.bytes_moved;
+      work.bytes_allocated += static_cast<double>(thread.scratch.size() * sizeof(float));
+    }
+    return work;
   }
 
   ThreadPool& pool_;
-  std::vector<AlignedBuffer<float>> scratch_;  // one per thread, kept between calls
+  std::vector<Thread> threads_;
+  flash_detail::Plan plan_;
 };
 
 }  // namespace

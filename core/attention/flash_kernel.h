@@ -4,6 +4,7 @@
 #include <span>
 
 #include "core/attention/backend.h"
+#include "core/attention/flash_plan.h"
 
 namespace headroom::flash_detail {
 
@@ -12,25 +13,31 @@ struct Call {
   const AttentionConfig& config;
   const AttentionInputs& inputs;
   const AttentionOutputs& outputs;
+  const Plan& plan;
 };
 
-/// What one thread computes at a time: queries [query_begin, query_end) of some heads that read the same K/V head. Its rows, one after
-/// another head by head, fill the lanes: at most block_rows() of them. Short sequences and single queries thus share K and V's loads.
-struct Block {
-  std::int64_t b = 0;
-  std::int64_t kv_head = 0;
-  std::span<const std::int64_t> heads;
-  std::int64_t query_begin = 0, query_end = 0;
+/// What happens to what a row's place already holds: it is overwritten, or it is a softmax over other keys, and the two become one.
+enum class Result { kWritten, kMerged };
 
-  std::int64_t n_queries() const { return query_end - query_begin; }
-  std::int64_t n_rows() const { return n_queries() * static_cast<std::int64_t>(heads.size()); }
+/// A finished row of softmax attention over some keys. Units  logsumexp in nats.
+struct FinishedRow {
+  const float* out = nullptr;  ///< [d_head]
+  double logsumexp = 0;
 };
+/// Where a row lies.
+struct RowPlace {
+  float* out = nullptr;
+  float& logsumexp;
+};
+/// Makes the row at `place` the softmax over its own keys and those of `other`, which are different ones.
+void merge_row(RowPlace place, const FinishedRow& other, std::int64_t d_head);
 
-/// Rows that fill a block on this machine: three vectors.
-std::int64_t block_rows();
+/// Rows of an item: four blocks of three vectors.
+std::int64_t rows_per_item();
 /// Floats of scratch memory that one thread needs.
-std::size_t scratch_size(std::int64_t d_head);
-void run_block(const Call& call, const Block& block, std::span<float> scratch);
+std::size_t scratch_size(const AttentionConfig& config);
+/// Adds to `work` what it did.
+void run_item(const Call& call, const Item& item, Result result, std::span<float> scratch, AttentionWork& work);
 
 /// exp2_non_positive of each value, for its test.
 void exp2_each(std::span<float> values);

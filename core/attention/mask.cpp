@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <numeric>
 
 #include "core/attention/counter_hash.h"
 
@@ -28,20 +29,24 @@ bool keeps_bucket(const MaskPattern& pattern, std::int64_t i, std::int64_t j) {
 
 namespace {
 
-/// Floyd's sampling: calls visit(block) for each block that `from` draws until it answers true; was it answered?
-template <typename Visit>
-bool draw_until(const MaskPattern& pattern, std::int64_t from, const Visit& visit) {
-  const std::int64_t n = std::min({pattern.blocks_per_row, from, kMaxBlocksPerRow});
-  std::array<std::int64_t, kMaxBlocksPerRow> taken{};
-  std::int64_t n_taken = 0;
-  for (std::int64_t t = from - n; t < from; ++t) {
+/// Different blocks before one, in the order of their drawing.
+struct Draw {
+  std::array<std::int64_t, kMaxBlocksPerRow> blocks{};
+  std::ptrdiff_t n = 0;
+
+  auto end() const { return blocks.begin() + n; }
+};
+
+/// Floyd's sampling. Only where there are more blocks before `from` than it draws.
+Draw draw_blocks(const MaskPattern& pattern, std::int64_t from) {
+  Draw draw;
+  for (std::int64_t t = from - std::min(pattern.blocks_per_row, kMaxBlocksPerRow); t < from; ++t) {
     const std::uint32_t hash = counter_hash(pattern.seed, {static_cast<std::uint32_t>(from), static_cast<std::uint32_t>(t)});
     std::int64_t drawn = static_cast<std::int64_t>(hash) % (t + 1);
-    if (std::find(taken.begin(), taken.begin() + n_taken, drawn) != taken.begin() + n_taken) drawn = t;
-    if (visit(drawn)) return true;
-    taken[static_cast<std::size_t>(n_taken++)] = drawn;
+    if (std::find(draw.blocks.cbegin(), draw.end(), drawn) != draw.end()) drawn = t;
+    draw.blocks[static_cast<std::size_t>(draw.n++)] = drawn;
   }
-  return false;
+  return draw;
 }
 
 }  // namespace
@@ -49,14 +54,21 @@ bool draw_until(const MaskPattern& pattern, std::int64_t from, const Visit& visi
 bool draws_block(const MaskPattern& pattern, std::int64_t from, std::int64_t to) {
   if (to < 0 || to >= from || pattern.blocks_per_row <= 0) return false;
   if (pattern.blocks_per_row >= from) return true;
-  return draw_until(pattern, from, [to](std::int64_t drawn) { return drawn == to; });
+  const Draw draw = draw_blocks(pattern, from);
+  return std::find(draw.blocks.begin(), draw.end(), to) != draw.end();
 }
 
-void append_drawn_blocks(const MaskPattern& pattern, std::int64_t from, std::vector<std::int64_t>& blocks) {
-  draw_until(pattern, from, [&blocks](std::int64_t drawn) {
-    blocks.push_back(drawn);
-    return false;
-  });
+void append_drawn_blocks(const MaskPattern& pattern, std::int64_t from, std::vector<std::int64_t>& drawn) {
+  if (from <= 0 || pattern.blocks_per_row <= 0) return;
+  const auto begin = static_cast<std::ptrdiff_t>(drawn.size());
+  if (pattern.blocks_per_row >= from) {
+    drawn.resize(drawn.size() + static_cast<std::size_t>(from));
+    std::iota(drawn.begin() + begin, drawn.end(), 0);
+    return;
+  }
+  const Draw draw = draw_blocks(pattern, from);
+  drawn.insert(drawn.end(), draw.blocks.begin(), draw.end());
+  std::sort(drawn.begin() + begin, drawn.end());
 }
 
 bool is_visible(const Mask& mask, std::int64_t b, std::int64_t i, std::int64_t j) {

@@ -50,8 +50,8 @@ struct Mask {
 /// Does block `from` draw block `to` < from? It draws min(blocks_per_row, from) different blocks out of [0, from): Floyd's sampling with
 /// r_t = counter_hash(seed, {from, t}) mod (t + 1) for t = from - blocks_per_row ... from - 1, taking t itself when r_t is already taken.
 bool draws_block(const MaskPattern& pattern, std::int64_t from, std::int64_t to);
-/// Adds all that it draws, in no particular order.
-void append_drawn_blocks(const MaskPattern& pattern, std::int64_t from, std::vector<std::int64_t>& blocks);
+/// All blocks that `from` draws, ascending, at the end of `drawn`.
+void append_drawn_blocks(const MaskPattern& pattern, std::int64_t from, std::vector<std::int64_t>& drawn);
 
 /// The one owner of the rule: may query i (0-based row) of batch entry b see key j?
 bool is_visible(const Mask& mask, std::int64_t b, std::int64_t i, std::int64_t j);

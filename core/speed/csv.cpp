@@ -24,7 +24,7 @@ std::string line(const std::vector<std::string>& fields) {
   return text + "\r\n";
 }
 
-std::string number(const std::optional<double>& value) { return value ? number(*value) : ""; }
+std::string number_or_nothing(const std::optional<double>& value) { return value ? number(*value) : ""; }
 
 /// A value with its unit, and where it comes from.
 struct Value {
@@ -150,9 +150,9 @@ std::string to_csv(const std::vector<SpeedRow>& rows, const MachineFacts& machin
                            "largest error against the reference [1]", "commit", "compiler", "cpu", "simd", "gpu"});
   for (const SpeedRow& row : rows) {
     text += line({row.name, row.backend, std::to_string(row.threads), number(row.ms), number(row.gflops),
-                  number(row.percent_of_limit), row.limit, row.limit.empty() ? "" : number(row.limit_value), row.limit_unit,
-                  row.storage, number(row.gbps), std::to_string(row.rounds), row.clock, number(row.largest_error), machine.commit,
-                  machine.compiler, machine.cpu, machine.simd, machine.gpu});
+                  number_or_nothing(row.percent_of_limit), row.limit, row.limit.empty() ? "" : number(row.limit_value),
+                  row.limit_unit, row.storage, number_or_nothing(row.gbps), std::to_string(row.rounds), row.clock,
+                  number(row.largest_error), machine.commit, machine.compiler, machine.cpu, machine.simd, machine.gpu});
   }
   return text;
 }

@@ -22,28 +22,30 @@ struct Runner {
   bool ended = false;
 };
 
-/// y(n) of a series that grows with the square, from its last point.
-double expected(double last, std::int64_t last_n, std::int64_t n) {
-  const double factor = static_cast<double>(n) / static_cast<double>(last_n);
-  return last * factor * factor;
+/// What a value will be at n tokens, by the power through its last two points, or by `exponent` where there is only one.
+double expected(const GrowthSeries& series, double GrowthPoint::*value, std::int64_t n, double exponent) {
+  const GrowthPoint& last = series.points.back();
+  if (series.points.size() > 1) {
+    const GrowthPoint& before = series.points[series.points.size() - 2];
+    if (const auto power = fit_power({static_cast<double>(before.n), static_cast<double>(last.n)}, {before.*value, last.*value}, 2))
+      exponent = power->exponent;
+  }
+  return last.*value * std::pow(static_cast<double>(n) / static_cast<double>(last.n), exponent);
 }
 
 /// Ends the series where the next point would take too long or too much memory.
 void look_ahead(Runner& runner, const GrowthRequest& request, std::int64_t n) {
-  if (runner.ended || runner.series.points.empty()) return;
-  const GrowthPoint& last = runner.series.points.back();
-  const double seconds = expected(last.ms, last.n, n) / 1000;
-  // What flash allocates does not grow with the square; the estimate may only end a series that really stores scores.
-  const bool grows = last.bytes_allocated >= static_cast<double>(last.n) * static_cast<double>(last.n);
-  const double allocated = grows ? expected(last.bytes_allocated, last.n, n) : last.bytes_allocated;
+  GrowthSeries& series = runner.series;
+  if (runner.ended || series.points.empty()) return;
+  const double seconds = expected(series, &GrowthPoint::ms, n, 2) / 1000;
+  const double allocated = expected(series, &GrowthPoint::bytes_allocated, n, 0);
   if (allocated > request.most_bytes) {
-    runner.ended = true;
-    runner.series.note =
-        grouped(n) + " tokens would need " + grouped(static_cast<std::int64_t>(allocated / (1 << 20))) + " MiB of scores.";
+    series.note =
+        grouped(n) + " tokens would need " + grouped(static_cast<std::int64_t>(allocated / (1 << 20))) + " MiB of scratch memory.";
   } else if (seconds > request.longest_call) {
-    runner.ended = true;
-    runner.series.note = grouped(n) + " tokens would take about " + number(std::round(10 * seconds) / 10) + " s.";
+    series.note = grouped(n) + " tokens would take about " + number(std::round(10 * seconds) / 10) + " s.";
   }
+  runner.ended = !series.note.empty();
 }
 
 /// All series at one length, in turns.

@@ -18,7 +18,7 @@ struct DeviceComparison {
   double gpu_call_ms = 0;  ///< with upload and read back, wall clock
   std::string gpu_name;
   bool gpu_is_software = false;  ///< a renderer on the same processor
-  std::string reason;  ///< why there is no GPU figure; else empty
+  std::string reason;            ///< why there is no GPU figure; else empty
 };
 DeviceComparison compare_devices(const SpeedShape& shape, const SpeedTools& tools);
 

@@ -28,8 +28,7 @@ struct Timing {
 };
 
 /// Times the candidates round robin, so that a drift of the machine's speed touches all alike. In a round each is called for its share of
-/// budget.seconds between two looks at its limit; the round's ratio is against the mean of the two. The first call warms up and is not
-/// counted.
+/// budget.seconds between two looks at its limit; the round's ratio is against the mean of the two. First calls warm up and are not counted.
 /// Errors  Cancelled between calls when asked to stop; whatever a call throws.
 std::vector<Timing> measure_in_turns(const std::vector<Candidate>& candidates, const SpeedTools& tools);
 

@@ -155,24 +155,20 @@ double fma_gflops(ThreadPool& pool, double seconds) {
          });
 }
 
-double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> blocks) {
+double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> blocks, ReadOrder order) {
   const std::vector<Piece> pieces = cut(blocks);
   double floats = 0;
   for (const Piece& piece : pieces)
     floats += static_cast<double>(piece.n);
-  const auto seconds = [&](auto read) {
-    const auto read_piece = [&](std::int64_t item, int) {
-      const Piece& piece = pieces[static_cast<std::size_t>(item)];
-      volatile float sink = read(piece.values, piece.n);
-      static_cast<void>(sink);
-    };
-    const WorkClock clock(pool.n_threads());
-    pool.parallel_for(std::ssize(pieces), read_piece);
-    return clock.seconds();
+  const auto read_piece = [&](std::int64_t item, int) {
+    const Piece& piece = pieces[static_cast<std::size_t>(item)];
+    volatile float sink = order == ReadOrder::kOneStream ? HWY_DYNAMIC_DISPATCH(SumOneStream)(piece.values, piece.n)
+                                                         : HWY_DYNAMIC_DISPATCH(SumFourStreams)(piece.values, piece.n);
+    static_cast<void>(sink);
   };
-  const double one = seconds([](const float* values, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(SumOneStream)(values, n); });
-  const double four = seconds([](const float* values, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(SumFourStreams)(values, n); });
-  return 4e-9 * floats / std::min(one, four);
+  const WorkClock clock(pool.n_threads());
+  pool.parallel_for(std::ssize(pieces), read_piece);
+  return 4e-9 * floats / clock.seconds();
 }
 
 double read_own_gbps(ThreadPool& pool, std::size_t bytes_per_thread, double seconds) {

@@ -30,9 +30,11 @@ class WorkClock {
 /// Units   GFLOP/s, a multiply-add counting two; summed over threads.
 double fma_gflops(ThreadPool& pool, double seconds);
 
-/// Reads every byte of the blocks once, shared over the pool's threads, and once more as four streams side by side; the faster counts.
-/// Units   GB/s (10^9 bytes). Edge  what a block has beyond a multiple of 256 bytes is not read, nor counted.
-double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> blocks);
+/// How a loop goes through memory: memories differ in which they like better.
+enum class ReadOrder { kOneStream, kFourStreams };
+/// Reads every byte of the blocks once, shared over the pool's threads.
+/// Units   GB/s (10^9 bytes). Edge  what a block has beyond a multiple of 256 bytes is not read, nor counted; blocks begin at multiples of 64.
+double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> blocks, ReadOrder order);
 
 /// Each thread of the pool reads `bytes_per_thread` of its own memory over and over for about `seconds`: with less than a cache holds, what
 /// that cache gives. Units   GB/s, summed over threads.

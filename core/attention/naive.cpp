@@ -108,9 +108,30 @@ class NaiveBackend final : public AttentionBackend {
     }
     if (config.dropout) drop(config, cell, scores);
     if (is_wide) {
-      out.noalias() = scores * as_matrix(inputs.v, b, kv_head);
+      add_values(config, cell, scores, as_matrix(inputs.v, b, kv_head), out);
     } else {
-      out.noalias() = scores * widened(inputs.v16, b, kv_head, config.kv_storage);
+      add_values(config, cell, scores, widened(inputs.v16, b, kv_head, config.kv_storage), out);
+    }
+  }
+
+  /// out = weights values. A hidden key's weight is 0, but 0 times NaN or an infinity would not be: such values reach the rows that see them.
+  template <typename Values, typename Out>
+  static void add_values(const AttentionConfig& config, const DropoutCell& cell, const Matrix& weights, const Values& values,
+                         Out& out) {
+    if (values.allFinite()) {
+      out.noalias() = weights * values;
+      return;
+    }
+    Matrix finite = values;
+    for (std::int64_t j = 0; j < config.seq_k; ++j) {
+      if (!values.row(j).allFinite()) finite.row(j).setZero();
+    }
+    out.noalias() = weights * finite;
+    for (std::int64_t j = 0; j < config.seq_k; ++j) {
+      if (values.row(j).allFinite()) continue;
+      for (std::int64_t i = 0; i < config.seq_q; ++i) {
+        if (is_visible(config.mask, cell.b, i, j)) out.row(i) += weights(i, j) * values.row(j);
+      }
     }
   }
 
@@ -128,7 +149,8 @@ class NaiveBackend final : public AttentionBackend {
       row.setZero();
       return kMinusInfinity;
     }
-    row.array() = (row.array() - maximum).exp();
+    // Eigen's exp of -inf is about 1e-38, which huge values would show.
+    row.array() = (row.array() == kMinusInfinity).select(0.0F, (row.array() - maximum).exp());
     const float sum = row.sum();
     row /= sum;
     return maximum + std::log(sum);

@@ -9,6 +9,7 @@
 #include "app/commands/command.h"
 #include "app/window/gpu_provider.h"
 #include "core/formats/file.h"
+#include "core/formats/plain_text.h"
 #include "core/session/engine.h"
 #include "core/session/names.h"
 #include "core/session/reduce.h"
@@ -17,8 +18,6 @@
 namespace headroom {
 
 namespace {
-
-constexpr std::uint64_t kMaxTextBytes = 64u << 20;
 
 std::vector<std::string_view> split(std::string_view text, char separator) {
   std::vector<std::string_view> parts;
@@ -160,7 +159,7 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
   if (model) apply_model(session, *model, assets);
   if (text && text_file) throw UsageError("--text and --text-file cannot both be given");
   if (text) session = reduce(session, TextEdited{*text}).session;
-  if (text_file) session = reduce(session, TextEdited{read_text_file(*text_file, kMaxTextBytes)}).session;
+  if (text_file) session = reduce(session, TextEdited{read_plain_text(*text_file)}).session;
   if (d_model) apply_number(session, DModelSet{*d_model}, &Compute::d_model, {"--d-model", *d_model});
   if (heads) apply_number(session, HeadsCountSet{*heads}, &Compute::n_heads, {"--heads", *heads});
   if (kv_heads) apply_number(session, KvHeadsSet{*kv_heads}, &Compute::n_kv_heads, {"--kv-heads", *kv_heads});

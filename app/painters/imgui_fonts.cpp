@@ -155,18 +155,28 @@ struct ImGuiFonts::State {
     return std::nullopt;
   }
 
+  /// Nothing is to be done for it: it is in the atlas, or never will be.
+  bool is_known(char32_t c) const { return c < 0xa0 || c > 0xffff || basic.contains(c) || considered.contains(c); }
+
   /// Whether a character came that is not in the atlas.
   bool take_characters(std::string_view text) {
     std::set<char32_t> wanted = std::exchange(missed_characters(), {});
     if (const std::size_t hash = std::hash<std::string_view>{}(text); hash != text_hash) {
       text_hash = hash;
+      std::vector<bool> seen(0x10000);  // A long text has each of its letters many times.
       for (std::size_t at = 0; at < text.size() && wanted.size() < kMaxExtraCharacters;) {
+        if (static_cast<unsigned char>(text[at]) < 0x80) {
+          ++at;
+          continue;
+        }
         const CodePoint point = code_point_at(text, at);
         at += point.length;
-        if (point.is_valid) wanted.insert(point.value);
+        if (!point.is_valid || point.value >= seen.size() || seen[point.value]) continue;
+        seen[point.value] = true;
+        wanted.insert(point.value);
       }
     }
-    std::erase_if(wanted, [&](char32_t c) { return c < 0xa0 || c > 0xffff || basic.contains(c) || considered.contains(c); });
+    std::erase_if(wanted, [&](char32_t c) { return is_known(c); });
     if (wanted.empty()) return false;
     if (considered.size() + wanted.size() > kMaxExtraCharacters) {
       considered.clear();  // A long life with many scripts: start again from what is on the screen.
@@ -258,6 +268,11 @@ bool ImGuiFonts::update(double scale, std::string_view text, int max_texture) {
 #endif
   ImGui::GetIO().FontDefault = atlas.Fonts[0];
   return true;
+}
+
+bool ImGuiFonts::has_missed() const {
+  const std::set<char32_t>& missed = missed_characters();
+  return std::any_of(missed.begin(), missed.end(), [&](char32_t c) { return !state_->is_known(c); });
 }
 
 ImFont* imgui_font(FontFace face, double size) {

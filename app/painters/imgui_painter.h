@@ -52,6 +52,8 @@ class ImGuiFonts {
   bool update(double scale, std::string_view text, int max_texture = 8192);
 
  private:
+  /// Something was to be drawn whose letters the next update() may bring: a frame is due.
+  bool has_missed() const;
   struct State;
   std::unique_ptr<State> state_;
 };

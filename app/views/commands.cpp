@@ -51,7 +51,7 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) { f.command(NewSession{}); }},
     {"file/open",
      "Open…",
-     "Opens a saved session or a model folder.",
+     "Opens a text file, a saved session or a model folder.",
      {kO, kCtrl},
      [](const Frame& f) { open_dialog(f, DialogKind::kOpen); }},
     {"file/reopen",
@@ -358,7 +358,7 @@ constexpr Gesture kGestures[] = {
     {"Drag", "Move a zoomed picture. On the small picture beside it: choose which part the large one shows."},
     {"Double-click", "On a slider's number: type it."},
     {"Tab, Shift+Tab", "The next or previous control; arrow keys step it, Enter or Space presses it."},
-    {"Drop", "A model folder or a session file on the window opens it."},
+    {"Drop", "A text file, a session or a model folder on the window opens it."},
 };
 
 }  // namespace

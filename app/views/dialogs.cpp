@@ -33,10 +33,11 @@ void draw_open(const Frame& frame) {
     const std::filesystem::path here = std::filesystem::current_path(ignored);
     start_browser(frame, (ignored ? home_folder() : here).string() + "/");
   }
-  if (!begin_dialog(frame, DialogKind::kOpen, "Open a session or a model folder", 620)) return;
-  bool is_settled = draw_browser(frame, {.name = "dialog/open", .endings = ".json"});
+  if (!begin_dialog(frame, DialogKind::kOpen, "Open a text, a session or a model folder", 620)) return;
+  bool is_settled = draw_browser(frame, {.name = "dialog/open", .endings = ".json .txt .md .text"});
   paragraph(frame.look,
-            "A *.headroom.json session, or a Hugging Face folder with config.json, model.safetensors and tokenizer.json.",
+            "A text file in UTF-8, whose words every head then reads; a *.headroom.json session; or a Hugging Face folder with "
+            "config.json, model.safetensors and tokenizer.json.",
             small_text(frame.look));
   const std::filesystem::path path = browsed_path(frame);
   is_settled |= dialog_buttons(frame, {.name = "dialog/confirm",

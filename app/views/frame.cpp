@@ -129,8 +129,6 @@ void draw_root(const Frame& frame, const Layout& layout) {
   if (has_chrome) {
     panel(frame, {.name = "rail", .place = layout.rail, .fill = frame.theme.panel, .flags = ImGuiWindowFlags_NoNavInputs},
           draw_rail);
-  } else {
-    frame.look.memory.is_text_active = false;
   }
   panel(frame, {.name = "stage", .place = layout.stage, .fill = frame.theme.panel, .padding = 0, .flags = fixed}, draw_stage);
   if (has_chrome) {

@@ -137,7 +137,7 @@ void unknown_words(const Frame& frame, const Snapshot& snapshot) {
 
 void rail_sentence(const Frame& frame) {
   heading(frame.look, "SENTENCE");
-  const auto edited = sentence_box(
+  const std::optional<SharedText> edited = sentence_box(
       frame.look,
       {.name = "rail/sentence",
        .tooltip = "Type any sentence: every heatmap follows each key. The bundled models know a few hundred words; others are "

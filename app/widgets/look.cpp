@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
+#include <utility>
 
 #include "app/painters/imgui_painter.h"
 #include "app/widgets/input.h"
@@ -19,6 +20,7 @@ void begin_widgets(const Look& look) {
   memory.last_order.swap(memory.order);
   memory.order.clear();
   memory.tooltip_wait = std::numeric_limits<double>::infinity();
+  memory.is_text_active = std::exchange(memory.has_active_text, false);
   const std::vector<unsigned int>& order = memory.last_order;
   // A popup's own list takes Tab for itself.
   const bool has_popup = ImGui::IsPopupOpen("", ImGuiPopupFlags_AnyPopupId | ImGuiPopupFlags_AnyPopupLevel);

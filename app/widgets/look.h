@@ -22,7 +22,8 @@ struct WidgetMemory {
   unsigned int rested_on = 0;  ///< the tooltip's candidate
   double rested_since = 0;
   double tooltip_wait = 0;      ///< seconds until a tooltip is due; infinite: none waits
-  bool is_text_active = false;  ///< a text box of ours has the keyboard
+  bool is_text_active = false;   ///< a text box of ours has the keyboard
+  bool has_active_text = false;  ///< one drawn so far in this frame has it
 };
 
 /// What every widget needs to draw itself. Lengths given to widgets are logical pixels; `scale` makes them ImGui's.

@@ -6,6 +6,7 @@
 
 #include "app/widgets/controls.h"
 #include "app/widgets/text_edit.h"
+#include "core/session/shared_text.h"
 
 namespace headroom {
 
@@ -14,24 +15,27 @@ struct SentenceBoxMemory {
   TextCursor cursor;
   bool is_active = false;
   bool is_dragging = false;
-  float scroll = 0;
+  double scroll = 0;  ///< ImGui pixels
   double blink_from = 0;
-  // Line breaks, kept until the text or the width changes.
-  std::string wrapped_text;
+  bool is_scrolling = false;  ///< the bar at the right is held
+  // Line breaks, kept until the text, the width or the font's letters change.
+  SharedText wrapped_text;
   float wrapped_width = -1;
+  int wrapped_glyphs = -1;
   std::vector<TextLine> lines;
 };
 
 struct SentenceBox {
   std::string_view name, tooltip, placeholder;
-  const std::string& text;
+  const SharedText& text;
   float width = 0;
   int min_lines = 2, max_lines = 6;
 };
 
 /// A box of text that wraps, with what one expects of one: mouse and Shift selection, words by Ctrl, clipboard, Home and End. Returns the new
 /// text when it was edited in this frame. Undo and redo are the program's: Ctrl+Z is left alone here.
-/// Edge  Any bytes are kept as they are; those that are no UTF-8 are drawn as one mark each.
-std::optional<std::string> sentence_box(const Look& look, const SentenceBox& spec, SentenceBoxMemory& memory);
+/// Edge  Any bytes are kept as they are; what the fonts cannot draw is shown as its code point. A frame costs what is visible, whatever the
+///       text's length; a changed text is wrapped again only where it changed.
+std::optional<SharedText> sentence_box(const Look& look, const SentenceBox& spec, SentenceBoxMemory& memory);
 
 }  // namespace headroom

@@ -93,6 +93,25 @@ std::string cleaned_input(std::string_view text) {
   return clean;
 }
 
+TextChange change_between(std::string_view old_text, std::string_view new_text) {
+  const std::size_t shorter = std::min(old_text.size(), new_text.size());
+  constexpr std::size_t block = 4096;  // whole blocks at once: a long text is mostly equal
+  std::size_t begin = 0;
+  while (begin + block <= shorter && old_text.substr(begin, block) == new_text.substr(begin, block))
+    begin += block;
+  while (begin < shorter && old_text[begin] == new_text[begin])
+    ++begin;
+  std::size_t same = 0;
+  const auto tail = [](std::string_view text, std::size_t from_end, std::size_t n) {
+    return text.substr(text.size() - from_end - n, n);
+  };
+  while (same + block <= shorter - begin && tail(old_text, same, block) == tail(new_text, same, block))
+    same += block;
+  while (same < shorter - begin && old_text[old_text.size() - same - 1] == new_text[new_text.size() - same - 1])
+    ++same;
+  return {begin, old_text.size() - same, new_text.size() - same};
+}
+
 std::size_t line_of(const std::vector<TextLine>& lines, std::size_t at) {
   const auto after = std::upper_bound(lines.begin(), lines.end(), at,
                                       [](std::size_t offset, const TextLine& line) { return offset < line.begin; });

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstddef>
 #include <string>
 #include <string_view>
@@ -42,18 +43,21 @@ struct TextLine {
   std::size_t begin = 0, end = 0;
 };
 
-/// Breaks text at spaces, else anywhere, so that no line is wider than `width`. `advance(text, at, bytes)` is a character's width.
+/// The line that shows byte offset `at`.
+std::size_t line_of(const std::vector<TextLine>& lines, std::size_t at);
+
+/// Breaks text at spaces, else anywhere, so that no line is wider than `width`. `advance(text, at, bytes)` is a character's width. Lines are
+/// handed to `take(line)` from the one that begins at `from`, which must be a line's begin; it returns whether to go on.
 /// Edge  An empty text has one empty line; a text that ends in a line end has an empty last line.
-template <class Advance>
-std::vector<TextLine> wrap_lines(std::string_view text, double width, const Advance& advance) {
-  std::vector<TextLine> lines;
-  std::size_t begin = 0, space = std::string_view::npos;
+template <class Advance, class Take>
+void wrap_from(std::string_view text, std::size_t from, double width, const Advance& advance, const Take& take) {
+  std::size_t begin = from, space = std::string_view::npos;
   double used = 0;
-  std::size_t at = 0;
+  std::size_t at = from;
   while (at < text.size()) {
     const std::size_t bytes = character_bytes(text, at);
     if (text[at] == '\n') {
-      lines.push_back({begin, at});
+      if (!take(TextLine{begin, at})) return;
       begin = at + 1;
       at = begin;
       used = 0;
@@ -65,7 +69,7 @@ std::vector<TextLine> wrap_lines(std::string_view text, double width, const Adva
       space = at;  // a space may hang over the edge
     } else if (used + step > width && at > begin) {
       const bool at_space = space != std::string_view::npos;
-      lines.push_back({begin, at_space ? space : at});
+      if (!take(TextLine{begin, at_space ? space : at})) return;
       begin = at_space ? space + 1 : at;
       at = begin;
       used = 0;
@@ -75,11 +79,51 @@ std::vector<TextLine> wrap_lines(std::string_view text, double width, const Adva
     used += step;
     at += bytes;
   }
-  lines.push_back({begin, text.size()});
+  take(TextLine{begin, text.size()});
+}
+
+template <class Advance>
+std::vector<TextLine> wrap_lines(std::string_view text, double width, const Advance& advance) {
+  std::vector<TextLine> lines;
+  wrap_from(text, 0, width, advance, [&](TextLine line) {
+    lines.push_back(line);
+    return true;
+  });
   return lines;
 }
 
-/// The line that shows byte offset `at`.
-std::size_t line_of(const std::vector<TextLine>& lines, std::size_t at);
+/// Where two texts differ: bytes [begin, old_end) of the one became bytes [begin, new_end) of the other.
+struct TextChange {
+  std::size_t begin = 0, old_end = 0, new_end = 0;
+};
+TextChange change_between(std::string_view old_text, std::string_view new_text);
+
+/// Brings `lines`, those of `old_text` at this width, to those of `new_text`: only what the change can have moved is wrapped again, so that
+/// a letter typed into a long text costs about a line.
+template <class Advance>
+void rewrap_lines(std::string_view old_text, std::string_view new_text, double width, const Advance& advance,
+                  std::vector<TextLine>& lines) {
+  const TextChange change = change_between(old_text, new_text);
+  // A shorter word can move up; a break depends on no more than the line after it and one letter.
+  const std::size_t changed = line_of(lines, change.begin), first = changed - std::min<std::size_t>(changed, 2);
+  const std::size_t shift = change.new_end - change.old_end;  // modulo 2^64: subtracting it works too
+  std::size_t kept = lines.size();                            // old lines from here on follow the new ones, shifted
+  std::vector<TextLine> made;
+  wrap_from(new_text, lines[first].begin, width, advance, [&](TextLine line) {
+    if (line.begin >= change.new_end) {
+      const std::size_t old = line_of(lines, line.begin - shift);
+      if (lines[old].begin == line.begin - shift) {
+        kept = old;
+        return false;
+      }
+    }
+    made.push_back(line);
+    return true;
+  });
+  for (std::size_t i = kept; i < lines.size(); ++i)
+    lines[i] = {lines[i].begin + shift, lines[i].end + shift};
+  const auto at = [&](std::size_t i) { return lines.begin() + static_cast<std::ptrdiff_t>(i); };
+  lines.insert(lines.erase(at(first), at(kept)), made.begin(), made.end());
+}
 
 }  // namespace headroom

@@ -3,6 +3,7 @@
 #include <backends/imgui_impl_opengl3.h>
 #include <imgui.h>
 
+#include <algorithm>
 #include <optional>
 #include <string>
 #include <utility>
@@ -14,14 +15,17 @@
 namespace headroom {
 namespace {
 
-/// Every character that is not our own words: what the fonts must have.
+/// Of a long text the letters further on join when they are drawn: those are few, and looking through all would hold up a frame.
+constexpr std::size_t kGatheredBytes = 64u << 10, kGatheredTokens = 4096;
+
+/// Characters that are not our own words: what the fonts must have.
 std::string foreign_text(const AppModel& model) {
-  std::string text = model.history.current().compute.text;
+  std::string text = model.history.current().compute.text.str().substr(0, kGatheredBytes);
   if (model.snapshot) {
-    for (const Token& token : model.snapshot->tokens)
-      text += token.text + token.source;
-    for (const UnknownWord& word : model.snapshot->unknown) {
-      for (const std::string& suggestion : word.suggestions)
+    for (std::size_t i = 0; i < std::min(model.snapshot->tokens.size(), kGatheredTokens); ++i)
+      text += model.snapshot->tokens[i].text + model.snapshot->tokens[i].source;
+    for (std::size_t i = 0; i < std::min(model.snapshot->unknown.size(), kGatheredTokens); ++i) {
+      for (const std::string& suggestion : model.snapshot->unknown[i].suggestions)
         text += suggestion;
     }
   }
@@ -128,6 +132,7 @@ FrameStats Gui::build(const AppModel& model, Outbox& outbox) {
   ImGui::Render();
   stats.cpu_ms = thread_cpu_ms() - start;
   widget_map::end_frame();
+  if (state.fonts.has_missed()) outbox.redraw_after = 0;
   const ImGuiPainter::Counters counters = state.painter->take_counters();
   stats.tiles_drawn = counters.tiles_drawn;
   stats.tiles_evaluated = counters.tiles_evaluated;

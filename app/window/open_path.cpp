@@ -6,6 +6,7 @@
 #include <system_error>
 
 #include "core/formats/file.h"
+#include "core/formats/plain_text.h"
 #include "core/session/engine.h"
 #include "core/session/session_json.h"
 #include "core/tensor/error.h"
@@ -65,9 +66,13 @@ OpenedPath open_path(const fs::path& given, const fs::path& assets) {
   }
   if (fs::is_directory(status)) return open_model(path, assets);
   if (is_model_file(path)) return open_model(path.parent_path(), assets);
+  if (path.extension() != ".json")
+    return {.kind = OpenedPath::Kind::kText, .action = TextEdited{read_plain_text(path)}, .path = path, .notices = {}};
   ParsedSession parsed = load_session(path);
-  return {
-      .action = SessionReplaced{std::move(parsed.session)}, .path = path, .notices = std::move(parsed.notices), .is_session = true};
+  return {.kind = OpenedPath::Kind::kSession,
+          .action = SessionReplaced{std::move(parsed.session)},
+          .path = path,
+          .notices = std::move(parsed.notices)};
 }
 
 }  // namespace headroom

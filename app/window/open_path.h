@@ -11,14 +11,14 @@ namespace headroom {
 
 /// What a path turned out to be.
 struct OpenedPath {
-  Action action;                     ///< ModelOpened or SessionReplaced
-  std::filesystem::path path;        ///< absolute: the model's folder or the session's file
+  enum class Kind { kModel, kSession, kText } kind = Kind::kModel;
+  Action action;                     ///< ModelOpened, SessionReplaced or TextEdited
+  std::filesystem::path path;        ///< absolute: the model's folder, the session's file or the text's
   std::vector<std::string> notices;  ///< sentences for the person
-  bool is_session = false;
 };
-/// A model folder (or a file inside one) or a session file, told apart by what lies there. A folder among the bundled models is opened as
-/// that model, so that sessions with it open on any machine.
-/// Errors  Error with one sentence when it is neither, or cannot be read.
+/// A model folder (or a file inside one), a session file (*.json) or a text file (any other), told apart by what lies there. A folder among
+/// the bundled models is opened as that model, so that sessions with it open on any machine.
+/// Errors  Error with one sentence when it is none of these, or cannot be read.
 OpenedPath open_path(const std::filesystem::path& path, const std::filesystem::path& assets);
 
 /// "~/x" and "~" under the home folder; anything else as it is.

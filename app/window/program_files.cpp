@@ -93,10 +93,12 @@ void Program::State::open(const fs::path& path) {
 
 void Program::State::opened_as(const OpenedPath& opened) {
   act(opened.action);
+  if (opened.kind == OpenedPath::Kind::kText)
+    tell(Toast::Kind::kInfo, "Opened " + escape_for_display(opened.path.filename().string()) + " as the text");
   for (const std::string& notice : opened.notices)
     tell(Toast::Kind::kWarning, notice);
   const bool is_last = opened.path == model.last_session;
-  if (opened.is_session && !is_last) {
+  if (opened.kind == OpenedPath::Kind::kSession && !is_last) {
     model.session_path = opened.path;
     saved = session();
   }

@@ -3,6 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <array>
+#include <random>
+
+#include "core/formats/file.h"
+
 namespace headroom {
 namespace {
 
@@ -99,6 +104,49 @@ TEST(TextEdit, LinesCoverEveryByteOnceInOrder) {
       EXPECT_EQ(line_of(lines, line.begin), static_cast<std::size_t>(&line - lines.data()));
     }
     ASSERT_EQ(at, text.size());
+  }
+}
+
+TEST(TextEdit, TheChangeBetweenTwoTextsIsTheirDifferingMiddle) {
+  const auto change = [](std::string_view a, std::string_view b) {
+    const TextChange made = change_between(a, b);
+    return std::array{made.begin, made.old_end, made.new_end};
+  };
+  EXPECT_THAT(change("the cat", "the big cat"), ElementsAre(4, 4, 8));
+  EXPECT_THAT(change("aaa", "aa"), ElementsAre(2, 3, 2));
+  EXPECT_THAT(change("", "new"), ElementsAre(0, 0, 3));
+  EXPECT_THAT(change("same", "same"), ElementsAre(4, 4, 4));
+  const std::string head(10000, 'h'), tail(9000, 't');
+  EXPECT_THAT(change(head + "old" + tail, head + "newer" + tail), ElementsAre(10000, 10003, 10005));
+}
+
+TEST(TextEdit, RewrappingAfterAnEditGivesTheLinesOfTheNewText) {
+  // Letters of unlike widths: breaks then depend on which letter overflowed.
+  const auto advance = [](std::string_view text, std::size_t at, std::size_t) { return text[at] == 'm' ? 3.0 : 1.0; };
+  std::mt19937 random(7);
+  const auto letters = [&](int n) {
+    std::string made;
+    for (int i = 0; i < n; ++i)
+      made += std::string_view("aim  \n")[random() % 6];
+    return made;
+  };
+  for (int round = 0; round < 400; ++round) {
+    std::string text = letters(static_cast<int>(random() % 120));
+    const double width = 1 + static_cast<double>(random() % 12);
+    std::vector<TextLine> lines = wrap_lines(text, width, advance);
+    for (int edit = 0; edit < 6; ++edit) {
+      std::string next = text;
+      const std::size_t at = random() % (text.size() + 1);
+      next.replace(at, random() % (text.size() - at + 1), letters(static_cast<int>(random() % 8)));
+      rewrap_lines(text, next, width, advance, lines);
+      const std::vector<TextLine> whole = wrap_lines(next, width, advance);
+      ASSERT_EQ(lines.size(), whole.size()) << in_quotes(text) << " to " << in_quotes(next) << " at width " << width;
+      for (std::size_t i = 0; i < lines.size(); ++i) {
+        ASSERT_EQ(lines[i].begin, whole[i].begin) << in_quotes(text) << " to " << in_quotes(next) << " at width " << width;
+        ASSERT_EQ(lines[i].end, whole[i].end);
+      }
+      text = next;
+    }
   }
 }
 

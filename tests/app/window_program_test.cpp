@@ -156,13 +156,33 @@ TEST(Program, OpensModelFoldersAndTheirFiles) {
   EXPECT_EQ(h.session().compute.model, "grammar-base");
 }
 
+TEST(Program, ATextFileBecomesTheTextInOneStep) {
+  Harness h;
+  ASSERT_TRUE(h.until_computed());
+  write_bytes(h.folder / "story.txt", "\xEF\xBB\xBFthe dog was\r\nfluffy");
+  h.command(OpenPath{h.folder / "story.txt"});
+  ASSERT_TRUE(h.until([&] { return h.session().compute.text == "the dog was\nfluffy"; }));
+  EXPECT_TRUE(h.model().session_path.empty()) << "Save must not write over the text";
+  EXPECT_TRUE(h.model().is_modified);
+  EXPECT_EQ(h.model().recent.at(0).path, h.folder / "story.txt");
+  ASSERT_TRUE(h.until_computed());
+  EXPECT_EQ(h.model().snapshot->tokens.back().text, "fluffy");
+  h.command(Undo{});
+  EXPECT_EQ(h.session(), Session{});
+}
+
 TEST(Program, WhatCannotBeOpenedIsToldAndNothingChanges) {
   Harness h;
   ASSERT_TRUE(h.until_computed());
   const Session before = h.session();
   write_bytes(h.folder / "broken.headroom.json", "{\"version\": 1,");
+  write_bytes(h.folder / "latin.txt", "caf\xE9");
+  write_bytes(h.folder / "picture.txt", std::string("GIF\0", 4));
+  write_bytes(h.folder / "blank.txt", " \n");
+  fs::create_directories(h.folder / "folder.txt");
   fs::create_directories(h.folder / "empty");
-  for (const auto& path : {h.folder / "none", h.folder / "broken.headroom.json", h.folder / "empty"}) {
+  for (const auto& path : {h.folder / "none", h.folder / "broken.headroom.json", h.folder / "empty", h.folder / "latin.txt",
+                           h.folder / "picture.txt", h.folder / "blank.txt", h.folder / "folder.txt"}) {
     h.command(OpenPath{path});
     ASSERT_TRUE(h.until([&] { return h.has_toast(path.filename().string()); })) << path;
   }

@@ -3,7 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/analysis/key_block.h"
+#include "core/analysis/head_view.h"
+#include "core/analysis/tile.h"
+#include "core/attention/meter_kernel.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -23,54 +25,46 @@ struct Mean {
   double value() const { return count == 0 ? 0 : sum / static_cast<double>(count); }
 };
 
-/// At most max_rows rows, evenly spread from the first to the last.
+/// At most max_rows rows, evenly spread to the last: those that a tile of max_rows cell rows, one sample each, looks at, so that its row sums
+/// serve both.
 std::vector<std::int64_t> sample_rows(std::int64_t seq, std::int64_t max_rows) {
-  const std::int64_t n = std::min(seq, std::max<std::int64_t>(1, max_rows));
-  std::vector<std::int64_t> rows;
-  for (std::int64_t r = 0; r < n; ++r)
-    rows.push_back(n == 1 ? seq - 1 : r * (seq - 1) / (n - 1));
-  return rows;
+  const std::int64_t n = std::clamp<std::int64_t>(max_rows, 1, seq);
+  return sampled_offsets({.row_begin = 0, .row_end = seq, .rows = n, .row_samples = 1});
 }
 
-/// Adds up one head's rows; a row comes as its visible keys, their scores and probabilities.
+double prob_of(const HeadView& head, std::int64_t query, std::int64_t key) {
+  if (!is_visible(*head.source.mask, 0, query, key)) return 0;
+  const float* const q = head.source.q + query * head.source.q_stride;
+  const float* const k = head.source.k + key * head.source.k_stride;
+  double sum = 0;
+  for (std::int64_t c = 0; c < head.source.d_head; ++c)
+    sum += static_cast<double>(q[c]) * static_cast<double>(k[c]);
+  return std::exp(sum * static_cast<double>(head.source.scale) - static_cast<double>(head.logsumexp_of(query)));
+}
+
+/// Adds up one head's rows.
 class HeadMeter {
  public:
-  explicit HeadMeter(std::int64_t seq) : broadcast_(static_cast<std::size_t>(seq)) {}
-
-  /// `scores` and `probs` cover `keys`, of which at least one is visible; masked entries of both are NaN.
-  void add_row(std::int64_t query, KeyRange keys, const float* scores, const float* probs, float logsumexp) {
-    double entropy = 0;
-    std::int64_t n_visible = 0;
-    for (std::int64_t j = keys.begin; j < keys.end; ++j) {
-      const double p = probs[j - keys.begin];
-      if (std::isnan(p)) continue;
-      ++n_visible;
-      // -log p = logsumexp - score: exact also where p is too small for a logarithm.
-      entropy += p * (static_cast<double>(logsumexp) - static_cast<double>(scores[j - keys.begin]));
-      if (j != query && j >= 1) broadcast_[static_cast<std::size_t>(j)].add(p);
-    }
-    if (n_visible >= 2) {
+  /// n_keys: that the row sees.
+  void add_row(const HeadView& head, std::int64_t query, double entropy, double n_keys) {
+    if (n_keys >= 2) {
       entropy_.add(entropy);
-      relative_entropy_.add(entropy / std::log(static_cast<double>(n_visible)));
+      relative_entropy_.add(entropy / std::log(n_keys));
     }
-    if (query == 0) return;
-    const auto at = [&](std::int64_t key) {
-      return key >= keys.begin && key < keys.end ? static_cast<double>(probs[key - keys.begin]) : NAN;
-    };
-    const auto or_zero = [](double p) { return std::isnan(p) ? 0.0 : p; };
-    if (!std::isnan(at(query - 1))) previous_.add(at(query - 1));
-    first_.add(or_zero(at(0)));
-    self_.add(or_zero(at(query)));
+    if (query == 0 || n_keys == 0) return;
+    if (is_visible(*head.source.mask, 0, query, query - 1)) previous_.add(prob_of(head, query, query - 1));
+    first_.add(prob_of(head, query, 0));
+    self_.add(prob_of(head, query, query));
   }
 
-  HeadMetrics metrics() const {
+  HeadMetrics metrics(const score_detail::KeyMeters& keys) const {
     HeadMetrics metrics;
     // Rounding may leave a hair outside the bounds that the definitions give.
     metrics.entropy = std::max(0.0, entropy_.value());
     metrics.relative_entropy = std::clamp(relative_entropy_.value(), 0.0, 1.0);
     double broadcast = 0;
-    for (const Mean& mean : broadcast_) {
-      if (mean.count >= kMinBroadcastRows) broadcast = std::max(broadcast, mean.value());
+    for (std::size_t j = 1; j < keys.probs.size(); ++j) {
+      if (keys.n_rows[j] >= kMinBroadcastRows) broadcast = std::max(broadcast, keys.probs[j] / keys.n_rows[j]);
     }
     metrics.scores = {previous_.value(), first_.value(), self_.value(), broadcast};
     for (double& score : metrics.scores)
@@ -83,24 +77,35 @@ class HeadMeter {
 
  private:
   Mean entropy_, relative_entropy_, previous_, first_, self_;
-  std::vector<Mean> broadcast_;
 };
 
-HeadMetrics measure_head(const ForwardTrace& trace, const HeadView& head, const std::vector<std::int64_t>& rows) {
-  const KeyBlock block(head, {0, head.seq});
-  std::vector<float> scores(static_cast<std::size_t>(head.seq));
-  std::vector<float> probs(static_cast<std::size_t>(head.seq));
-  HeadMeter meter(head.seq);
-  for (const std::int64_t query : rows) {
-    const KeyRange keys = key_range(trace.mask, 0, query, head.seq);
-    if (keys.begin >= keys.end) continue;
-    block.scores(query, keys, scores.data());
-    mask_with_nan(trace.mask, query, keys, scores.data());
-    std::copy_n(scores.data(), keys.end - keys.begin, probs.data());
-    scores_to_probs(probs.data(), keys.end - keys.begin, head.logsumexp_of(query));
-    meter.add_row(query, keys, scores.data(), probs.data(), head.logsumexp_of(query));
+HeadMetrics measure_head(const HeadView& head, const std::vector<std::int64_t>& rows, const std::stop_token& stop) {
+  if (head.row_sums != nullptr) head.row_sums->compute(head.index, rows, stop);
+  std::vector<score_detail::LaneBlock> blocks = score_detail::make_blocks(head.source, rows);
+  for (score_detail::LaneBlock& block : blocks) {
+    for (std::int64_t lane = 0; lane < block.n_rows(); ++lane) {
+      const float logsumexp = head.logsumexp_of(block.rows()[static_cast<std::size_t>(lane)]);
+      block.state(0)[lane] = std::isinf(logsumexp) && logsumexp < 0 ? 0.0F : logsumexp;
+    }
+    score_detail::begin_meters(block);
   }
-  return meter.metrics();
+  score_detail::KeyMeters keys(head.seq());
+  AlignedBuffer<float> scratch(score_detail::scratch_size());
+  const auto add = [&](score_detail::LaneBlock& block, const score_detail::KeyChunk& chunk) {
+    score_detail::meter_chunk({head.source, block, chunk, scratch.data()}, keys);
+  };
+  score_detail::for_each_chunk(head.source, blocks, {0, head.seq()}, add, stop);
+  HeadMeter meter;
+  for (score_detail::LaneBlock& block : blocks) {
+    for (std::int64_t lane = 0; lane < block.n_rows(); ++lane) {
+      meter.add_row(head, block.rows()[static_cast<std::size_t>(lane)], static_cast<double>(block.state(1)[lane]),
+                    static_cast<double>(block.state(2)[lane]));
+    }
+  }
+  HeadMetrics metrics = meter.metrics(keys);
+  metrics.n_rows = std::ssize(rows);
+  metrics.n_rows_total = head.seq();
+  return metrics;
 }
 
 }  // namespace
@@ -136,22 +141,27 @@ std::string_view pattern_definition(HeadPattern pattern) {
 
 std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, std::int64_t n_heads,
                                                     const HeadMetricsOptions& options) {
+  std::vector<std::vector<HeadMetrics>> all(trace.layers.size(), std::vector<HeadMetrics>(static_cast<std::size_t>(n_heads)));
+  if (trace.ids.empty()) return all;
   const std::vector<std::int64_t> rows = sample_rows(std::ssize(trace.ids), options.max_rows);
-  std::vector<std::vector<HeadMetrics>> all;
-  for (const LayerTrace& layer : trace.layers) {
-    std::vector<HeadMetrics>& measured = all.emplace_back(static_cast<std::size_t>(n_heads));
-    for (std::int64_t head = 0; head < n_heads; ++head) {
-      if (options.stop.stop_requested()) throw Cancelled();
-      HeadMetrics& metrics = measured[static_cast<std::size_t>(head)];
-      const std::int64_t index = layer.index_of(head);
-      if (index < 0) {
-        metrics.is_pruned = true;
-      } else {
-        metrics = measure_head(trace, view_head(layer, index), rows);
-        metrics.n_rows = std::ssize(rows);
-        metrics.n_rows_total = std::ssize(trace.ids);
-      }
+  const auto measure_item = [&](std::int64_t item, int) {
+    const auto l = static_cast<std::size_t>(item / n_heads), h = static_cast<std::size_t>(item % n_heads);
+    const LayerTrace& layer = trace.layers[l];
+    const std::int64_t index = layer.index_of(item % n_heads);
+    if (index < 0) {
+      all[l][h].is_pruned = true;
+    } else {
+      all[l][h] = measure_head(view_head(layer, trace.mask, index), rows, options.stop);
     }
+  };
+  const std::int64_t n_items = std::ssize(trace.layers) * n_heads;
+  if (options.pool != nullptr) {
+    options.pool->parallel_for(n_items, measure_item, options.stop);
+    return all;
+  }
+  for (std::int64_t item = 0; item < n_items; ++item) {
+    if (options.stop.stop_requested()) throw Cancelled();
+    measure_item(item, 0);
   }
   return all;
 }

@@ -106,7 +106,7 @@ void RowSums::compute(std::int64_t head, std::span<const std::int64_t> rows, std
 void RowSums::compute_rows(std::int64_t head, std::span<const std::int64_t> rows, const std::stop_token& stop) const {
   if (config_.is_pruned(head)) {
     for (const std::int64_t row : rows)
-      keep(head, row, {-kInfinity, kInfinity, -kInfinity, kInfinity, -kInfinity});
+      learn(head, row, {-kInfinity, kInfinity, -kInfinity, kInfinity, -kInfinity});
     return;
   }
   const score_detail::ScoreSource source{.q = q_.row(0, head, 0),
@@ -122,16 +122,16 @@ void RowSums::compute_rows(std::int64_t head, std::span<const std::int64_t> rows
     score_detail::begin_sums(block);
   AlignedBuffer<float> scratch(score_detail::scratch_size());
   const auto add = [&](score_detail::LaneBlock& block, const score_detail::KeyChunk& chunk) {
-    score_detail::add_chunk(source, block, chunk, scratch.data());
+    score_detail::add_chunk({source, block, chunk, scratch.data()});
   };
   score_detail::for_each_chunk(source, blocks, {0, config_.seq_k}, add, stop);
   for (score_detail::LaneBlock& block : blocks) {
     for (std::int64_t lane = 0; lane < block.n_rows(); ++lane)
-      keep(head, block.rows()[static_cast<std::size_t>(lane)], score_detail::end_sums(block, lane));
+      learn(head, block.rows()[static_cast<std::size_t>(lane)], score_detail::end_sums(block, lane));
   }
 }
 
-void RowSums::keep(std::int64_t head, std::int64_t row, const RowSummary& found) const {
+void RowSums::learn(std::int64_t head, std::int64_t row, const RowSummary& found) const {
   Slot& target = slot(head, row);
   target.smallest.store(found.smallest, std::memory_order_relaxed);
   target.largest.store(found.largest, std::memory_order_relaxed);

@@ -43,6 +43,9 @@ class RowSums {
   void compute(std::int64_t head, std::span<const std::int64_t> rows, std::stop_token stop = {}, ThreadPool* pool = nullptr) const;
   void compute(std::int64_t head, KeyRange rows, std::stop_token stop = {}, ThreadPool* pool = nullptr) const;
 
+  /// Keeps what the same kernel found of a row on its way through a tile. Errors  none: head and row exist.
+  void learn(std::int64_t head, std::int64_t row, const RowSummary& found) const;
+
   bool is_known(std::int64_t head, std::int64_t row) const;
   /// Computes the row on the calling thread when it is not known yet.
   RowSummary row(std::int64_t head, std::int64_t row) const;
@@ -60,7 +63,6 @@ class RowSums {
 
   Slot& slot(std::int64_t head, std::int64_t row) const;
   void compute_rows(std::int64_t head, std::span<const std::int64_t> rows, const std::stop_token& stop) const;
-  void keep(std::int64_t head, std::int64_t row, const RowSummary& found) const;
 
   AttentionConfig config_;
   ConstHeadsView q_, k_;

@@ -13,19 +13,6 @@ namespace {
 /// Positions beyond it are all far from every key; distances to keys then stay within 32 bits.
 constexpr std::int64_t kFarPosition = std::int64_t{1} << 30;
 
-/// What direction, padding and window leave of the keys, beside what a pattern hides within.
-KeyRange outer_range(const Mask& mask, std::int64_t row, std::int64_t seq_k) {
-  if (is_range_mask(mask)) return key_range(mask, 0, row, seq_k);
-  KeyRange range{0, seq_k};
-  if (!mask.key_lengths.empty()) range.end = std::min(range.end, mask.key_lengths[0]);
-  if (mask.direction == Direction::kCausal) range.end = std::min(range.end, mask.query_offset + row + 1);
-  if (mask.pattern.kind == PatternKind::kHashedBuckets) {
-    if (row >= std::ssize(mask.pattern.query_bucket)) return {};
-    range.end = std::min(range.end, std::ssize(mask.pattern.key_bucket));
-  }
-  return range.begin < range.end ? range : KeyRange{};
-}
-
 std::int32_t tag_of(const Mask& mask, std::int64_t row) {
   const MaskPattern& pattern = mask.pattern;
   if (pattern.kind == PatternKind::kStrided) return static_cast<std::int32_t>((mask.query_offset + row) % pattern.stride);
@@ -60,13 +47,25 @@ void copy_keys(const ScoreSource& source, KeyRange keys, float* target) {
 
 }  // namespace
 
+KeyRange outer_range(const Mask& mask, std::int64_t row, std::int64_t seq_k) {
+  if (is_range_mask(mask)) return key_range(mask, 0, row, seq_k);
+  KeyRange range{0, seq_k};
+  if (!mask.key_lengths.empty()) range.end = std::min(range.end, mask.key_lengths[0]);
+  if (mask.direction == Direction::kCausal) range.end = std::min(range.end, mask.query_offset + row + 1);
+  if (mask.pattern.kind == PatternKind::kHashedBuckets) {
+    if (row >= std::ssize(mask.pattern.query_bucket)) return {};
+    range.end = std::min(range.end, std::ssize(mask.pattern.key_bucket));
+  }
+  return range.begin < range.end ? range : KeyRange{};
+}
+
 LaneBlock::LaneBlock(const ScoreSource& source, std::span<const std::int64_t> rows)
     : mask_(source.mask), seq_k_(source.seq_k), rows_(rows.begin(), rows.end()) {
   const std::int64_t lanes = score_detail::lanes();
   width_ = std::max<std::int64_t>(1, (n_rows() + lanes - 1) / lanes) * lanes;
   queries_ = AlignedBuffer<float>(static_cast<std::size_t>(source.d_head * width_));
   ints_ = AlignedBuffer<std::int32_t>(static_cast<std::size_t>(4 * width_));
-  state_ = AlignedBuffer<float>(static_cast<std::size_t>(6 * width_));
+  state_ = AlignedBuffer<float>(static_cast<std::size_t>(7 * width_));
   pack_queries(source, rows_, width_, queries_.data());
   for (std::int64_t lane = 0; lane < n_rows(); ++lane) {
     const std::int64_t row = rows_[static_cast<std::size_t>(lane)];

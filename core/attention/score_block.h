@@ -65,7 +65,7 @@ class LaneBlock {
   };
   std::span<const KeptBlock> kept_blocks(KeyRange keys) const;
 
-  /// [6, width] for the kernels: see each.
+  /// [7, width] for the kernels: see each.
   float* state(std::int64_t index) { return state_.data() + index * width_; }
 
  private:
@@ -89,6 +89,9 @@ inline std::int64_t block_rows() { return 3 * lanes(); }
 /// Floats of aligned scratch memory that the kernels need on each thread.
 std::size_t scratch_size();
 
+/// Keys that direction, padding and window leave a row, beside what a pattern hides within.
+KeyRange outer_range(const Mask& mask, std::int64_t row, std::int64_t seq_k);
+
 /// Cuts rows (ascending) into blocks of about the same size.
 std::vector<LaneBlock> make_blocks(const ScoreSource& source, std::span<const std::int64_t> rows);
 
@@ -97,6 +100,14 @@ std::vector<LaneBlock> make_blocks(const ScoreSource& source, std::span<const st
 /// Errors  Cancelled; the token is looked at before each chunk.
 void for_each_chunk(const ScoreSource& source, std::span<LaneBlock> blocks, KeyRange limit,
                     const std::function<void(LaneBlock&, const KeyChunk&)>& body, const std::stop_token& stop);
+
+/// What a kernel is given: a chunk of keys for a block. scratch: scratch_size() floats.
+struct ChunkCall {
+  const ScoreSource& source;
+  LaneBlock& block;
+  const KeyChunk& chunk;
+  float* scratch;
+};
 
 /// Lays the block's queries out: LaneBlock's constructor calls it.
 void pack_queries(const ScoreSource& source, std::span<const std::int64_t> rows, std::int64_t width, float* packed);

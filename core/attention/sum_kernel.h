@@ -9,7 +9,7 @@ namespace headroom::score_detail {
 /// over them; smallest and largest over those after key 0; the exponent of 2 that largest stands for.
 void begin_sums(LaneBlock& block);
 /// Takes the chunk's keys in. Chunks in ascending order.
-void add_chunk(const ScoreSource& source, LaneBlock& block, const KeyChunk& chunk, float* scratch);
+void add_chunk(const ChunkCall& call);
 /// What the block's row of this lane came to.
 RowSummary end_sums(LaneBlock& block, std::int64_t lane);
 

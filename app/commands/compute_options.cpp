@@ -190,4 +190,23 @@ std::shared_ptr<const Snapshot> compute_now(const Session& session, const Comput
   return snapshot;
 }
 
+SpeedState measure_speed_now(const Session& session, const Snapshot& snapshot, const SpeedNow& wanted) {
+  EngineOptions options;
+  options.assets = wanted.assets;
+  options.gpu = make_gpu_provider();
+  Computer computer(std::move(options));
+  const SpeedRequest request = speed_request_of(session, static_cast<std::int64_t>(snapshot.seq()), wanted.section);
+  SpeedState state;
+  for (const SpeedPart part : request.parts) {
+    try {
+      state.report = computer.measure_speed(request, part);
+    } catch (const Error& error) {
+      state.failures[part] = error.what();
+      print_note(std::string(speed_part_name(part)) + ": " + error.what());
+    }
+  }
+  if (!state.report) throw Error("nothing could be measured: " + state.failures.begin()->second);
+  return state;
+}
+
 }  // namespace headroom

@@ -9,6 +9,7 @@
 
 #include "core/session/session.h"
 #include "core/session/snapshot.h"
+#include "core/session/speed.h"
 
 namespace CLI {
 class App;
@@ -36,5 +37,13 @@ struct ComputeRequest {
   std::size_t max_tokens = 4096;
 };
 std::shared_ptr<const Snapshot> compute_now(const Session& session, const ComputeRequest& request);
+
+/// Measures what a Speed view shows, on this thread; parts that fail are notes on standard error and sentences in the picture.
+/// Errors  Error when no part could be measured.
+struct SpeedNow {
+  std::filesystem::path assets;
+  SpeedSection section = SpeedSection::kAll;
+};
+SpeedState measure_speed_now(const Session& session, const Snapshot& snapshot, const SpeedNow& wanted);
 
 }  // namespace headroom

@@ -38,7 +38,12 @@ Size parse_size(const std::string& text) {
 void export_now(const ExportOptions& options, const std::filesystem::path& assets) {
   ExportRequest request;
   request.view = options.view;
-  request.format = export_format(options.out);
+  const auto section = speed_section_of(options.view);
+  const bool writes_csv = is_csv(options.out);
+  if (writes_csv && !section)
+    throw UsageError("--out " + escape_for_display(options.out) +
+                     ": only --view speed, ladder, roofline, growth and devices have numbers for a .csv file");
+  if (!writes_csv) request.format = export_format(options.out);
   request.size = parse_size(options.size);
   request.scale = options.scale;
   request.theme = options.theme == "light" ? ThemeName::kLight : ThemeName::kDark;
@@ -47,18 +52,25 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   ComputeRequest compute{assets};
   compute.needs_held_out_loss = request.view == "window";  // the rail shows it
   auto snapshot = compute_now(session, compute);
+  SpeedState speed;
+  if (section) speed = measure_speed_now(session, *snapshot, {assets, *section});
   if (!options.with_times) snapshot = without_times(snapshot);
-  write_file_atomically(options.out, export_view(export_model(session, snapshot), request));
+  AppModel model = export_model(session, snapshot);
+  model.speed = speed;
+  write_file_atomically(options.out, writes_csv ? to_csv(*speed.report) : export_view(model, request));
   std::cout << "Wrote " << options.out << '\n';
 }
 
 }  // namespace
 
 void add_export_command(CommandLine& line) {
-  CLI::App* command = line.app.add_subcommand("export", "Draw one view into a PNG, SVG or PDF file; no display needed");
+  CLI::App* command = line.app.add_subcommand(
+      "export", "Draw one view into a PNG, SVG or PDF file (measured numbers also into CSV); no display needed");
   auto options = std::make_shared<ExportOptions>();
   options->compute.add_to(*command);
-  command->add_option("--view", options->view, "heads, head, token, kv, timing or window")
+  command
+      ->add_option("--view", options->view,
+                   "heads, head, token, kv, timing, window; or measured now: speed, ladder, roofline, growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
       ->type_name("VIEW");
@@ -71,17 +83,22 @@ void add_export_command(CommandLine& line) {
       ->check(CLI::IsMember({"dark", "light"}))
       ->capture_default_str()
       ->type_name("T");
-  command->add_option("--out", options->out, "The file to write; its ending chooses the format: .png, .svg, .pdf")
+  command
+      ->add_option("--out", options->out,
+                   "The file to write; its ending chooses the format: .png, .svg, .pdf; .csv for what is measured")
       ->required()
       ->type_name("FILE");
   command->add_flag("--times", options->with_times, "Show measured times instead of computed work; each run then differs");
   command->footer(
       "The picture is the window's own, and the same bytes each time: where the window shows measured times, this shows the "
-      "computed work.\n"
+      "computed work. The speed views are measured as they are drawn, for as many tokens as view.speed_tokens says and\n"
+      "view.speed_seconds a figure.\n"
       "Examples:\n"
       "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"
-      "  headroom export --view head --set view.head=3.7 --text \"the dogs that the cat chased were loud\" --out head.svg");
+      "  headroom export --view head --set view.head=3.7 --text \"the dogs that the cat chased were loud\" --out head.svg\n"
+      "  headroom export --view ladder --set view.speed_tokens=1024 --out ladder.pdf\n"
+      "  headroom export --view speed --out speed.csv");
   command->callback([&line, options] {
     line.run = [options](const std::filesystem::path& assets) {
       export_now(*options, assets);

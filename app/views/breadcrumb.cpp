@@ -30,6 +30,10 @@ std::string quoted_token(const Frame& frame, std::int64_t index) {
 
 std::array<Step, 5> steps_of(const Frame& frame) {
   const View& view = frame.session.view;
+  if (view.stage == StageView::kSpeed) {
+    return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
+             {"speed of this shape", "breadcrumb/speed", "How fast this shape runs here.", true, {}}}};
+  }
   const bool has_head = view.head.has_value(), has_row = has_head && view.query.has_value(),
              has_cell = has_row && view.key.has_value();
   std::array<Step, 5> steps{
@@ -69,6 +73,7 @@ void draw_breadcrumb(const Frame& frame, float left, float right) {
   const std::array<Step, 5> steps = steps_of(frame);
   for (std::size_t i = 0; i < steps.size(); ++i) {
     const Step& step = steps[i];
+    if (step.text.empty()) break;
     style.color = step.is_taken ? frame.theme.text : frame.theme.text_faint;
     const TextExtent extent = text_extent(look, step.text, style);
     const float arrow = look.px(16);

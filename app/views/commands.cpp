@@ -157,6 +157,31 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) { f.send(StageViewSet{StageView::kToken}, "stage"); },
      nullptr,
      [](const Frame& f) { return view(f).stage == StageView::kToken; }},
+    {"view/speed",
+     "Speed",
+     "How fast this shape runs here, measured.",
+     {k4, kPlain},
+     [](const Frame& f) { f.send(StageViewSet{StageView::kSpeed}, "stage"); },
+     nullptr,
+     [](const Frame& f) { return view(f).stage == StageView::kSpeed; }},
+    {"speed/measure",
+     "Measure speed",
+     "Runs the session's layer in several ways on this machine and shows what each takes.",
+     {kM, kPlain},
+     [](const Frame& f) {
+       if (view(f).stage != StageView::kSpeed) f.send(StageViewSet{StageView::kSpeed}, "stage");
+       f.command(MeasureSpeed{view(f).stage == StageView::kSpeed ? view(f).speed_section : SpeedSection::kAll});
+     },
+     [](const Frame& f) { return f.snapshot != nullptr; }},
+    {"speed/csv",
+     "Export speed as CSV…",
+     "Writes every measured number, with its unit and the machine, as comma-separated values.",
+     {},
+     [](const Frame& f) {
+       f.state.exports_csv = true;
+       open_dialog(f, DialogKind::kExport);
+     },
+     [](const Frame& f) { return f.model.speed.report != nullptr; }},
     {"view/log",
      "Logarithmic colours",
      "Colours by the logarithm, so that small probabilities are seen too.",

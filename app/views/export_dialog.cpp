@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <string>
+#include <utility>
 
 #include "app/views/browser.h"
 #include "app/views/dialog.h"
@@ -11,10 +12,16 @@
 namespace headroom {
 namespace {
 
-constexpr std::array<Choice, 6> kViews{{
+// The first ones in the order of StageView.
+constexpr std::array<Choice, 11> kViews{{
     {"export/view/heads", "heads", "Every layer × head."},
     {"export/view/head", "head", "The chosen head, large."},
     {"export/view/token", "token", "The chosen token's way."},
+    {"export/view/speed", "speed", "The Speed stage as measured; .csv takes its numbers."},
+    {"export/view/ladder", "ladder", "The layer computed five ways."},
+    {"export/view/roofline", "roofline", "Kernels under the machine's limits."},
+    {"export/view/growth", "growth", "Time and memory over the number of tokens."},
+    {"export/view/devices", "devices", "The layer on the CPU and on the GPU."},
     {"export/view/kv", "kv", "The KV cache."},
     {"export/view/timing", "timing", "Stage times of the last pass."},
     {"export/view/window", "window", "The whole window as a picture; PNG only keeps it sharp."},
@@ -46,9 +53,15 @@ void side(const Frame& frame, const char* name, const char* tip, int& value) {
   record_last_item(name);
 }
 
-/// What the ending asks for; empty when it is none of the three.
-const char* format_of(const std::filesystem::path& path) {
+bool has_numbers(const ExportState& chosen) {
+  constexpr std::array<std::string_view, 5> views{"speed", "ladder", "roofline", "growth", "devices"};
+  return std::find(views.begin(), views.end(), kViews[static_cast<std::size_t>(chosen.view)].label) != views.end();
+}
+
+/// What the ending asks for; empty when it is none that this view can have.
+const char* format_of(const Frame& frame, const std::filesystem::path& path) {
   const std::string ending = path.extension().string();
+  if (ending == ".csv" && has_numbers(frame.state.exporting) && frame.model.speed.report) return "CSV: every measured number";
   if (ending == ".png") return "PNG: pixels";
   if (ending == ".svg") return "SVG: vectors";
   if (ending == ".pdf") return "PDF: vectors, one page";
@@ -61,7 +74,10 @@ void start(const Frame& frame) {
   chosen.view = static_cast<int>(stage);
   chosen.theme = static_cast<int>(frame.model.settings.theme);
   const std::filesystem::path folder = frame.model.session_path.empty() ? home_folder() : frame.model.session_path.parent_path();
-  start_browser(frame, folder / (std::string(kViews[static_cast<std::size_t>(chosen.view)].label) + ".png"));
+  const bool is_csv = std::exchange(frame.state.exports_csv, false);
+  if (is_csv) chosen.view = static_cast<int>(StageView::kSpeed);
+  const std::string name(kViews[static_cast<std::size_t>(chosen.view)].label);
+  start_browser(frame, folder / (name + (is_csv ? ".csv" : ".png")));
 }
 
 }  // namespace
@@ -74,7 +90,14 @@ void draw_export_dialog(const Frame& frame) {
   const float width = ImGui::GetContentRegionAvail().x;
 
   label(frame, "view");
-  if (const auto view = segmented(look, kViews, chosen.view, width - look.px(64))) chosen.view = *view;
+  if (const auto view = dropdown(look, {.name = "export/view",
+                                        .tooltip = "Which picture is written.",
+                                        .value = kViews[static_cast<std::size_t>(chosen.view)].label,
+                                        .choices = kViews,
+                                        .selected = chosen.view,
+                                        .width = width - look.px(64)})) {
+    chosen.view = *view;
+  }
   ImGui::SetCursorScreenPos(
       ImVec2(ImGui::GetWindowPos().x + ImGui::GetStyle().WindowPadding.x, ImGui::GetCursorScreenPos().y + look.px(4)));
   label(frame, "size");
@@ -90,14 +113,19 @@ void draw_export_dialog(const Frame& frame) {
   gap(look, 4);
 
   bool is_settled = draw_browser(
-      frame, {.name = "export", .picks = BrowserSpec::Picks::kNewFile, .endings = ".png .svg .pdf", .list_height = 160});
+      frame, {.name = "export", .picks = BrowserSpec::Picks::kNewFile, .endings = ".png .svg .pdf .csv", .list_height = 160});
   const std::filesystem::path path = browsed_path(frame);
-  const std::string format = format_of(path);
+  const std::string format = format_of(frame, path);
   const bool is_too_large = std::max(chosen.width, chosen.height) * chosen.scale > kMaxSide;
   const bool is_too_small = std::min(chosen.width, chosen.height) < kMinSide;
   std::string note;
   if (format.empty()) {
-    note = "End the name in .png, .svg or .pdf: the ending decides the format.";
+    note = "End the name in .png, .svg or .pdf";
+    note += has_numbers(chosen) && frame.model.speed.report ? ", or in .csv for the numbers: the ending decides the format."
+                                                            : ": the ending decides the format.";
+  } else if (path.extension() == ".csv") {
+    note = format + ", with its unit and the machine." +
+           (is_listed(frame, path) ? " A file of this name is there; it will be replaced." : "");
   } else if (is_too_large) {
     note = "At most 16384 pixels a side: make the size or the scale smaller.";
   } else if (is_too_small) {

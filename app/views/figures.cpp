@@ -32,6 +32,8 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
       return head_card_figure(input);
     case FigureKind::kCell:
       return cell_figure(input);
+    case FigureKind::kSpeed:
+      return speed_figure(input, frame.model.speed);
   }
   return {};
 }
@@ -109,6 +111,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
   CachedFigure& cache = cached(frame, kind);
   UiScratch::State& state = frame.state;
   const FigureKey key{.snapshot = frame.snapshot == nullptr ? 0 : frame.snapshot->version,
+                      .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
                       .session = state.session_version,
                       .runs = kind == FigureKind::kTiming ? state.runs_version : 0,
                       .size = size,

@@ -26,6 +26,10 @@ void count_changes(const AppModel& model, UiScratch::State& state) {
     state.seen = session;
     ++state.session_version;
   }
+  if (state.seen_speed != model.speed) {
+    state.seen_speed = model.speed;
+    ++state.speed_version;
+  }
   const auto bits = [](const std::vector<double>& ms) {
     return ms.empty() ? 0 : std::bit_cast<std::uint64_t>(ms.back()) + ms.size();
   };
@@ -71,6 +75,7 @@ void panel(const Frame& frame, const PanelSpec& spec, Panel draw) {
 
 /// A border between two panels that can be dragged. Returns how far, in logical pixels.
 double splitter(const Frame& frame, const char* name, const Rect& line, ImGuiMouseCursor cursor) {
+  if (line.w <= 0 || line.h <= 0) return 0;  // its panel is not shown
   const double grip = frame.look.px(3);
   const bool is_vertical = cursor == ImGuiMouseCursor_ResizeEW;
   const Rect handle = is_vertical ? Rect{line.x - grip, line.y, 2 * grip, line.h} : Rect{line.x, line.y - grip, line.w, 2 * grip};

@@ -20,6 +20,16 @@ Layout layout_of(const Frame& frame) {
   if (settings.is_presenter) {
     return {.bar = part(0, 0, w, bar), .rail = {}, .stage = part(0, bar, w, h - bar), .inspector = {}, .strip = {}};
   }
+  // The Speed stage is about the shape, which the rail sets; what stands beside and below other stages is about heads and tokens.
+  if (frame.session.view.stage == StageView::kSpeed) {
+    const double hair = 1 / scale * std::max(1.0, std::floor(scale));
+    const double rail = std::min(settings.rail_width, std::max(220.0, w - min_stage_w));
+    return {.bar = part(0, 0, w, bar),
+            .rail = part(0, bar, rail, h - bar),
+            .stage = part(rail + hair, bar, std::max(40.0, w - rail - hair), h - bar),
+            .inspector = {},
+            .strip = {}};
+  }
   double inspector = settings.inspector_width, rail = settings.rail_width, strip = settings.strip_height;
   double missing = rail + inspector + min_stage_w - w;
   if (missing > 0) {

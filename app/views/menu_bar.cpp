@@ -62,7 +62,7 @@ void file_menu(const Frame& frame) {
   if (!begin_menu("File")) return;
   menu_items(frame, {"file/new", "file/open"});
   recent_menu(frame);
-  menu_items(frame, {"file/reopen", nullptr, "file/save", "file/save_as", "file/export", nullptr, "file/quit"});
+  menu_items(frame, {"file/reopen", nullptr, "file/save", "file/save_as", "file/export", "speed/csv", nullptr, "file/quit"});
   ImGui::EndMenu();
 }
 
@@ -75,7 +75,8 @@ void edit_menu(const Frame& frame) {
 
 void view_menu(const Frame& frame) {
   if (!begin_menu("View")) return;
-  menu_items(frame, {"view/heads", "view/head", "view/token", nullptr, "view/log", "view/first_token", "view/scores", "view/arcs"});
+  menu_items(frame, {"view/heads", "view/head", "view/token", "view/speed", "speed/measure", nullptr, "view/log",
+                     "view/first_token", "view/scores", "view/arcs"});
   if (ImGui::BeginMenu("Colour map")) {
     for (const ColorMapName map : {ColorMapName::kViridis, ColorMapName::kMagma, ColorMapName::kCividis, ColorMapName::kGrey}) {
       if (ImGui::MenuItem(colormap_name(map), "", frame.session.view.colormap == map)) frame.send(ColorMapSet{map});

@@ -44,6 +44,7 @@ struct AppModel {
   EngineProgress progress;
   std::string failure;  ///< of the newest request; empty when it went well
   TimingHistory timing;
+  SpeedState speed;  ///< what was measured, and what is; kept while tabs are switched
   Settings settings;
   std::vector<RecentFile> recent;
   std::vector<BundledModel> bundled;
@@ -65,7 +66,7 @@ struct SaveSession {
   std::filesystem::path path;
 };  ///< empty: where it came from
 struct ExportFigure {
-  std::string view;  ///< heads, head, token, kv, timing, window
+  std::string view;  ///< one of export_views(); a path that ends in .csv takes the numbers of the Speed views
   std::filesystem::path path;
   int width = 1600, height = 900;
   double scale = 1;
@@ -76,6 +77,9 @@ struct Undo {};
 struct Redo {};
 struct CancelWork {};
 struct MeasureOtherDevice {};
+struct MeasureSpeed {
+  SpeedSection section = SpeedSection::kAll;
+};  ///< for the session's shape; kAll measures every part
 struct ChangeSettings {
   Settings settings;
 };
@@ -89,7 +93,7 @@ struct CopyText {
   std::string text;
 };
 struct Quit {};
-using Command = std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice,
+using Command = std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
                              ChangeSettings, ForgetRecent, DismissToast, CopyText, Quit>;
 
 /// What one frame leads to.

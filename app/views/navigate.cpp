@@ -18,6 +18,7 @@ void follow(const Frame& frame, std::int64_t query, std::optional<std::int64_t> 
 
 void move_selection(const Frame& frame, int down, int right) {
   const View& view = frame.session.view;
+  if (view.stage == StageView::kSpeed) return;  // no head or token is looked at there
   const Compute& compute = frame.session.compute;
   if (view.stage == StageView::kHeads) {
     if (!view.head) {
@@ -46,6 +47,7 @@ void move_selection(const Frame& frame, int down, int right) {
 
 void step_closer(const Frame& frame) {
   const View& view = frame.session.view;
+  if (view.stage == StageView::kSpeed) return;
   if (view.stage != StageView::kHead) {
     frame.send(HeadOpened{view.head.value_or(HeadRef{0, 0})});
     return;

@@ -18,10 +18,12 @@ struct Tab {
   const char* tooltip;
   StageView stage;
 };
-constexpr std::array<Tab, 3> kTabs{{
+constexpr std::array<Tab, 4> kTabs{{
     {"tab/Heads", "Heads", "Every layer × head of the model in one picture (key 1).", StageView::kHeads},
     {"tab/Head", "Head", "One head, large, with tokens on both axes (key 2).", StageView::kHead},
     {"tab/Token", "Token", "One token's way through a layer: q, k, v, heads, W_O, next word (key 3).", StageView::kToken},
+    {"tab/Speed", "Speed", "How fast this shape runs here, measured: ladder, roofline, time over n, CPU and GPU (key 4).",
+     StageView::kSpeed},
 }};
 
 /// Returns the right end of the last tab.
@@ -94,6 +96,11 @@ void draw_stage(const Frame& frame) {
   const double failure = draw_failure(frame, area);
   area.y += failure;
   area.h -= failure;
+  if (frame.session.view.stage == StageView::kSpeed) {
+    frame.state.hovered_head.reset();
+    draw_speed(frame, area);
+    return;
+  }
   const double margin = look.px(12);
   area = {area.x + margin, area.y + margin, area.w - 2 * margin, area.h - 2 * margin};
   if (frame.snapshot == nullptr) {

@@ -20,6 +20,7 @@ struct FigureKey {
   std::uint64_t snapshot = 0;
   std::uint64_t session = 0;  ///< counts changes of the session that the views saw
   std::uint64_t runs = 0;     ///< of the timing history
+  std::uint64_t speed = 0;    ///< of what was measured
   Size size;
   ThemeName theme = ThemeName::kDark;
   double scale = 0;
@@ -31,8 +32,8 @@ struct CachedFigure {
   Figure figure;
   std::optional<std::int64_t> hovered_query, hovered_key;  ///< what the pointer was over in the frame before
 };
-enum class FigureKind { kHeads, kHead, kToken, kKv, kTiming, kPrediction, kHeadCard, kCell };
-inline constexpr std::size_t kFigureKinds = 8;
+enum class FigureKind { kHeads, kHead, kToken, kKv, kTiming, kPrediction, kHeadCard, kCell, kSpeed };
+inline constexpr std::size_t kFigureKinds = 9;
 
 enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout };
 
@@ -63,6 +64,8 @@ struct UiScratch::State {
   std::uint64_t session_version = 0;
   std::uint64_t runs_version = 0;  ///< counts changes of the timing history
   TimingHistory seen_runs;
+  SpeedState seen_speed;
+  std::uint64_t speed_version = 0;  ///< counts changes of what was measured
 
   std::optional<HeadRef> hovered_head;  ///< under the pointer on the stage
   bool is_panning = false;
@@ -73,6 +76,7 @@ struct UiScratch::State {
   bool opens_dialog = false;
   BrowserState browser;
   ExportState exporting;
+  bool exports_csv = false;  ///< the export dialog opens for the numbers of the Speed stage
   DirectoryReader reader;
   std::string facts, facts_shape;  ///< lines of the rail that cost something to build
   std::uint64_t facts_snapshot = ~std::uint64_t{0}, facts_session = ~std::uint64_t{0};

@@ -16,13 +16,14 @@ struct Codes {
 };
 
 #if IMGUI_VERSION_NUM >= 18700
-constexpr Codes kLetters[] = {{ImGuiKey_A}, {ImGuiKey_C}, {ImGuiKey_E}, {ImGuiKey_F}, {ImGuiKey_L},
-                              {ImGuiKey_N}, {ImGuiKey_O}, {ImGuiKey_P}, {ImGuiKey_Q}, {ImGuiKey_S},
-                              {ImGuiKey_T}, {ImGuiKey_V}, {ImGuiKey_X}, {ImGuiKey_Y}, {ImGuiKey_Z}};
+constexpr Codes kLetters[] = {{ImGuiKey_A}, {ImGuiKey_C}, {ImGuiKey_E}, {ImGuiKey_F}, {ImGuiKey_L}, {ImGuiKey_M},
+                              {ImGuiKey_N}, {ImGuiKey_O}, {ImGuiKey_P}, {ImGuiKey_Q}, {ImGuiKey_S}, {ImGuiKey_T},
+                              {ImGuiKey_V}, {ImGuiKey_X}, {ImGuiKey_Y}, {ImGuiKey_Z}};
 constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_1, ImGuiKey_Keypad1},
                              {ImGuiKey_2, ImGuiKey_Keypad2},
                              {ImGuiKey_3, ImGuiKey_Keypad3},
+                             {ImGuiKey_4, ImGuiKey_Keypad4},
                              {ImGuiKey_Equal, ImGuiKey_KeypadAdd},
                              {ImGuiKey_Minus, ImGuiKey_KeypadSubtract},
                              {ImGuiKey_F1},
@@ -43,11 +44,11 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_Delete}};
 #else
 // GLFW's codes; letters and digits are their ASCII capitals.
-constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'L'}, {'N'}, {'O'}, {'P'},
-                              {'Q'}, {'S'}, {'T'}, {'V'}, {'X'}, {'Y'}, {'Z'}};
-constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'=', 334}, {'-', 333}, {290}, {300},
-                             {256},      {257, 335}, {258},      {' '},      {263},      {262},      {265}, {264},
-                             {266},      {267},      {268},      {269},      {259},      {261}};
+constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'L'}, {'M'}, {'N'}, {'O'},
+                              {'P'}, {'Q'}, {'S'}, {'T'}, {'V'}, {'X'}, {'Y'}, {'Z'}};
+constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'=', 334}, {'-', 333}, {290},
+                             {300},      {256},      {257, 335}, {258},      {' '},      {263},      {262},      {265},
+                             {264},      {266},      {267},      {268},      {269},      {259},      {261}};
 #endif
 
 Codes codes(Key key) {
@@ -66,10 +67,10 @@ bool went_down(int code, KeyRepeat repeat) {
 #endif
 }
 
-constexpr std::array kNames{"",  "A", "C",       "E",         "F",    "L",     "N",         "O",     "P", "Q",
-                            "S", "T", "V",       "X",         "Y",    "Z",     "0",         "1",     "2", "3",
-                            "+", "−", "F1",      "F11",       "Esc",  "Enter", "Tab",       "Space", "←", "→",
-                            "↑", "↓", "Page Up", "Page Down", "Home", "End",   "Backspace", "Delete"};
+constexpr std::array kNames{"",  "A", "C", "E", "F",       "L",         "M",    "N",     "O",         "P",
+                            "Q", "S", "T", "V", "X",       "Y",         "Z",    "0",     "1",         "2",
+                            "3", "4", "+", "−", "F1",      "F11",       "Esc",  "Enter", "Tab",       "Space",
+                            "←", "→", "↑", "↓", "Page Up", "Page Down", "Home", "End",   "Backspace", "Delete"};
 
 }  // namespace
 

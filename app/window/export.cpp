@@ -13,18 +13,33 @@
 namespace headroom {
 namespace {
 
-Figure figure_of(const std::string& view, const FigureInput& input, const TimingHistory& timing) {
+Figure figure_of(const std::string& view, const FigureInput& input, const AppModel& model) {
   if (view == "heads") return heads_figure(input);
   if (view == "head") return head_figure(input);
   if (view == "token") return token_figure(input);
   if (view == "kv") return kv_figure(input);
-  return timing_figure(input, timing);
+  if (view == "speed") return speed_figure(input, model.speed);
+  if (view == "ladder") return ladder_figure(input, model.speed);
+  if (view == "roofline") return roofline_figure(input, model.speed);
+  if (view == "growth") return growth_figure(input, model.speed);
+  if (view == "devices") return devices_figure(input, model.speed);
+  return timing_figure(input, model.timing);
+}
+
+std::string ending_of(const std::filesystem::path& path) {
+  std::string ending = path.extension().string();
+  std::transform(ending.begin(), ending.end(), ending.begin(),
+                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+  return ending;
 }
 
 void check(const ExportRequest& request) {
   const std::vector<std::string>& views = export_views();
   if (std::find(views.begin(), views.end(), request.view) == views.end()) {
-    throw Error("there is no view named " + request.view + "; it should be heads, head, token, kv, timing or window");
+    std::string names;
+    for (const std::string& view : views)
+      names += (names.empty() ? "" : view == views.back() ? " or " : ", ") + view;
+    throw Error("there is no view named " + request.view + "; it should be " + names);
   }
   const auto is_side = [](double side) { return side >= 16 && side <= 16384; };
   if (!is_side(request.size.w) || !is_side(request.size.h)) throw Error("a picture's side must be 16 to 16384 logical pixels");
@@ -34,14 +49,24 @@ void check(const ExportRequest& request) {
 }  // namespace
 
 const std::vector<std::string>& export_views() {
-  static const std::vector<std::string> views{"heads", "head", "token", "kv", "timing", "window"};
+  static const std::vector<std::string> views{"heads",  "head",    "token", "speed",  "ladder", "roofline",
+                                              "growth", "devices", "kv",    "timing", "window"};
   return views;
 }
 
 FigureFormat export_format(const std::filesystem::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
+std::optional<SpeedSection> speed_section_of(const std::string& view) {
+  if (view == "speed") return SpeedSection::kAll;
+  if (view == "ladder") return SpeedSection::kLadder;
+  if (view == "roofline") return SpeedSection::kRoofline;
+  if (view == "growth") return SpeedSection::kGrowth;
+  if (view == "devices") return SpeedSection::kDevices;
+  return std::nullopt;
+}
+
+bool is_csv(const std::filesystem::path& path) { return ending_of(path) == ".csv"; }
+
+  const std::string ending = ending_of(path);
   if (ending == ".png") return FigureFormat::kPng;
   if (ending == ".svg") return FigureFormat::kSvg;
   if (ending == ".pdf") return FigureFormat::kPdf;
@@ -64,7 +89,7 @@ std::string export_view(const AppModel& model, const ExportRequest& request) {
                           .measurer = *measurer,
                           .hovered_query = {},
                           .hovered_key = {}};
-  return render_figure(figure_of(request.view, input, model.timing), colors, request.format, request.scale);
+  return render_figure(figure_of(request.view, input, model), colors, request.format, request.scale);
 }
 
 AppModel export_model(const Session& session, std::shared_ptr<const Snapshot> snapshot) {

@@ -2,6 +2,7 @@
 
 #include <filesystem>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,12 @@ struct ExportRequest {
   ThemeName theme = ThemeName::kDark;
 };
 
-/// heads, head, token, kv, timing, window.
+/// heads, head, token, speed, ladder, roofline, growth, devices, kv, timing, window.
 const std::vector<std::string>& export_views();
+/// The part of the Speed stage that a view shows; nothing for views that need no measuring.
+std::optional<SpeedSection> speed_section_of(const std::string& view);
+/// The path ends in .csv: the numbers of a Speed view are written, not its picture.
+bool is_csv(const std::filesystem::path& path);
 /// By the path's ending: .png, .svg or .pdf. Errors  Error naming the three.
 FigureFormat export_format(const std::filesystem::path& path);
 

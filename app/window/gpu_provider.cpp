@@ -35,6 +35,24 @@ class GpuLayer : public AttentionLayer {
   std::unique_ptr<AttentionLayer> layer_;
 };
 
+/// Both kernels with the context that they need; the kernels go first.
+struct MeasuredGpu {
+  std::unique_ptr<gl::OffscreenContext> context = gl::OffscreenContext::open(gl::OffscreenContext::Need::kCompute43);
+  std::unique_ptr<AttentionBackend> fused = gl::make_backend(*context, gl::Kernel::kFused),
+                                    naive = gl::make_backend(*context, gl::Kernel::kNaive);
+};
+
+GpuKernels open_kernels() {
+  const auto gpu = std::make_shared<MeasuredGpu>();
+  GpuKernels kernels;
+  kernels.name = gpu->context->facts().renderer;
+  kernels.is_software = gpu->context->facts().is_software;
+  // Whoever holds one of them holds them all.
+  kernels.fused = std::shared_ptr<AttentionBackend>(gpu, gpu->fused.get());
+  kernels.naive = std::shared_ptr<AttentionBackend>(gpu, gpu->naive.get());
+  return kernels;
+}
+
 }  // namespace
 
 GpuProvider make_gpu_provider() {
@@ -42,6 +60,7 @@ GpuProvider make_gpu_provider() {
   provider.open = []() -> std::unique_ptr<AttentionLayer> {
     return std::make_unique<GpuLayer>(gl::OffscreenContext::open(gl::OffscreenContext::Need::kCompute43));
   };
+  provider.open_kernels = open_kernels;
   provider.facts = [] {
     GpuProvider::Facts facts;
     try {

@@ -56,6 +56,10 @@ void Program::State::session_changed() {
 
 void Program::State::take_answers() {
   for (Answer& answer : engine->take_answers()) {
+    if (answer.part) {
+      take_speed(answer);
+      continue;
+    }
     if (!answer.failure.empty()) {
       model.failure = answer.failure;
       tell(Toast::Kind::kError, answer.failure);
@@ -80,6 +84,25 @@ void Program::State::take_answers() {
     trace_startup("first snapshot taken");
   }
   model.progress = engine->progress();
+  model.speed.running = model.progress.part;
+}
+
+void Program::State::take_speed(const Answer& answer) {
+  if (answer.speed) {
+    model.speed.report = answer.speed;
+    model.speed.failures.erase(*answer.part);
+    return;
+  }
+  model.speed.failures[*answer.part] = answer.failure;
+  if (session().view.stage != StageView::kSpeed) tell(Toast::Kind::kError, answer.failure);  // else the picture says it
+}
+
+void Program::State::measure_speed(SpeedSection section) {
+  if (!model.snapshot) return;  // its tokens are what is measured
+  SpeedRequest request = speed_request_of(session(), static_cast<std::int64_t>(model.snapshot->seq()), section);
+  for (const SpeedPart part : request.parts)
+    model.speed.failures.erase(part);
+  engine->measure_speed(std::move(request));
 }
 
 void Program::State::change_settings(const Settings& wanted) {
@@ -99,6 +122,7 @@ void Program::State::run(const Command& command) {
         if constexpr (std::is_same_v<T, ExportFigure>) export_figure(c);
         if constexpr (std::is_same_v<T, CancelWork>) engine->cancel();
         if constexpr (std::is_same_v<T, MeasureOtherDevice>) engine->measure_other_device();
+        if constexpr (std::is_same_v<T, MeasureSpeed>) measure_speed(c.section);
         if constexpr (std::is_same_v<T, ChangeSettings>) change_settings(c.settings);
         if constexpr (std::is_same_v<T, CopyText>) effects.copied.push_back(c.text);
         if constexpr (std::is_same_v<T, Quit>) effects.quits = true;

@@ -137,6 +137,11 @@ void Program::State::write_export(const ExportFigure& wanted, std::function<std:
 
 void Program::State::export_figure(const ExportFigure& wanted) {
   try {
+    if (is_csv(wanted.path)) {
+      if (!model.speed.report) throw Error("nothing has been measured yet: a .csv file takes the numbers of the Speed views");
+      write_export(wanted, [report = model.speed.report] { return to_csv(*report); });
+      return;
+    }
     const ExportRequest request{.view = wanted.view,
                                 .format = export_format(wanted.path),
                                 .size = {static_cast<double>(wanted.width), static_cast<double>(wanted.height)},
@@ -149,6 +154,7 @@ void Program::State::export_figure(const ExportFigure& wanted) {
     // Not the whole model: its history may be large.
     AppModel shown = export_model(session(), model.snapshot);
     shown.timing = model.timing;
+    shown.speed = model.speed;
     write_export(wanted, [shown = std::move(shown), request] { return export_view(shown, request); });
   } catch (const Error& error) {
     tell(Toast::Kind::kError, error.what());

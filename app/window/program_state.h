@@ -72,6 +72,8 @@ struct Program::State {
   }
 
   void take_answers();
+  void take_speed(const Answer& answer);
+  void measure_speed(SpeedSection section);
 
   void load_state_folder();
 

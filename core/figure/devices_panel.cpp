@@ -98,17 +98,10 @@ class DevicesPicture {
                          devices_->gpu_call_ms, mix(theme.gl, theme.panel, 0.4)});
       }
       sentence_ = "GPU: " + devices_->gpu_name + ". ";
-      sentence_ += is_software() ? "This device is a software renderer: it runs on the same processor." : winner_text();
+      sentence_ += devices_->gpu_is_software ? "This is a software renderer: it runs on the same processor." : winner_text();
     } else if (!devices_->reason.empty()) {
       sentence_ = "No GPU figure: " + devices_->reason;
     }
-  }
-
-  /// A software renderer has no threads of its own and is held against the processor's peak.
-  bool is_software() const {
-    const std::string& name = devices_->gpu_name;
-    return name.find("llvmpipe") != std::string::npos || name.find("softpipe") != std::string::npos ||
-           name.find("SwiftShader") != std::string::npos;
   }
 
   std::string winner_text() const {

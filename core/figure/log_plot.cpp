@@ -190,6 +190,7 @@ void draw_marker(Canvas& canvas, Point at, Marker marker, Color color) {
 KernelSign kernel_sign(const Theme& theme, const std::string& kernel) {
   const bool is_16_bit = kernel.find("16") != std::string::npos;
   if (kernel.starts_with("gl")) return {theme.gl, Marker::kCross};
+  if (kernel.starts_with("linear q k v")) return {theme.mlp, Marker::kDiamond};  // products of the projections
   if (kernel.starts_with("linear")) return {theme.linear, Marker::kDiamond};
   if (kernel.starts_with("decode")) return {theme.flash, is_16_bit ? Marker::kHollowTriangle : Marker::kTriangle};
   if (kernel.starts_with("flash")) return {theme.flash, is_16_bit ? Marker::kRing : Marker::kDisc};

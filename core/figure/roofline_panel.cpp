@@ -195,7 +195,8 @@ class RooflinePicture {
   void draw_point(const RooflinePoint& point) {
     const KernelSign sign = kernel_sign(canvas_.theme(), point.kernel);
     const Point at = plot_.at(point.intensity, point.gflops);
-    const std::string full = point.kernel + "  " + gflops_text(point.gflops) + " · " + percent_text(point.percent_of_roof / 100);
+    std::string full = point.kernel + "  " + gflops_text(point.gflops);
+    if (!point.roof.empty()) full += " · " + percent_text(point.percent_of_roof / 100);
     TextStyle style = canvas_.small();
     style.color = canvas_.theme().text;
     for (const std::string& text : {full, point.kernel}) {
@@ -223,12 +224,16 @@ class RooflinePicture {
                        count_text(point.threads) + (point.threads == 1 ? " thread" : " threads");
     text += "\n" + compact(point.intensity) + " FLOP/byte: " + compact(point.flops / 1e6) + " MFLOP and " +
             bytes_text(std::llround(point.bytes)) + " moved, counted";
-    const bool is_compute = peak_ > 0 && point.roof_gflops > 0.999 * peak_;
-    text += "\n" + percent_text(point.percent_of_roof / 100) + " of its roof, " + gflops_text(point.roof_gflops) + ": ";
-    if (!is_compute && point.gflops > point.roof_gflops) {
-      return text + "more than memory could feed, because what it reads lies in a cache";
-    }
-    return text + (is_compute ? "bounded by how fast the machine multiplies and adds" : "bounded by how fast memory can be read");
+    if (point.roof.empty()) return text + "\nOn a device of its own: this machine's roofs do not bound it.";
+    text += "\n" + percent_text(point.percent_of_roof / 100) + " of " + gflops_text(point.roof_gflops) + ", what " + point.roof +
+            " allow" + (is_peak(point.roof) ? "s" : "") + " at this intensity";
+    return text + "\nBounded by " +
+           (is_peak(point.roof) ? "how fast the machine multiplies and adds." : "how fast " + point.roof + " feed it.");
+  }
+
+  bool is_peak(const std::string& roof) const {
+    return std::any_of(roofline_->roofs.begin(), roofline_->roofs.end(),
+                       [&](const RooflineRoof& one) { return one.name == roof && is_flat(one); });
   }
 
   void draw_empty() {

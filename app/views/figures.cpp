@@ -111,9 +111,9 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
   CachedFigure& cache = cached(frame, kind);
   UiScratch::State& state = frame.state;
   const FigureKey key{.snapshot = frame.snapshot == nullptr ? 0 : frame.snapshot->version,
-                      .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
                       .session = state.session_version,
                       .runs = kind == FigureKind::kTiming ? state.runs_version : 0,
+                      .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
                       .size = size,
                       .theme = frame.theme.name,
                       .scale = frame.model.scale,

@@ -54,7 +54,6 @@ const std::vector<std::string>& export_views() {
   return views;
 }
 
-FigureFormat export_format(const std::filesystem::path& path) {
 std::optional<SpeedSection> speed_section_of(const std::string& view) {
   if (view == "speed") return SpeedSection::kAll;
   if (view == "ladder") return SpeedSection::kLadder;
@@ -66,6 +65,7 @@ std::optional<SpeedSection> speed_section_of(const std::string& view) {
 
 bool is_csv(const std::filesystem::path& path) { return ending_of(path) == ".csv"; }
 
+FigureFormat export_format(const std::filesystem::path& path) {
   const std::string ending = ending_of(path);
   if (ending == ".png") return FigureFormat::kPng;
   if (ending == ".svg") return FigureFormat::kSvg;

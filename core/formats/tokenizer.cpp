@@ -11,6 +11,8 @@
 namespace headroom {
 namespace {
 
+/// Words that are read between two looks at whether to stop: less than a millisecond's.
+constexpr std::size_t kWordsBetweenLooks = 1024;
 constexpr std::size_t kMaxTextBytes = 16u << 20;  // offsets are 32 bits and a glyph takes 12 bytes
 
 /// added tokens (raw) -> normalizer -> added tokens (normalized) -> pre-tokenizer -> model -> template.
@@ -38,7 +40,7 @@ class PipelineTokenizer : public Tokenizer {
   std::int32_t unknown_id() const override { return parts_.model->unknown_id(); }
   const std::vector<std::string>& load_notices() const override { return parts_.notices; }
 
-  Encoding encode(std::string_view text, std::size_t max_tokens) const override;
+  Encoding encode(std::string_view text, std::size_t max_tokens, std::stop_token stop) const override;
   std::vector<std::string> nearest_words(std::string_view word, std::size_t n) const override;
 
  private:
@@ -56,6 +58,7 @@ struct PipelineTokenizer::Output {
   std::string_view text;
   const Vocabulary& vocabulary;
   std::size_t max_tokens;
+  std::stop_token stop;
   std::vector<Token> tokens;
   std::uint64_t n_all = 0;
   std::vector<GlyphRange> words;  // scratch
@@ -105,7 +108,9 @@ void PipelineTokenizer::encode_words(const Glyphs& text, Output& output) const {
   } else if (!text.empty()) {
     output.words.push_back(all);
   }
+  std::size_t n_words = 0;
   for (const GlyphRange& word : output.words) {
+    if (++n_words % kWordsBetweenLooks == 0 && output.stop.stop_requested()) throw Cancelled();
     output.pieces.clear();
     parts_.model->tokenize(text, word, output.pieces);
     for (const Piece& piece : output.pieces)
@@ -113,7 +118,7 @@ void PipelineTokenizer::encode_words(const Glyphs& text, Output& output) const {
   }
 }
 
-Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens) const {
+Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens, std::stop_token stop) const {
   Encoding encoding;
   if (text.size() > kMaxTextBytes) {
     std::size_t end = kMaxTextBytes;  // not through a code point
@@ -129,7 +134,7 @@ Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens
     encoding.notices.push_back(counted(n_invalid, "byte") + " of invalid UTF-8 " + (n_invalid == 1 ? "was" : "were") +
                                " replaced.");
 
-  Output output{text, parts_.vocabulary, max_tokens, {}, 0, {}, {}};
+  Output output{text, parts_.vocabulary, max_tokens, std::move(stop), {}, 0, {}, {}};
   for (const TokenTemplate::Special& special : parts_.post.before)
     output.add(special, 0);
   const std::vector<AddedMatch> raw_matches = raw_added_.find(glyphs);

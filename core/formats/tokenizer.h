@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <stop_token>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -38,8 +39,8 @@ class Tokenizer {
   /// What was read but does not act here, e.g. a truncation rule; one sentence each.
   virtual const std::vector<std::string>& load_notices() const = 0;
   /// Any bytes are accepted; stops after max_tokens with a notice that says how many there were.
-  /// Errors  Error when a word is unknown and the vocabulary has no token for that.
-  virtual Encoding encode(std::string_view text, std::size_t max_tokens) const = 0;
+  /// Takes time in proportion to the text. Errors  Error when a word is unknown and the vocabulary has no token for that; Cancelled.
+  virtual Encoding encode(std::string_view text, std::size_t max_tokens, std::stop_token stop = {}) const = 0;
   /// Ids of words separated by single spaces, taken literally, special tokens included: held-out text is stored so.
   /// Unknown words become unknown_id(). Errors  Error when there is none.
   std::vector<std::int32_t> ids_of_words(std::string_view line) const;

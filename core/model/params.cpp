@@ -40,8 +40,10 @@ class ParameterMaker {
  public:
   explicit ParameterMaker(std::uint64_t seed) : seed_(seed) {}
 
+  /// The next stream goes to no one.
+  void skip() { ++next_stream_; }
   Tensor normal(std::vector<std::int64_t> shape, double deviation) {
-    Tensor tensor(std::move(shape));
+    Tensor tensor(std::move(shape), Fill::kNone);
     RandomStream(seed_, next_stream_++).fill_normal(tensor.span(), deviation);
     return tensor;
   }
@@ -67,6 +69,17 @@ void check_shape(const ModelShape& s) {
   if (s.d_head % 2 != 0) throw ShapeError("d_k = " + std::to_string(s.d_head) + " is odd; rotary positions turn pairs");
 }
 
+/// Adds what make_random_params would draw for the layer.
+void add_undrawn(const ModelConfig& config, const LayerParams& layer, ParameterCount& count) {
+  const ModelShape& shape = config.shape;
+  const std::int64_t q_width = std::ssize(layer.heads) * shape.d_head, kv_width = std::ssize(layer.kv_heads) * shape.d_head;
+  count.attention += 2 * shape.d_model * (q_width + kv_width);
+  if (config.has_qkv_bias) count.attention += q_width + 2 * kv_width;
+  if (config.has_o_bias) count.attention += shape.d_model;
+  count.mlp += 3 * shape.d_ff * shape.d_model;
+  count.norms += 2 * shape.d_model;
+}
+
 std::vector<std::int64_t> count_from_zero(std::int64_t n) {
   std::vector<std::int64_t> values(static_cast<std::size_t>(n));
   std::iota(values.begin(), values.end(), std::int64_t{0});
@@ -90,8 +103,12 @@ ParameterCount count_parameters(const ModelParams& params) {
   ParameterCount count;
   count.embedding = params.embedding.size();
   count.norms = params.final_norm.size();
-  count.output = params.lm_head.size();
+  count.output = params.config.ties_embeddings ? 0 : params.config.shape.vocab_size * params.config.shape.d_model;
   for (const LayerParams& layer : params.layers) {
+    if (!layer.is_drawn()) {
+      add_undrawn(params.config, layer, count);
+      continue;
+    }
     for (const Tensor* t : {&layer.w_q, &layer.b_q, &layer.w_k, &layer.b_k, &layer.w_v, &layer.b_v, &layer.w_o, &layer.b_o}) {
       count.attention += t->size();
     }
@@ -110,7 +127,7 @@ void set_unpruned(LayerParams& layer, std::int64_t n_heads, std::int64_t n_kv_he
     head /= n_heads / n_kv_heads;
 }
 
-ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed) {
+ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed, DrawnLayers drawn) {
   const ModelShape& shape = config.shape;
   check_shape(shape);
   const std::int64_t q_width = shape.n_heads * shape.d_head;
@@ -129,9 +146,15 @@ ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed) {
   params.config = config;
   params.embedding = make.normal({shape.vocab_size, shape.d_model}, from_model);
   params.final_norm = ParameterMaker::constant(shape.d_model, 1);
-  if (!config.ties_embeddings) params.lm_head = make.normal({shape.vocab_size, shape.d_model}, from_model);
+  if (!config.ties_embeddings && drawn == DrawnLayers::kAll) {
+    params.lm_head = make.normal({shape.vocab_size, shape.d_model}, from_model);
+  } else if (!config.ties_embeddings) {
+    make.skip();
+  }
   params.layers.resize(static_cast<std::size_t>(shape.n_layers));
   for (LayerParams& layer : params.layers) {
+    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
+    if (drawn == DrawnLayers::kFirst && &layer != &params.layers.front()) continue;
     layer.attention_norm = ParameterMaker::constant(shape.d_model, 1);
     layer.w_q = make.normal({q_width, shape.d_model}, from_model);
     layer.w_k = make.normal({kv_width, shape.d_model}, from_model);
@@ -147,7 +170,6 @@ ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed) {
     layer.w_gate = make.normal({shape.d_ff, shape.d_model}, from_model);
     layer.w_up = make.normal({shape.d_ff, shape.d_model}, from_model);
     layer.w_down = make.normal({shape.d_model, shape.d_ff}, from_ff);
-    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
   }
   return params;
 }

@@ -38,6 +38,7 @@ struct LayerParams {
   std::vector<std::int64_t> kv_heads;    ///< likewise for K/V heads
   std::vector<std::int64_t> kv_head_of;  ///< index into kv_heads for each remaining head
 
+  bool is_drawn() const { return !attention_norm.empty(); }
   AttentionLayerParams attention() const;
 };
 
@@ -52,7 +53,7 @@ struct ModelParams {
   ConstMatrixView output() const { return config.ties_embeddings ? embedding.matrix() : lm_head.matrix(); }
 };
 
-/// Number of single parameters, by part. A tied output is counted once.
+/// Number of single parameters, by part. A tied output is counted once. Those of layers that are not drawn count too.
 struct ParameterCount {
   std::int64_t embedding = 0, attention = 0, mlp = 0, norms = 0, output = 0;
   std::int64_t total() const { return embedding + attention + mlp + norms + output; }
@@ -62,7 +63,11 @@ ParameterCount count_parameters(const ModelParams& params);
 /// Fills LayerParams::heads, kv_heads, kv_head_of for an unpruned layer.
 void set_unpruned(LayerParams& layer, std::int64_t n_heads, std::int64_t n_kv_heads);
 
-/// Seeded random parameters of any valid shape ("lab": untrained), scaled so that activations stay of order one.
-ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed);
+/// Which layers' parameters are there: a long text is first looked at through its first layer alone.
+enum class DrawnLayers { kAll, kFirst };
+
+/// Seeded random parameters of any valid shape ("lab": untrained), scaled so that activations stay of order one. With kFirst the later
+/// layers know their heads but have no tensors, nor has an untied output; the first layer is the same either way.
+ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed, DrawnLayers drawn = DrawnLayers::kAll);
 
 }  // namespace headroom

@@ -86,7 +86,7 @@ void prune_layer(LayerParams& layer, std::int64_t d_head, const std::vector<std:
 
   layer.w_q = keep_rows(layer.w_q, d_head, kept);
   layer.b_q = keep_rows(layer.b_q, d_head, kept);
-  layer.w_o = keep_columns(layer.w_o, d_head, kept);
+  if (layer.is_drawn()) layer.w_o = keep_columns(layer.w_o, d_head, kept);
   layer.w_k = keep_rows(layer.w_k, d_head, kept_kv);
   layer.b_k = keep_rows(layer.b_k, d_head, kept_kv);
   layer.w_v = keep_rows(layer.w_v, d_head, kept_kv);

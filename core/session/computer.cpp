@@ -1,12 +1,12 @@
 #include <algorithm>
 #include <atomic>
 #include <cmath>
-#include <map>
 
 #include "core/session/devices.h"
 #include "core/session/engine.h"
 #include "core/session/held_out.h"
 #include "core/session/models.h"
+#include "core/session/picture.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -14,78 +14,11 @@ namespace {
 
 using Clock = std::chrono::steady_clock;
 
-/// Suggestions are for a person to read: beyond so many different words no one does.
-constexpr std::size_t kMaxSuggestedWords = 200;
-constexpr std::size_t kMaxSuggestedBytes = 64;
-constexpr std::size_t kSuggestions = 3;
 constexpr std::size_t kMaxLosses = 64;
 
 std::uint64_t next_version() {
   static std::atomic<std::uint64_t> version{0};
   return ++version;
-}
-
-struct ReadText {
-  std::vector<Token> tokens;
-  std::vector<UnknownWord> unknown;
-  std::vector<std::string> notices;
-  std::vector<std::int32_t> ids;
-};
-
-ReadText read_text(const Tokenizer& tokenizer, const std::string& text, std::size_t max_tokens, std::stop_token stop) {
-  ReadText read;
-  Encoding encoding = tokenizer.encode(text, max_tokens);
-  read.tokens = std::move(encoding.tokens);
-  read.notices = std::move(encoding.notices);
-  std::map<std::string, std::vector<std::string>> suggested;
-  for (std::size_t i = 0; i < read.tokens.size(); ++i) {
-    const Token& token = read.tokens[i];
-    read.ids.push_back(token.id);
-    if (!token.is_unknown) continue;
-    UnknownWord unknown{i, token.source, {}};
-    auto it = suggested.find(token.source);
-    if (it == suggested.end() && suggested.size() < kMaxSuggestedWords && token.source.size() <= kMaxSuggestedBytes) {
-      if (stop.stop_requested()) throw Cancelled();
-      it = suggested.emplace(token.source, tokenizer.nearest_words(token.source, kSuggestions)).first;
-    }
-    if (it != suggested.end()) unknown.suggestions = it->second;
-    read.unknown.push_back(std::move(unknown));
-  }
-  return read;
-}
-
-/// What is read off one pass.
-struct Picture {
-  PassResult pass;
-  std::vector<double> losses;
-  std::vector<std::vector<HeadMetrics>> heads;
-  std::vector<std::vector<Tile>> thumbnails;
-  std::vector<std::string> notices;
-};
-
-std::vector<std::vector<Tile>> make_thumbnails(const ForwardTrace& trace, std::int64_t n_heads, ThreadPool& pool,
-                                               std::stop_token stop) {
-  const auto seq = static_cast<std::int64_t>(trace.ids.size());
-  const auto n_layers = static_cast<std::int64_t>(trace.layers.size());
-  const std::int64_t side = std::min(seq, kThumbnailCells);
-  std::vector<std::vector<Tile>> tiles(static_cast<std::size_t>(n_layers), std::vector<Tile>(static_cast<std::size_t>(n_heads)));
-  pool.parallel_for(
-      n_layers * n_heads,
-      [&](std::int64_t item, int) {
-        TileRequest request;
-        request.layer = item / n_heads;
-        request.head = item % n_heads;
-        request.row_end = request.col_end = seq;
-        request.rows = request.cols = side;
-        tiles[static_cast<std::size_t>(request.layer)][static_cast<std::size_t>(request.head)] = evaluate_tile(trace, request);
-      },
-      stop);
-  return tiles;
-}
-
-bool all_finite(const Tensor& tensor) {
-  const auto values = tensor.span();
-  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
 
 }  // namespace
@@ -112,6 +45,8 @@ struct Computer::State {
     Mask mask;
     BackendChoice backend = BackendChoice::kAuto;
     std::shared_ptr<const Picture> picture;
+    std::uint64_t version = 0;  ///< of the last snapshot of the picture
+    Clock::time_point start;    ///< when its request arrived
   } last;
   std::uint64_t held_out_model = 0;
   std::optional<HeldOutText> held_out;
@@ -133,34 +68,53 @@ struct Computer::State {
     return tokens.read;
   }
 
-  std::shared_ptr<const Picture> picture(const PreparedModel& model, const Compute& compute, const std::vector<std::int32_t>& ids,
+  bool is_long(const ReadText& text) const { return text.tokens.size() > options.long_tokens; }
+
+  PictureTools tools(const Compute& compute, const std::pair<std::stop_token, Progress>& control) {
+    return {devices, compute.n_heads, compute.backend, control.first, control.second};
+  }
+
+  std::shared_ptr<const Picture> picture(const PreparedModel& model, const Compute& compute, const ReadText& text,
                                          const std::pair<std::stop_token, Progress>& control) {
-    if (last.picture && last.params == model.params_id && last.ids == ids && last.mask == compute.mask &&
-        last.backend == compute.backend) {
-      return last.picture;
-    }
-    const auto& [stop, progress] = control;
-    auto made = std::make_shared<Picture>();
-    progress("the pass", 0);
-    made->pass = devices.run({*model.params, ids, compute.mask}, compute.backend, stop);
-    const ForwardTrace& trace = *made->pass.trace;
-    progress("the heads", 0.5);
-    made->losses = next_token_losses(trace.logits, ids);
-    made->heads = measure_heads(trace, compute.n_heads, {.stop = stop});
-    made->thumbnails = make_thumbnails(trace, compute.n_heads, devices.pool(), stop);
-    if (!all_finite(trace.logits)) {
-      made->notices.push_back(
-          "The model computes values that are not numbers (NaN or infinite); cells without a value look masked.");
-    }
-    last = {model.params_id, ids, compute.mask, compute.backend, made};
+    const bool is_same = last.picture && last.params == model.params_id && last.ids == text.ids && last.mask == compute.mask &&
+                         last.backend == compute.backend;
+    const bool is_too_deep = last.picture && last.picture->has_all_layers && compute.depth == Depth::kFirstLayer;
+    if (is_same && !is_too_deep) return last.picture;
+    last.picture.reset();  // two long texts need not fit at once
+    const PassRequest request{*model.params, text.ids, compute.mask};
+    const PictureTools with = tools(compute, control);
+    auto made = std::make_shared<const Picture>(is_long(text) ? first_layer_picture(request, with) : short_picture(request, with));
+    last = {model.params_id, text.ids, compute.mask, compute.backend, made};
     return made;
   }
+
+  /// What comes after a long text's picture: the estimate of a full pass, that pass where it was asked for, more rows. None when nothing
+  /// is left.
+  std::shared_ptr<const Picture> next_picture(PreparedModel& model, const Compute& compute, const ReadText& text,
+                                              const std::pair<std::stop_token, Progress>& control) {
+    const Picture& shown = *last.picture;
+    const PictureTools with = tools(compute, control);
+    const bool wants_all = compute.depth == Depth::kAllLayers && !shown.has_all_layers;
+    if (!shown.has_all_layers && !shown.deeper) {
+      return std::make_shared<const Picture>(with_estimate(shown, {*model.params, text.ids, compute.mask}, with));
+    }
+    if (wants_all && shown.deeper->refusal.empty()) {
+      models.shape(model, compute, DrawnLayers::kAll);
+      return std::make_shared<const Picture>(deep_picture(shown, {*model.params, text.ids, compute.mask}, with));
+    }
+    if (can_refine(shown)) return std::make_shared<const Picture>(refined_picture(shown, with));
+    return nullptr;
+  }
+
+  std::shared_ptr<const Snapshot> snapshot(const PreparedModel& model, const Compute& compute, const ReadText& text,
+                                           std::pair<std::uint64_t, Clock::time_point> request);
 
   /// Mean loss of `params` on the held-out text, remembered under what the parameters are and the mask.
   double loss(const PreparedModel& model, const ModelParams& params, Compute of,
               const std::pair<std::stop_token, std::function<void(double)>>& control) {
     of.text = {};
     of.backend = BackendChoice::kAuto;
+    of.depth = Depth::kFirstLayer;
     if (of.parameters == ParameterSource::kTrained) of.lab_seed = 0;
     const auto it = std::find_if(losses.begin(), losses.end(),
                                  [&](const Loss& known) { return known.model == model.loaded_id && known.of == of; });
@@ -192,45 +146,74 @@ std::shared_ptr<const Snapshot> Computer::compute(const Compute& compute, std::u
   const Clock::time_point start = state_->arrival.value_or(Clock::now());
   state_->arrival.reset();
   const Progress report = progress ? progress : [](const std::string&, double) {};
-  const PreparedModel model = state_->models.prepare(compute, stop, report);
+  PreparedModel model = state_->models.open(compute, stop, report);
   if (stop.stop_requested()) throw Cancelled();
   const ReadText& read = state_->read(model, compute.text, stop);
   if (read.tokens.empty()) throw Error("The sentence is empty: type at least one word.");
   if (stop.stop_requested()) throw Cancelled();
-  const std::shared_ptr<const Picture> picture = state_->picture(model, compute, read.ids, {stop, report});
+  state_->models.shape(model, compute, state_->is_long(read) ? DrawnLayers::kFirst : DrawnLayers::kAll);
+  state_->picture(model, compute, read, {stop, report});
+  return state_->snapshot(model, compute, read, {id, start});
+}
 
-  auto snapshot = std::make_shared<Snapshot>();
-  snapshot->id = id;
-  snapshot->version = next_version();
-  snapshot->compute = compute;
-  snapshot->tokenizer = model.loaded->tokenizer;
-  snapshot->tokens = read.tokens;
-  snapshot->unknown = read.unknown;
-  snapshot->is_untrained = compute.parameters == ParameterSource::kLab;
-  snapshot->config = model.params->config;
-  snapshot->parameters = count_parameters(*model.params);
-  for (const LayerParams& layer : model.params->layers) {
-    snapshot->n_kv_heads_left.push_back(static_cast<std::int64_t>(layer.kv_heads.size()));
-  }
-  snapshot->notices = model.notices;
-  snapshot->notices.insert(snapshot->notices.end(), read.notices.begin(), read.notices.end());
-  snapshot->notices.insert(snapshot->notices.end(), picture->notices.begin(), picture->notices.end());
+std::shared_ptr<const Snapshot> Computer::refine(const std::shared_ptr<const Snapshot>& shown, std::stop_token stop,
+                                                 const Progress& progress) {
+  State& state = *state_;
+  if (!shown->is_long || shown->version != state.last.version) return shown;
+  const Progress report = progress ? progress : [](const std::string&, double) {};
+  const Compute& compute = shown->compute;
+  PreparedModel model = state.models.open(compute, stop, report);
+  state.models.shape(model, compute, DrawnLayers::kFirst);
+  if (model.params_id != state.last.params) return shown;  // the files changed meanwhile: a new request reads them
+  const std::shared_ptr<const Picture> next = state.next_picture(model, compute, state.tokens.read, {stop, report});
+  if (!next) return shown;
+  state.last.picture = next;
+  state.last.params = model.params_id;
+  return state.snapshot(model, compute, state.tokens.read, {shown->id, state.last.start});
+}
+
+std::shared_ptr<const Snapshot> Computer::State::snapshot(const PreparedModel& model, const Compute& compute, const ReadText& text,
+                                                          std::pair<std::uint64_t, Clock::time_point> request) {
+  const Picture& shown = *last.picture;
+  auto made = std::make_shared<Snapshot>();
+  made->id = request.first;
+  made->version = next_version();
+  made->compute = compute;
+  made->tokenizer = model.loaded->tokenizer;
+  made->tokens = text.tokens;
+  made->unknown = text.unknown;
+  made->is_untrained = compute.parameters == ParameterSource::kLab;
+  made->config = model.params->config;
+  made->parameters = count_parameters(*model.params);
+  for (const LayerParams& layer : model.params->layers)
+    made->n_kv_heads_left.push_back(static_cast<std::int64_t>(layer.kv_heads.size()));
+  made->notices = model.notices;
+  made->notices.insert(made->notices.end(), text.notices.begin(), text.notices.end());
+  made->notices.insert(made->notices.end(), shown.notices.begin(), shown.notices.end());
   const std::int64_t trained_positions = model.loaded->params.config.shape.max_positions;
-  if (!snapshot->is_untrained && static_cast<std::int64_t>(read.tokens.size()) > trained_positions) {
-    snapshot->notices.push_back("The model was trained on contexts of " + std::to_string(trained_positions) +
-                                " tokens; later positions are extrapolated.");
+  if (!made->is_untrained && static_cast<std::int64_t>(text.tokens.size()) > trained_positions) {
+    made->notices.push_back("The model was trained on contexts of " + std::to_string(trained_positions) +
+                            " tokens; later positions are extrapolated.");
   }
-  snapshot->trace = picture->pass.trace;
-  snapshot->losses = picture->losses;
-  snapshot->heads = picture->heads;
-  snapshot->thumbnails = picture->thumbnails;
-  snapshot->cpu = picture->pass.cpu;
-  snapshot->gpu = picture->pass.gpu;
-  snapshot->ran_on_gpu = picture->pass.ran_on_gpu;
-  snapshot->backend_reason = picture->pass.reason;
-  if (compute.backend == BackendChoice::kGl && !snapshot->ran_on_gpu) snapshot->notices.push_back(snapshot->backend_reason);
-  snapshot->engine_ms = std::chrono::duration<double, std::milli>(Clock::now() - start).count();
-  return snapshot;
+  made->trace = shown.pass.trace;
+  made->losses = shown.losses;
+  made->heads = shown.heads;
+  made->thumbnails = shown.thumbnails;
+  made->cpu = shown.pass.cpu;
+  made->gpu = shown.pass.gpu;
+  made->ran_on_gpu = shown.pass.ran_on_gpu;
+  made->backend_reason = shown.pass.reason;
+  const bool is_gpu_missed = compute.backend == BackendChoice::kGl && !made->ran_on_gpu;
+  if (is_gpu_missed && (!shown.is_long || shown.has_all_layers)) made->notices.push_back(made->backend_reason);
+  made->is_long = shown.is_long;
+  made->deeper = shown.deeper;
+  if (shown.is_long) made->params = model.params;
+  if (compute.depth == Depth::kAllLayers && shown.deeper && !shown.deeper->refusal.empty())
+    made->notices.push_back(shown.deeper->refusal);
+  made->engine_ms = std::chrono::duration<double, std::milli>(Clock::now() - request.second).count();
+  last.version = made->version;
+  last.start = request.second;
+  return made;
 }
 
 std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_ptr<const Snapshot>& snapshot, std::stop_token stop,
@@ -238,6 +221,8 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
   const Progress report = progress ? progress : [](const std::string&, double) {};
   State& state = *state_;
   const Compute& compute = snapshot->compute;
+  // It would draw all layers of random parameters, for a loss that says nothing.
+  if (snapshot->is_long && snapshot->is_untrained) return snapshot;
   const PreparedModel model = state.models.prepare(compute, stop, report);
   if (state.held_out_model != model.loaded_id) {
     state.held_out.reset();
@@ -277,6 +262,9 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
 std::shared_ptr<const Snapshot> Computer::add_other_device_timing(const std::shared_ptr<const Snapshot>& snapshot,
                                                                   std::stop_token stop, const Progress& progress) {
   const Progress report = progress ? progress : [](const std::string&, double) {};
+  if (snapshot->is_long)
+    throw Error("The devices are compared on texts of up to " + std::to_string(state_->options.long_tokens) +
+                " tokens: a longer one runs on one device.");
   const PreparedModel model = state_->models.prepare(snapshot->compute, stop, report);
   PassRequest request{*model.params, {}, snapshot->compute.mask};
   for (const Token& token : snapshot->tokens)

@@ -69,7 +69,7 @@ std::vector<std::int64_t> timing_key(const PassRequest& request) {
 Devices::Devices(const EngineOptions& options, ComputerCounters& counters)
     : gpu_(options.gpu), counters_(counters), pool_(options.n_threads) {}
 
-AttentionLayer& Devices::cpu_layer(BackendChoice choice) {
+Devices::Layer& Devices::cpu_slot(BackendChoice choice) {
   Layer& slot = choice == BackendChoice::kReference ? reference_ : choice == BackendChoice::kNaive ? naive_ : flash_;
   if (!slot.layer) {
     slot.backend = choice == BackendChoice::kReference ? make_reference_backend()
@@ -77,7 +77,15 @@ AttentionLayer& Devices::cpu_layer(BackendChoice choice) {
                                                        : make_flash_backend(pool_);
     slot.layer = make_cpu_attention_layer(pool_, *slot.backend);
   }
-  return *slot.layer;
+  return slot;
+}
+
+AttentionLayer& Devices::cpu_layer(BackendChoice choice) { return *cpu_slot(choice).layer; }
+
+std::string Devices::cpu_text(BackendChoice choice) const {
+  // The reference counts in plain double on one thread; its layer's projections are the same as everywhere.
+  const std::string simd = choice == BackendChoice::kReference ? "double" : choice == BackendChoice::kNaive ? "Eigen" : simd_name();
+  return std::string("CPU · ") + cpu_name(choice) + " · " + simd + " · " + threads_text(pool_.n_threads());
 }
 
 Devices::Timed Devices::run_on(AttentionLayer& layer, std::string text, const PassRequest& request, std::stop_token stop) {
@@ -92,10 +100,7 @@ Devices::Timed Devices::run_on(AttentionLayer& layer, std::string text, const Pa
 }
 
 Devices::Timed Devices::run_cpu(BackendChoice choice, const PassRequest& request, std::stop_token stop) {
-  // The reference counts in plain double on one thread; its layer's projections are the same as everywhere.
-  const std::string simd = choice == BackendChoice::kReference ? "double" : choice == BackendChoice::kNaive ? "Eigen" : simd_name();
-  std::string text = std::string("CPU · ") + cpu_name(choice) + " · " + simd + " · " + threads_text(pool_.n_threads());
-  return run_on(cpu_layer(choice), std::move(text), request, stop);
+  return run_on(cpu_layer(choice), cpu_text(choice), request, stop);
 }
 
 const GpuProvider::Facts& Devices::gpu_facts() {
@@ -111,7 +116,7 @@ const GpuProvider::Facts& Devices::gpu_facts() {
   return *facts_;
 }
 
-Devices::Timed Devices::run_gpu(const PassRequest& request, std::stop_token stop) {
+AttentionLayer& Devices::open_gpu() {
   if (!gpu_failure_.empty()) throw Error(gpu_failure_);
   try {
     if (!gpu_layer_) {
@@ -123,11 +128,19 @@ Devices::Timed Devices::run_gpu(const PassRequest& request, std::stop_token stop
     gpu_failure_ = error.what();
     throw Error(gpu_failure_);
   }
-  const Support support = gpu_layer_->supports(first_layer_config(request));
+  return *gpu_layer_;
+}
+
+std::string Devices::gpu_text() {
+  return "GPU · " + std::string(open_gpu().name()) + (gpu_facts().name.empty() ? "" : " · " + gpu_facts().name);
+}
+
+void Devices::on_gpu(const PassRequest& request, const std::function<void(AttentionLayer&)>& work) {
+  AttentionLayer& layer = open_gpu();
+  const Support support = layer.supports(first_layer_config(request));
   if (!support.ok) throw Error(support.reason);
-  const std::string text = "GPU · " + std::string(gpu_layer_->name()) + (gpu_facts().name.empty() ? "" : " · " + gpu_facts().name);
   try {
-    return run_on(*gpu_layer_, text, request, stop);
+    work(layer);
   } catch (const Cancelled&) {
     throw;
   } catch (const std::exception& error) {
@@ -136,6 +149,12 @@ Devices::Timed Devices::run_gpu(const PassRequest& request, std::stop_token stop
     gpu_failure_ = error.what();
     throw Error(gpu_failure_);
   }
+}
+
+Devices::Timed Devices::run_gpu(const PassRequest& request, std::stop_token stop) {
+  Timed timed;
+  on_gpu(request, [&](AttentionLayer& layer) { timed = run_on(layer, gpu_text(), request, stop); });
+  return timed;
 }
 
 PassTiming Devices::time_gpu(const PassRequest& request, std::stop_token stop) {

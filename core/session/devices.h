@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -7,7 +8,9 @@
 #include <string>
 #include <vector>
 
+#include "core/model/long_pass.h"
 #include "core/session/engine.h"
+#include "core/session/pass_estimate.h"
 
 namespace headroom {
 
@@ -37,6 +40,13 @@ class Devices {
 
   /// Runs on the device that `choice` names. A GPU that cannot is no error: the processor runs, and `reason` says why.
   PassResult run(const PassRequest& request, BackendChoice choice, std::stop_token stop);
+  /// Of a long text, on the processor whatever the choice: there is nothing for a GPU to be faster at.
+  PassResult run_first_layer(const PassRequest& request, const LongPassOptions& options);
+  /// Measures slices of a full pass over a long text whose first layer is at hand, on the devices that `choice` allows.
+  LongPlan plan_long(const PassRequest& request, const ForwardTrace& first_layer, BackendChoice choice, std::stop_token stop);
+  /// All layers of a long text, on the plan's device. A GPU that fails is no error: the processor runs, and `reason` says why.
+  PassResult run_long(const PassRequest& request, const LongPlan& plan, const LongPassOptions& options);
+
   /// Errors  Error saying why there is no GPU pass.
   PassTiming time_gpu(const PassRequest& request, std::stop_token stop);
   PassTiming time_cpu(const PassRequest& request, std::stop_token stop);
@@ -50,6 +60,20 @@ class Devices {
     std::shared_ptr<const ForwardTrace> trace;
     PassTiming timing;
   };
+  Layer& cpu_slot(BackendChoice choice);
+  std::string cpu_text(BackendChoice choice) const;
+  /// Errors  Error.
+  AttentionLayer& open_gpu();
+  std::string gpu_text();
+  /// Errors  Error; Cancelled. The device is not asked again after it failed.
+  void on_gpu(const PassRequest& request, const std::function<void(AttentionLayer&)>& work);
+  void measure_cpu(const PassRequest& request, const ForwardTrace& first_layer, LongPlan& plan, std::stop_token stop);
+  /// Floating-point operations a second of the first attention layer over the text's first tokens. Errors  Error.
+  struct GpuRate {
+    double flops = 0;      ///< measured there
+    double cpu_flops = 0;  ///< of the same work by the plan's rates
+  };
+  GpuRate measure_gpu(const PassRequest& request, const LongPlan& plan, std::stop_token stop);
   Timed run_on(AttentionLayer& layer, std::string text, const PassRequest& request, std::stop_token stop);
   Timed run_cpu(BackendChoice choice, const PassRequest& request, std::stop_token stop);
   /// Errors  Error.

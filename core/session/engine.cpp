@@ -105,8 +105,14 @@ struct Engine::State {
     const Computer::Progress progress_to = [this](const std::string& stage, double share) { report(stage, share); };
     guarded(job.id, stop, [&] {
       computer.note_arrival(job.arrival);
-      const std::shared_ptr<const Snapshot> picture = computer.compute(job.compute, job.id, stop, progress_to);
-      if (!answer({.id = job.id, .snapshot = picture}, stop) || !options.measures_held_out_loss) return;
+      std::shared_ptr<const Snapshot> picture = computer.compute(job.compute, job.id, stop, progress_to);
+      if (!answer({.id = job.id, .snapshot = picture}, stop)) return;
+      for (auto next = computer.refine(picture, stop, progress_to); next != picture;
+           next = computer.refine(picture, stop, progress_to)) {
+        picture = std::move(next);
+        if (!answer({.id = job.id, .snapshot = picture}, stop)) return;
+      }
+      if (!options.measures_held_out_loss) return;
       const std::shared_ptr<const Snapshot> with_loss = computer.add_held_out_loss(picture, stop, progress_to);
       if (with_loss != picture) answer({.id = job.id, .snapshot = with_loss}, stop);
     });

@@ -32,10 +32,11 @@ struct GpuProvider {
 };
 
 struct EngineOptions {
-  std::filesystem::path assets;   ///< folder with models/ and text/
-  int n_threads = 0;              ///< 0 = all processors
-  GpuProvider gpu;                ///< empty functions: no GPU
-  std::size_t max_tokens = 4096;  ///< longer texts are cut, with a notice
+  std::filesystem::path assets;           ///< folder with models/ and text/
+  int n_threads = 0;                      ///< 0 = all processors
+  GpuProvider gpu;                        ///< empty functions: no GPU
+  std::size_t max_tokens = kMaxTokens;    ///< longer texts are cut, with a notice
+  std::size_t long_tokens = kLongTokens;  ///< of more tokens the first layer alone is computed at first
   bool measures_held_out_loss = true;
 };
 
@@ -59,10 +60,16 @@ class Computer {
   /// When the next compute's request arrived, for Snapshot::engine_ms; without it, the time of the call.
   void note_arrival(std::chrono::steady_clock::time_point arrival);
 
-  /// The picture's snapshot, without the held-out loss. Recomputes only what changed since the last call.
+  /// The picture's snapshot, without the held-out loss. Recomputes only what changed since the last call. Of a long text: its first layer,
+  /// heads judged by few sampled rows.
   /// Errors  Error with one sentence; Cancelled.
   std::shared_ptr<const Snapshot> compute(const Compute& compute, std::uint64_t id, std::stop_token stop = {},
                                           const Progress& progress = {});
+  /// The next better snapshot of a long text, of the same id; `shown` itself when there is none, or when it is not the last one made. In
+  /// turn: what a full pass would take; that pass, where the session asks for all layers and it fits; heads judged by more rows, twice.
+  /// Errors  Error with one sentence; Cancelled. `shown` stands either way.
+  std::shared_ptr<const Snapshot> refine(const std::shared_ptr<const Snapshot>& shown, std::stop_token stop = {},
+                                         const Progress& progress = {});
   /// A copy of `snapshot` with the held-out loss filled in, or `snapshot` itself where nothing can be measured (the vocabulary lacks
   /// the text's words). `before` is the model as opened, or the unpruned lab model, under the causal dense mask; `after` the shape,
   /// mask and pruning of the snapshot. Losses are remembered by compute without text.

@@ -1,14 +1,12 @@
 #include "core/session/models.h"
 
-#include <unistd.h>
-
 #include <algorithm>
 #include <cmath>
-#include <limits>
 
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
 #include "core/model/surgery.h"
+#include "core/session/memory.h"
 #include "core/session/validity.h"
 #include "core/tensor/error.h"
 
@@ -45,12 +43,6 @@ std::int64_t lab_bytes(const ModelConfig& config) {
   const std::int64_t layer = attention + 3 * s.d_model * s.d_ff;
   const std::int64_t tables = (config.ties_embeddings ? 1 : 2) * s.vocab_size * s.d_model;
   return 4 * (s.n_layers * layer + tables);
-}
-
-std::int64_t machine_bytes() {
-  const long pages = sysconf(_SC_PHYS_PAGES);
-  const long page_bytes = sysconf(_SC_PAGE_SIZE);
-  return pages > 0 && page_bytes > 0 ? static_cast<std::int64_t>(pages) * page_bytes : std::numeric_limits<std::int64_t>::max();
 }
 
 }  // namespace
@@ -128,13 +120,14 @@ const ModelStore::Loaded& ModelStore::load(const fs::path& folder, std::vector<s
   return loaded_.back();
 }
 
-std::shared_ptr<const ModelParams> ModelStore::shape(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute) {
+std::shared_ptr<const ModelParams> ModelStore::make(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute,
+                                                    DrawnLayers layers) {
   const ModelShape& trained = loaded->params.config.shape;
   if (compute.parameters == ParameterSource::kLab) {
     const ModelConfig config = lab_config(loaded->params.config, compute);
     check_lab_memory(config, machine_bytes());
     ++counters_.surgeries;
-    return std::make_shared<const ModelParams>(make_random_params(config, compute.lab_seed));
+    return std::make_shared<const ModelParams>(make_random_params(config, compute.lab_seed, layers));
   }
   std::shared_ptr<const ModelParams> params(loaded, &loaded->params);
   if (compute.n_heads != trained.n_heads) {
@@ -148,20 +141,26 @@ std::shared_ptr<const ModelParams> ModelStore::shape(const std::shared_ptr<const
   return params;
 }
 
-PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
-                                  const std::function<void(const std::string&, double)>& progress) {
-  PreparedModel prepared;
+PreparedModel ModelStore::open(const Compute& compute, std::stop_token stop,
+                               const std::function<void(const std::string&, double)>& progress) {
+  PreparedModel opened;
   const fs::path folder = folder_of(compute);
-  const Loaded& entry = load(folder, prepared.notices, stop, progress);
-  prepared.loaded = entry.model;
-  prepared.loaded_id = entry.id;
-  const LoadedModel& loaded = *prepared.loaded;
-  prepared.notices.insert(prepared.notices.end(), loaded.notices.begin(), loaded.notices.end());
+  const Loaded& entry = load(folder, opened.notices, stop, progress);
+  opened.loaded = entry.model;
+  opened.loaded_id = entry.id;
+  const LoadedModel& loaded = *opened.loaded;
+  opened.notices.insert(opened.notices.end(), loaded.notices.begin(), loaded.notices.end());
   if (loaded.params.config.shape != compute.trained) {
     throw Error("The model in " + escape_for_display(folder.string(), 200) + " has " +
                 shape_difference(compute.trained, loaded.params.config.shape) +
                 " as this session was made for: open the model again.");
   }
+  return opened;
+}
+
+void ModelStore::shape(PreparedModel& model, const Compute& compute, DrawnLayers layers) {
+  // Trained parameters are there already; only the lab's are drawn.
+  if (compute.parameters != ParameterSource::kLab) layers = DrawnLayers::kAll;
   // What the shape depends on, with all else at its default.
   Compute key;
   key.parameters = compute.parameters;
@@ -169,23 +168,31 @@ PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
   key.n_kv_heads = compute.n_kv_heads;
   key.d_model = compute.d_model;
   key.lab_seed = compute.parameters == ParameterSource::kLab ? compute.lab_seed : 0;
-  if (shaped_.from != entry.id || shaped_.of != key) {
+  const bool has_layers = shaped_.layers == DrawnLayers::kAll || layers == DrawnLayers::kFirst;
+  if (shaped_.from != model.loaded_id || shaped_.of != key || !has_layers) {
     shaped_ = {};  // before the new one is made: two large models need not fit at once
     pruned_ = {};
-    shaped_ = {entry.id, key, shape(prepared.loaded, compute), ++last_id_};
+    shaped_ = {model.loaded_id, key, make(model.loaded, compute, layers), ++last_id_, layers};
   }
-  prepared.unpruned = shaped_.params;
-  prepared.params = shaped_.params;
-  prepared.params_id = shaped_.id;
-  if (compute.pruned.empty()) return prepared;
+  model.unpruned = shaped_.params;
+  model.params = shaped_.params;
+  model.params_id = shaped_.id;
+  if (compute.pruned.empty()) return;
   key.pruned = compute.pruned;
   if (pruned_.from != shaped_.id || pruned_.of != key) {
     pruned_ = {};
     ++counters_.surgeries;
-    pruned_ = {shaped_.id, key, std::make_shared<const ModelParams>(prune_heads(*shaped_.params, compute.pruned)), ++last_id_};
+    pruned_ = {shaped_.id, key, std::make_shared<const ModelParams>(prune_heads(*shaped_.params, compute.pruned)), ++last_id_,
+               shaped_.layers};
   }
-  prepared.params = pruned_.params;
-  prepared.params_id = pruned_.id;
+  model.params = pruned_.params;
+  model.params_id = pruned_.id;
+}
+
+PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
+                                  const std::function<void(const std::string&, double)>& progress) {
+  PreparedModel prepared = open(compute, stop, progress);
+  shape(prepared, compute, DrawnLayers::kAll);
   return prepared;
 }
 

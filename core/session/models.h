@@ -34,7 +34,13 @@ class ModelStore {
  public:
   ModelStore(std::filesystem::path assets, ComputerCounters& counters) : assets_(std::move(assets)), counters_(counters) {}
 
-  /// Errors  Error when the folder cannot be read, has another shape than compute.trained, or the lab's parameters do not fit in memory.
+  /// The folder, read: `params` and `unpruned` are still to come.
+  /// Errors  Error when the folder cannot be read or has another shape than compute.trained.
+  PreparedModel open(const Compute& compute, std::stop_token stop, const std::function<void(const std::string&, double)>& progress);
+  /// Fills in the parameters of an opened model. Of the lab's, layers after the first may be left undrawn; they are drawn when asked for.
+  /// Errors  Error when the lab's parameters do not fit in memory.
+  void shape(PreparedModel& model, const Compute& compute, DrawnLayers layers);
+  /// Both, all layers.
   PreparedModel prepare(const Compute& compute, std::stop_token stop,
                         const std::function<void(const std::string&, double)>& progress);
 
@@ -53,7 +59,8 @@ class ModelStore {
   std::filesystem::path folder_of(const Compute& compute) const;
   const Loaded& load(const std::filesystem::path& folder, std::vector<std::string>& notices, std::stop_token stop,
                      const std::function<void(const std::string&, double)>& progress);
-  std::shared_ptr<const ModelParams> shape(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute);
+  std::shared_ptr<const ModelParams> make(const std::shared_ptr<const LoadedModel>& loaded, const Compute& compute,
+                                          DrawnLayers layers);
 
   std::filesystem::path assets_;
   ComputerCounters& counters_;
@@ -64,6 +71,7 @@ class ModelStore {
     Compute of;
     std::shared_ptr<const ModelParams> params;
     std::uint64_t id = 0;
+    DrawnLayers layers = DrawnLayers::kAll;
   };
   Made shaped_, pruned_;
   std::uint64_t last_id_ = 0;

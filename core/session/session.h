@@ -23,6 +23,8 @@ enum class Depth { kFirstLayer, kAllLayers };
 
 /// A text of more tokens is long: its deeper layers need a full pass, which is run only when it is asked for.
 inline constexpr std::size_t kLongTokens = 4096;
+/// The longest text: what is left of a longer one is cut off.
+inline constexpr std::size_t kMaxTokens = 131072;
 
 /// Everything that decides what the engine computes. Two sessions with equal Compute need no new computation.
 struct Compute {

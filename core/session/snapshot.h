@@ -76,7 +76,8 @@ struct Snapshot {
   /// and losses may be empty; row log-sum-exps come from LayerTrace::row_sums. Thumbnails and metrics are from sampled rows (each says so)
   /// and come again, from more rows, in later snapshots with the same id.
   bool is_long = false;
-  std::optional<PassEstimate> deeper;  ///< of a long text whose deeper layers are not in the trace
+  std::shared_ptr<const ModelParams> params;  ///< of a long text: what is not kept of it is computed from them when looked at
+  std::optional<PassEstimate> deeper;         ///< of a long text whose deeper layers are not in the trace
 
   std::optional<HeldOutLoss> held_out;  ///< arrives in a later snapshot with the same id
 

@@ -5,6 +5,7 @@
 
 #include <cmath>
 
+#include "core/model/surgery.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -35,6 +36,29 @@ TEST(CountParameters, AddsUpByHand) {
   const ParameterCount untied = count_parameters(make_random_params(config, 1));
   EXPECT_EQ(untied.output, 30 * 48);
   EXPECT_EQ(untied.attention, 2 * (48 * 48 + 2 * 16 * 48 + 48 * 48 + 48));
+}
+
+TEST(RandomParams, TheFirstLayerIsTheSameAlone) {
+  for (const bool ties : {true, false}) {
+    ModelConfig config = small_config();
+    config.ties_embeddings = ties;
+    const ModelParams all = make_random_params(config, 5), first = make_random_params(config, 5, DrawnLayers::kFirst);
+    EXPECT_TRUE(std::ranges::equal(first.embedding.span(), all.embedding.span()));
+    EXPECT_TRUE(std::ranges::equal(first.layers[0].w_q.span(), all.layers[0].w_q.span()));
+    EXPECT_TRUE(std::ranges::equal(first.layers[0].w_down.span(), all.layers[0].w_down.span()));
+    EXPECT_TRUE(first.layers[1].w_q.empty());
+    EXPECT_TRUE(first.lm_head.empty());
+    EXPECT_EQ(first.layers[1].kv_head_of, all.layers[1].kv_head_of);
+    const std::vector<HeadRef> pruned{{0, 1}, {1, 0}, {1, 4}};
+    for (const bool is_pruned : {false, true}) {
+      const ParameterCount one = count_parameters(is_pruned ? prune_heads(first, pruned) : first);
+      const ParameterCount both = count_parameters(is_pruned ? prune_heads(all, pruned) : all);
+      EXPECT_EQ(one.attention, both.attention);
+      EXPECT_EQ(one.mlp, both.mlp);
+      EXPECT_EQ(one.norms, both.norms);
+      EXPECT_EQ(one.output, both.output);
+    }
+  }
 }
 
 TEST(SetUnpruned, GroupsByDivision) {

@@ -1,0 +1,179 @@
+#include "core/session/picture.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <map>
+
+#include "core/session/memory.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+/// Suggestions are for a person to read: beyond so many different words no one does.
+constexpr std::size_t kMaxSuggestedWords = 200;
+/// Of a text of thousands of tokens, nearest words of fewer: they take time, and the first picture waits for it.
+constexpr std::size_t kMaxSuggestedLongWords = 20;
+constexpr std::size_t kMaxSuggestedBytes = 64;
+constexpr std::size_t kSuggestions = 3;
+
+/// How many rows a long text's heads are judged by: at first few, for a picture at once, then more.
+struct Sampling {
+  std::int64_t row_samples;  ///< of each thumbnail's cell row
+  std::int64_t metric_rows;
+};
+constexpr std::array kSamplings{Sampling{1, 64}, Sampling{4, 256}, Sampling{16, 512}};
+
+bool all_finite(std::span<const float> values) {
+  return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
+}
+
+const char* const kNotFinite =
+    "The model computes values that are not numbers (NaN or infinite); cells without a value look masked.";
+
+TileRequest thumbnail_request(std::int64_t seq, std::int64_t row_samples) {
+  TileRequest request;
+  request.row_end = request.col_end = seq;
+  request.rows = request.cols = std::min(seq, kThumbnailCells);
+  request.row_samples = row_samples;
+  return request;
+}
+
+std::vector<std::vector<Tile>> make_thumbnails(const ForwardTrace& trace, const PictureTools& tools) {
+  const auto n_layers = static_cast<std::int64_t>(trace.layers.size());
+  std::vector<std::vector<Tile>> tiles(static_cast<std::size_t>(n_layers),
+                                       std::vector<Tile>(static_cast<std::size_t>(tools.n_heads)));
+  tools.devices.pool().parallel_for(
+      n_layers * tools.n_heads,
+      [&](std::int64_t item, int) {
+        TileRequest request = thumbnail_request(std::ssize(trace.ids), 0);
+        request.layer = item / tools.n_heads;
+        request.head = item % tools.n_heads;
+        tiles[static_cast<std::size_t>(request.layer)][static_cast<std::size_t>(request.head)] = evaluate_tile(trace, request);
+      },
+      tools.stop);
+  return tiles;
+}
+
+/// Head after head, each shared out over the threads.
+void sample_heads(Picture& picture, const PictureTools& tools) {
+  const ForwardTrace& trace = *picture.pass.trace;
+  const Sampling& sampling = kSamplings[static_cast<std::size_t>(picture.n_refined)];
+  const std::string stage = picture.n_refined == 0 ? "heads from sampled rows" : "heads from more rows";
+  const auto n_layers = static_cast<std::int64_t>(trace.layers.size());
+  ThreadPool& pool = tools.devices.pool();
+  std::vector<std::vector<Tile>> tiles(static_cast<std::size_t>(n_layers));
+  TileRequest request = thumbnail_request(std::ssize(trace.ids), sampling.row_samples);
+  for (request.layer = 0; request.layer < n_layers; ++request.layer) {
+    for (request.head = 0; request.head < tools.n_heads; ++request.head) {
+      const auto done = static_cast<double>(request.layer * tools.n_heads + request.head);
+      tools.progress(stage, 0.8 * done / static_cast<double>(n_layers * tools.n_heads));
+      tiles[static_cast<std::size_t>(request.layer)].push_back(evaluate_tile(trace, request, tools.stop, &pool));
+    }
+  }
+  tools.progress(stage, 0.8);
+  picture.heads = measure_heads(trace, tools.n_heads, {.max_rows = sampling.metric_rows, .stop = tools.stop, .pool = &pool});
+  picture.thumbnails = std::move(tiles);
+}
+
+/// Of q and k of some rows, evenly spread.
+bool is_finite_in_places(const LayerTrace& layer) {
+  constexpr std::int64_t kPlaces = 1024;
+  for (const Tensor* tensor : {&layer.attention.q, &layer.attention.k}) {
+    const std::int64_t n = tensor->dim(0);
+    for (std::int64_t i = 0; i < std::min(n, kPlaces); ++i) {
+      if (!all_finite(tensor->row(i * n / std::min(n, kPlaces)))) return false;
+    }
+  }
+  return true;
+}
+
+LongPassOptions options_of(const PassRequest& request, const PictureTools& tools, const std::string& stage) {
+  LongPassOptions options;
+  options.mask = request.mask;
+  options.stop = tools.stop;
+  options.progress = [&tools, stage](double share) { tools.progress(stage, share); };
+  return options;
+}
+
+}  // namespace
+
+ReadText read_text(const Tokenizer& tokenizer, std::string_view text, std::size_t max_tokens, std::stop_token stop) {
+  ReadText read;
+  Encoding encoding = tokenizer.encode(text, max_tokens, stop);
+  read.tokens = std::move(encoding.tokens);
+  read.notices = std::move(encoding.notices);
+  read.ids.reserve(read.tokens.size());
+  const std::size_t most_suggested = read.tokens.size() > kLongTokens ? kMaxSuggestedLongWords : kMaxSuggestedWords;
+  std::map<std::string, std::vector<std::string>> suggested;
+  for (std::size_t i = 0; i < read.tokens.size(); ++i) {
+    const Token& token = read.tokens[i];
+    read.ids.push_back(token.id);
+    if (!token.is_unknown) continue;
+    UnknownWord unknown{i, token.source, {}};
+    auto it = suggested.find(token.source);
+    if (it == suggested.end() && suggested.size() < most_suggested && token.source.size() <= kMaxSuggestedBytes) {
+      if (stop.stop_requested()) throw Cancelled();
+      it = suggested.emplace(token.source, tokenizer.nearest_words(token.source, kSuggestions)).first;
+    }
+    if (it != suggested.end()) unknown.suggestions = it->second;
+    read.unknown.push_back(std::move(unknown));
+  }
+  return read;
+}
+
+Picture short_picture(const PassRequest& request, const PictureTools& tools) {
+  Picture made;
+  tools.progress("the pass", 0);
+  made.pass = tools.devices.run(request, tools.backend, tools.stop);
+  const ForwardTrace& trace = *made.pass.trace;
+  tools.progress("the heads", 0.5);
+  made.losses = next_token_losses(trace.logits, request.ids);
+  made.heads = measure_heads(trace, tools.n_heads, {.stop = tools.stop});
+  made.thumbnails = make_thumbnails(trace, tools);
+  if (!all_finite(trace.logits.span())) made.notices.push_back(kNotFinite);
+  return made;
+}
+
+Picture first_layer_picture(const PassRequest& request, const PictureTools& tools) {
+  Picture made;
+  made.is_long = true;
+  made.pass = tools.devices.run_first_layer(request, options_of(request, tools, "the first layer"));
+  sample_heads(made, tools);
+  if (!is_finite_in_places(made.pass.trace->layers.front())) made.notices.push_back(kNotFinite);
+  return made;
+}
+
+Picture with_estimate(const Picture& picture, const PassRequest& request, const PictureTools& tools) {
+  Picture made = picture;
+  tools.progress("what a full pass would take", 0);
+  made.plan = tools.devices.plan_long(request, *picture.pass.trace, tools.backend, tools.stop);
+  made.deeper = estimate_pass(request.params, std::ssize(request.ids), request.mask, *made.plan, free_bytes());
+  return made;
+}
+
+Picture deep_picture(const Picture& picture, const PassRequest& request, const PictureTools& tools) {
+  Picture made;
+  made.is_long = made.has_all_layers = true;
+  made.plan = picture.plan;
+  made.pass = tools.devices.run_long(request, *made.plan, options_of(request, tools, "all layers"));
+  const ForwardTrace& trace = *made.pass.trace;
+  made.losses = next_token_losses(request.params, trace, tools.devices.pool(), options_of(request, tools, "losses"));
+  sample_heads(made, tools);
+  if (!all_finite(trace.output.row(trace.output.dim(0) - 1))) made.notices.push_back(kNotFinite);
+  return made;
+}
+
+bool can_refine(const Picture& picture) {
+  return picture.is_long && static_cast<std::size_t>(picture.n_refined) + 1 < kSamplings.size();
+}
+
+Picture refined_picture(const Picture& picture, const PictureTools& tools) {
+  Picture made = picture;
+  ++made.n_refined;
+  sample_heads(made, tools);
+  return made;
+}
+
+}  // namespace headroom

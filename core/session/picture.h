@@ -1,0 +1,61 @@
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <vector>
+
+#include "core/session/devices.h"
+#include "core/session/snapshot.h"
+
+namespace headroom {
+
+/// A text as tokens, with what is to be said about it.
+struct ReadText {
+  std::vector<Token> tokens;
+  std::vector<UnknownWord> unknown;
+  std::vector<std::string> notices;
+  std::vector<std::int32_t> ids;
+};
+/// Errors  Error from the tokenizer; Cancelled.
+ReadText read_text(const Tokenizer& tokenizer, std::string_view text, std::size_t max_tokens, std::stop_token stop);
+
+/// What is read off one pass.
+struct Picture {
+  PassResult pass;
+  std::vector<double> losses;
+  std::vector<std::vector<HeadMetrics>> heads;
+  std::vector<std::vector<Tile>> thumbnails;
+  std::vector<std::string> notices;
+  // Of a long text:
+  bool is_long = false;
+  bool has_all_layers = false;         ///< a full pass was run
+  int n_refined = 0;                   ///< how often more rows were looked at
+  std::optional<LongPlan> plan;        ///< once it was measured
+  std::optional<PassEstimate> deeper;  ///< likewise
+};
+
+/// What the makers of pictures need beside a pass.
+struct PictureTools {
+  Devices& devices;
+  std::int64_t n_heads = 0;  ///< of the unpruned model
+  BackendChoice backend = BackendChoice::kAuto;
+  std::stop_token stop;
+  std::function<void(const std::string& stage, double share)> progress;
+};
+
+/// All of a short text.
+Picture short_picture(const PassRequest& request, const PictureTools& tools);
+
+/// The first layer of a long text, its heads from few sampled rows.
+Picture first_layer_picture(const PassRequest& request, const PictureTools& tools);
+/// The same with the estimate of a full pass.
+Picture with_estimate(const Picture& picture, const PassRequest& request, const PictureTools& tools);
+/// All layers of a long text, the heads from few sampled rows. Needs the estimate, which has not refused.
+Picture deep_picture(const Picture& picture, const PassRequest& request, const PictureTools& tools);
+/// The same with more rows looked at.
+Picture refined_picture(const Picture& picture, const PictureTools& tools);
+bool can_refine(const Picture& picture);
+
+}  // namespace headroom

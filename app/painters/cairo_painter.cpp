@@ -47,9 +47,11 @@ void draw(const Figure& figure, const Theme& theme, cairo_surface_t* surface, do
   cairo_set_font_options(cairo.get(), options);
   cairo_font_options_destroy(options);
   const bool is_image = cairo_surface_get_type(surface) == CAIRO_SURFACE_TYPE_IMAGE;
+  CairoTiles tiles;
   draw_figure_items({.cairo = cairo.get(),
                      .figure = figure,
                      .theme = theme,
+                     .tiles = tiles,
                      .scale = scale,
                      .target = is_image ? CairoCanvas::Target::kPixels : CairoCanvas::Target::kVectors});
   check(cairo_status(cairo.get()));

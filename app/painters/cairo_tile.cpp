@@ -1,6 +1,9 @@
 #include <cairo.h>
 
+#include <algorithm>
+#include <cmath>
 #include <cstring>
+#include <utility>
 #include <vector>
 
 #include "app/painters/cairo_canvas.h"
@@ -12,36 +15,51 @@ namespace {
 
 constexpr std::int64_t kMaxRectangles = 4096;
 
-/// The snapshot's thumbnail when it is exactly what is asked, else evaluated.
-Tile tile_of(const Snapshot& snapshot, const TileRequest& request) {
-  const auto layer = static_cast<std::size_t>(request.layer), head = static_cast<std::size_t>(request.head);
-  if (layer < snapshot.thumbnails.size() && head < snapshot.thumbnails[layer].size() &&
-      snapshot.thumbnails[layer][head].request == request) {
-    return snapshot.thumbnails[layer][head];
+/// The cells of a tile that are drawn, and their colours, row by row from the first.
+struct Cells {
+  std::int64_t row_begin = 0, row_end = 0, col_begin = 0, col_end = 0;
+  std::vector<std::uint8_t> rgba;  ///< of the whole tile
+
+  std::int64_t count() const {
+    return std::max<std::int64_t>(0, row_end - row_begin) * std::max<std::int64_t>(0, col_end - col_begin);
   }
-  return evaluate_tile(*snapshot.trace, request);
+};
+
+/// Those that the clip lets through: of a block at the edge of a zoomed picture a few.
+void keep_unclipped(const CairoCanvas& canvas, const AttentionTile& item, Cells& cells) {
+  double left = 0, top = 0, right = 0, bottom = 0;
+  cairo_clip_extents(canvas.cairo, &left, &top, &right, &bottom);
+  const auto keep = [](double begin, double length, std::pair<double, double> clip, std::int64_t n) {
+    const double cell = length / static_cast<double>(n);
+    const auto first = static_cast<std::int64_t>(std::floor((clip.first - begin) / cell)) - 1;
+    const auto last = static_cast<std::int64_t>(std::ceil((clip.second - begin) / cell)) + 1;
+    return std::pair{std::clamp<std::int64_t>(first, 0, n), std::clamp<std::int64_t>(last, 0, n)};
+  };
+  std::tie(cells.col_begin, cells.col_end) = keep(item.rect.x, item.rect.w, {left, right}, item.request.cols);
+  std::tie(cells.row_begin, cells.row_end) = keep(item.rect.y, item.rect.h, {top, bottom}, item.request.rows);
 }
 
-void draw_rectangles(const CairoCanvas& canvas, const AttentionTile& item, const std::vector<std::uint8_t>& rgba) {
+void draw_rectangles(const CairoCanvas& canvas, const AttentionTile& item, const Cells& cells) {
   const Rect area = placed(canvas, item.rect);
-  const auto cols = static_cast<std::size_t>(item.request.cols), rows = static_cast<std::size_t>(item.request.rows);
+  const std::int64_t cols = item.request.cols, rows = item.request.rows;
   const bool is_vector = canvas.target == CairoCanvas::Target::kVectors;
-  const auto edge = [&](double begin, double length, std::size_t i, std::size_t n) {
+  const auto edge = [&](double begin, double length, std::int64_t i, std::int64_t n) {
     const double at = begin + length * static_cast<double>(i) / static_cast<double>(n);
     return is_vector || i == n ? at : placed(canvas, {at, at, 0, 0}).x;
   };
-  const auto color_at = [&](std::size_t cell) {
-    return Color{rgba[4 * cell], rgba[4 * cell + 1], rgba[4 * cell + 2], rgba[4 * cell + 3]};
+  const auto color_at = [&](std::int64_t row, std::int64_t col) {
+    const auto at = 4 * static_cast<std::size_t>(row * cols + col);
+    return Color{cells.rgba[at], cells.rgba[at + 1], cells.rgba[at + 2], cells.rgba[at + 3]};
   };
   // A viewer smooths each rectangle's edge on its own, which would let the background shine through between neighbours: each reaches a
   // little under the ones that are drawn after it.
   const double overlap = is_vector ? 0.15 : 0;
-  for (std::size_t r = 0; r < rows; ++r) {
+  for (std::int64_t r = cells.row_begin; r < cells.row_end; ++r) {
     const double top = edge(area.y, area.h, r, rows), bottom = edge(area.y, area.h, r + 1, rows) + (r + 1 < rows ? overlap : 0);
-    for (std::size_t c = 0; c < cols;) {
-      const Color color = color_at(r * cols + c);
-      std::size_t end = c + 1;
-      while (end < cols && color_at(r * cols + end) == color)
+    for (std::int64_t c = cells.col_begin; c < cells.col_end;) {
+      const Color color = color_at(r, c);
+      std::int64_t end = c + 1;
+      while (end < cells.col_end && color_at(r, end) == color)
         ++end;
       const double left = edge(area.x, area.w, c, cols), right = edge(area.x, area.w, end, cols) + (end < cols ? overlap : 0);
       set_color(canvas.cairo, color);
@@ -85,17 +103,24 @@ void draw_image(const CairoCanvas& canvas, const AttentionTile& item, const std:
   cairo_surface_destroy(image);
 }
 
+/// Multiply-adds of a request's rows against so many keys.
+double work_of(const Snapshot& snapshot, const TileRequest& request, std::int64_t n_keys) {
+  const auto d_head = static_cast<double>(snapshot.trace->layers[static_cast<std::size_t>(request.layer)].d_head);
+  return static_cast<double>(request.row_end - request.row_begin) * static_cast<double>(n_keys) * d_head;
+}
+
 void draw_hairlines(const CairoCanvas& canvas, const AttentionTile& item) {
   const double cell_w = item.rect.w / static_cast<double>(item.request.cols),
                cell_h = item.rect.h / static_cast<double>(item.request.rows);
   if (cell_w < 8 || cell_h < 8) return;
   const double width = 1 / canvas.scale;
   set_color(canvas.cairo, with_alpha(canvas.theme.window, 0.6));
-  for (std::int64_t i = 1; i < item.request.cols; ++i) {
+  // A tile that others lie before has a line at its beginning too.
+  for (std::int64_t i = item.request.col_begin > 0 ? 0 : 1; i < item.request.cols; ++i) {
     const double x = placed(canvas, {item.rect.x + cell_w * static_cast<double>(i), 0, 0, 0}).x;
     cairo_rectangle(canvas.cairo, x, item.rect.y, width, item.rect.h);
   }
-  for (std::int64_t i = 1; i < item.request.rows; ++i) {
+  for (std::int64_t i = item.request.row_begin > 0 ? 0 : 1; i < item.request.rows; ++i) {
     const double y = placed(canvas, {0, item.rect.y + cell_h * static_cast<double>(i), 0, 0}).y;
     cairo_rectangle(canvas.cairo, item.rect.x, y, item.rect.w, width);
   }
@@ -104,16 +129,48 @@ void draw_hairlines(const CairoCanvas& canvas, const AttentionTile& item) {
 
 }  // namespace
 
+ThreadPool* CairoTiles::pool_for(double multiply_adds) {
+  constexpr double kWorthThreads = 2e7;
+  if (multiply_adds < kWorthThreads) return nullptr;
+  if (!pool_) pool_ = std::make_unique<ThreadPool>();
+  return pool_.get();
+}
+
+Tile CairoTiles::cells(const Snapshot& snapshot, const TileRequest& request) {
+  const auto layer = static_cast<std::size_t>(request.layer), head = static_cast<std::size_t>(request.head);
+  if (layer < snapshot.thumbnails.size() && head < snapshot.thumbnails[layer].size() &&
+      snapshot.thumbnails[layer][head].request == request) {
+    return snapshot.thumbnails[layer][head];
+  }
+  return evaluate_tile(*snapshot.trace, request, {}, pool_for(work_of(snapshot, request, request.col_end - request.col_begin)));
+}
+
+const std::vector<RowExtent>& CairoTiles::row_extents(const Snapshot& snapshot, const TileRequest& request) {
+  const std::int64_t cell = request.pooling == Pooling::kMax ? 1 : (request.col_end - request.col_begin) / request.cols;
+  const Rows rows{request.layer, request.head,     request.row_begin, request.row_end,
+                  request.rows,  request.quantity, request.pooling,   cell};
+  const auto found = extents_.find(rows);
+  if (found != extents_.end()) return found->second;
+  ThreadPool* pool = pool_for(work_of(snapshot, request, std::ssize(snapshot.trace->ids)));
+  return extents_[rows] = headroom::row_extents(*snapshot.trace, request, {}, pool);
+}
+
 void draw_attention_tile(const CairoCanvas& canvas, const AttentionTile& item) {
   const Snapshot* snapshot = canvas.figure.snapshot.get();
   if (snapshot == nullptr || snapshot->trace == nullptr || item.rect.w <= 0 || item.rect.h <= 0 || item.opacity <= 0) return;
-  const Tile tile = tile_of(*snapshot, item.request);
-  std::vector<std::uint8_t> rgba(static_cast<std::size_t>(item.request.rows * item.request.cols * 4));
-  color_tile(item, tile, canvas.theme, rgba);
+  Cells cells;
+  keep_unclipped(canvas, item, cells);
+  if (cells.count() == 0) return;
+  const Tile tile = canvas.tiles.cells(*snapshot, item.request);
+  cells.rgba.resize(static_cast<std::size_t>(item.request.rows * item.request.cols * 4));
+  const bool has_wide_rows = !tile.values.empty() && needs_row_extents(item, static_cast<std::int64_t>(snapshot->seq()));
+  color_tile(item,
+             {tile, has_wide_rows ? std::span<const RowExtent>(canvas.tiles.row_extents(*snapshot, item.request))
+                                  : std::span<const RowExtent>()},
+             canvas.theme, cells.rgba);
   const bool is_faint = item.opacity < 1;
   if (is_faint) cairo_push_group(canvas.cairo);
-  const bool is_few = item.request.rows * item.request.cols <= kMaxRectangles;
-  is_few ? draw_rectangles(canvas, item, rgba) : draw_image(canvas, item, rgba);
+  cells.count() <= kMaxRectangles ? draw_rectangles(canvas, item, cells) : draw_image(canvas, item, cells.rgba);
   if (item.shows_grid) draw_hairlines(canvas, item);
   if (is_faint) {
     cairo_pop_group_to_source(canvas.cairo);

@@ -11,7 +11,8 @@
 #include "app/painters/imgui_painter_atlas.h"
 #include "app/painters/imgui_painter_order.h"
 #include "app/painters/imgui_painter_shapes.h"
-#include "app/painters/imgui_painter_tiles.h"
+#include "app/painters/tile_colors.h"
+#include "app/painters/tile_store.h"
 
 namespace headroom {
 namespace {
@@ -129,11 +130,12 @@ void draw_cell_grid(Canvas& canvas, const AttentionTile& item) {
                cell_h = item.rect.h / static_cast<double>(item.request.rows);
   if (cell_w < 8 || cell_h < 8) return;
   const ImU32 color = packed(canvas.theme.window, 0.6);
-  for (std::int64_t i = 1; i < item.request.cols; ++i) {
+  // A tile that others lie before has a line at its beginning too.
+  for (std::int64_t i = item.request.col_begin > 0 ? 0 : 1; i < item.request.cols; ++i) {
     const float x = std::round(canvas.at({item.rect.x + cell_w * static_cast<double>(i), 0}).x);
     canvas.list.AddRectFilled({x, rect.min.y}, {x + 1, rect.max.y}, color);
   }
-  for (std::int64_t i = 1; i < item.request.rows; ++i) {
+  for (std::int64_t i = item.request.row_begin > 0 ? 0 : 1; i < item.request.rows; ++i) {
     const float y = std::round(canvas.at({0, item.rect.y + cell_h * static_cast<double>(i)}).y);
     canvas.list.AddRectFilled({rect.min.x, y}, {rect.max.x, y + 1}, color);
   }
@@ -164,7 +166,9 @@ struct ImGuiPainter::State {
     for (std::size_t i = 0; i < figure.items.size(); ++i) {
       const auto* tile = std::get_if<AttentionTile>(&figure.items[i]);
       if (tile == nullptr) continue;
-      wanted.push_back({tile, tiles.find(figure.snapshot, tile->request)});
+      AtlasTile& atlas_tile = wanted.emplace_back(AtlasTile{tile, tiles.find(figure.snapshot, tile->request), nullptr});
+      if (figure.snapshot && needs_row_extents(*tile, static_cast<std::int64_t>(figure.snapshot->seq())))
+        atlas_tile.extents = tiles.find_extents(figure.snapshot, tile->request);
       items.push_back(i);
     }
     std::vector<AtlasRegion> regions(figure.items.size());
@@ -234,11 +238,12 @@ void ImGuiPainter::draw(const Figure& figure, const Theme& theme, Point origin, 
 }
 
 bool ImGuiPainter::is_waiting() const { return state_->tiles.is_waiting(); }
+double ImGuiPainter::progress() const { return state_->tiles.progress(); }
 void ImGuiPainter::finish() { state_->tiles.finish(); }
 
 ImGuiPainter::Counters ImGuiPainter::take_counters() {
   return {.tiles_drawn = std::exchange(state_->tiles_drawn, 0),
-          .tiles_evaluated = state_->tiles.take_evaluated(),
+          .tiles_evaluated = state_->tiles.take_counters().evaluated,
           .bytes_uploaded = state_->atlas.take_bytes_uploaded()};
 }
 

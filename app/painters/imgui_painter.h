@@ -27,6 +27,8 @@ class ImGuiPainter {
   void draw(const Figure& figure, const Theme& theme, Point origin, double scale);
   /// True while a tile asked for in the last frame is not ready yet.
   bool is_waiting() const;
+  /// How far the tiles asked for in the last frame are, in [0, 1].
+  double progress() const;
   /// Waits for all tiles (exports and tests).
   void finish();
 
@@ -50,10 +52,10 @@ class ImGuiFonts {
   /// then its texture must be made anew.
   /// Edge  The atlas stays within max_texture pixels a side: what does not fit is drawn as code points.
   bool update(double scale, std::string_view text, int max_texture = 8192);
-
- private:
   /// Something was to be drawn whose letters the next update() may bring: a frame is due.
   bool has_missed() const;
+
+ private:
   struct State;
   std::unique_ptr<State> state_;
 };

@@ -16,6 +16,7 @@ constexpr int kSmallestSide = 512;
 /// How a tile is coloured: with its values, all that decides the texels.
 struct Look {
   const Tile* tile = nullptr;
+  const std::vector<RowExtent>* extents = nullptr;
   ColorMapName colormap{};
   ColorScale scale{};
   FirstToken first_token{};
@@ -23,7 +24,7 @@ struct Look {
   ThemeName theme{};
   std::uint32_t masked = 0;
 
-  auto tied() const { return std::tie(tile, colormap, scale, first_token, value_min, value_max, theme, masked); }
+  auto tied() const { return std::tie(tile, extents, colormap, scale, first_token, value_min, value_max, theme, masked); }
   bool operator<(const Look& other) const { return tied() < other.tied(); }
 };
 
@@ -31,6 +32,7 @@ Look look_of(const AtlasTile& tile, const Theme& theme) {
   const AttentionTile& item = *tile.item;
   const Color m = theme.masked;
   return {.tile = tile.tile.get(),
+          .extents = tile.extents.get(),
           .colormap = item.colormap,
           .scale = item.scale,
           .first_token = item.first_token,
@@ -46,7 +48,8 @@ struct Box {
 
 struct Placed {
   Box box;
-  std::shared_ptr<const Tile> tile;  ///< keeps the key's pointer from being reused
+  std::shared_ptr<const Tile> tile;  ///< these keep the key's pointers from being reused
+  std::shared_ptr<const std::vector<RowExtent>> extents;
 };
 
 /// A texture with rows of tiles: the next tile goes to the right of the last one, or below.
@@ -134,7 +137,7 @@ struct TileAtlas::State {
       Box box;
       const TileRequest& request = tiles[i].tile->request;
       if (!page.reserve(static_cast<int>(request.cols), static_cast<int>(request.rows), box)) return false;
-      page.placed.emplace(looks[i], Placed{box, tiles[i].tile});
+      page.placed.emplace(looks[i], Placed{box, tiles[i].tile, tiles[i].extents});
       fresh.push_back(i);
     }
     return true;
@@ -143,7 +146,8 @@ struct TileAtlas::State {
   void paint(Page& page, const AtlasTile& tile, const Box& box, const Theme& theme) {
     const auto stride = static_cast<std::size_t>(page.side) * 4;
     std::vector<std::uint8_t> rgba(static_cast<std::size_t>(box.w) * static_cast<std::size_t>(box.h) * 4);
-    color_tile(*tile.item, *tile.tile, theme, rgba);
+    const TileCells cells{*tile.tile, tile.extents ? std::span<const RowExtent>(*tile.extents) : std::span<const RowExtent>()};
+    color_tile(*tile.item, cells, theme, rgba);
     for (int row = 0; row < box.h; ++row) {
       const auto* from = rgba.data() + static_cast<std::size_t>(row) * static_cast<std::size_t>(box.w) * 4;
       std::copy_n(from, static_cast<std::size_t>(box.w) * 4,

@@ -18,7 +18,8 @@ struct AtlasRegion {
 /// One figure's tile: its values and how they are coloured.
 struct AtlasTile {
   const AttentionTile* item = nullptr;
-  std::shared_ptr<const Tile> tile;  ///< null or empty: no region
+  std::shared_ptr<const Tile> tile;                       ///< null or empty: no region
+  std::shared_ptr<const std::vector<RowExtent>> extents;  ///< of its rows, where the scale needs them; null: not known (yet)
 };
 
 /// Coloured cells of attention tiles in one RGBA texture, a cell per texel. What is already there is not coloured or uploaded again; all

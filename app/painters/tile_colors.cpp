@@ -7,7 +7,12 @@
 
 namespace headroom {
 
-void color_tile(const AttentionTile& item, const Tile& tile, const Theme& theme, std::span<std::uint8_t> rgba) {
+bool needs_row_extents(const AttentionTile& item, std::int64_t n_tokens) {
+  return item.scale == ColorScale::kPerRow && item.request.col_end - item.request.col_begin < n_tokens;
+}
+
+void color_tile(const AttentionTile& item, const TileCells& cells, const Theme& theme, std::span<std::uint8_t> rgba) {
+  const Tile& tile = cells.tile;
   const std::int64_t rows = tile.request.rows, cols = tile.request.cols;
   const auto n_cells = static_cast<std::size_t>(rows * cols);
   if (rgba.size() < 4 * n_cells) throw ShapeError("a tile's picture needs 4 bytes for each of its cells");
@@ -16,7 +21,12 @@ void color_tile(const AttentionTile& item, const Tile& tile, const Theme& theme,
   shown.request = tile.request;
   const bool has_values = tile.values.size() >= n_cells;  // a pruned head has none
   for (std::int64_t r = 0; r < rows; ++r) {
-    const ValueRange row = has_values && item.scale == ColorScale::kPerRow ? row_range(shown, tile, r) : ValueRange{};
+    ValueRange row;
+    if (has_values && item.scale == ColorScale::kPerRow) {
+      row = cells.row_extents.size() == static_cast<std::size_t>(rows)
+                ? extent_range(item, cells.row_extents[static_cast<std::size_t>(r)])
+                : row_range(shown, tile, r);
+    }
     for (std::int64_t c = 0; c < cols; ++c) {
       const auto at = static_cast<std::size_t>(r * cols + c);
       const float value = has_values && !is_left_out(shown, c) ? tile.values[at] : NAN;

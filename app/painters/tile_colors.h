@@ -7,8 +7,17 @@
 
 namespace headroom {
 
-/// Colours of a tile's cells, the one rule for every painter: scale (linear, log, per row), first token left out, masked grey.
-/// Shapes  values as Tile::values; rgba [rows * cols * 4].
-void color_tile(const AttentionTile& item, const Tile& tile, const Theme& theme, std::span<std::uint8_t> rgba);
+/// A tile's values, and for the scale by row what each cell row spans over all keys: [tile.request.rows], or empty: then a row's own cells
+/// are its range.
+struct TileCells {
+  const Tile& tile;
+  std::span<const RowExtent> row_extents = {};
+};
+
+/// Whether a tile's rows reach beyond it, so that a scale by row has to know more than the tile itself.
+bool needs_row_extents(const AttentionTile& item, std::int64_t n_tokens);
+
+/// Colours of a tile's cells, RGBA, one texel a cell: shared by both painters. Shapes  rgba [rows * cols * 4].
+void color_tile(const AttentionTile& item, const TileCells& cells, const Theme& theme, std::span<std::uint8_t> rgba);
 
 }  // namespace headroom

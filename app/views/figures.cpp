@@ -92,10 +92,8 @@ void record_regions(const FigurePlace& place, const Figure& figure, double scale
         std::string(place.name) + "/cells L" + std::to_string(grid.request.layer) + " H" + std::to_string(grid.request.head),
         on_screen(grid.rect));
   }
-  for (const Overview& overview : figure.overviews) {
-    const char* kind = overview.axes == Overview::Axes::kBoth ? "/minimap" : "/whole row";
-    record_rect(std::string(place.name) + kind, on_screen(overview.rect));
-  }
+  for (const Overview& overview : figure.overviews)
+    record_rect(std::string(place.name) + "/minimap", on_screen(overview.rect));
 }
 
 }  // namespace

@@ -55,24 +55,16 @@ const CellGrid* head_grid(const FigureAnswer& answer) {
 
 void drag_overview(const Frame& frame, const FigureAnswer& answer) {
   UiScratch::State& state = frame.state;
-  if (answer.hover.overview != nullptr && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) state.dragged = answer.hover.overview->axes;
-  if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) state.dragged.reset();
-  if (!state.dragged || answer.figure == nullptr) return;
-  const auto& overviews = answer.figure->overviews;
-  const auto found = std::find_if(overviews.begin(), overviews.end(), [&](const Overview& o) { return o.axes == *state.dragged; });
-  if (found == overviews.end()) return;
-  const Point share = share_in(found->rect, answer.at);
+  if (answer.hover.overview != nullptr && ImGui::IsMouseClicked(ImGuiMouseButton_Left)) state.is_dragging_overview = true;
+  if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) state.is_dragging_overview = false;
+  if (!state.is_dragging_overview || answer.figure == nullptr || answer.figure->overviews.empty()) return;
+  const Overview& overview = answer.figure->overviews.front();
+  const Point share = share_in(overview.rect, answer.at);
   const auto token = [&](double part) {
-    return std::min(found->n_tokens - 1, static_cast<std::int64_t>(part * static_cast<double>(found->n_tokens)));
+    return std::min(overview.n_tokens - 1, static_cast<std::int64_t>(part * static_cast<double>(overview.n_tokens)));
   };
   const View& view = frame.session.view;
-  const TokenWindow window = window_of(view, found->n_tokens);
-  ZoomSet moved = centred_on(view, found->n_tokens, (window.row_begin + window.row_end) / 2, token(share.x));
-  if (found->axes == Overview::Axes::kBoth) {
-    moved = centred_on(view, found->n_tokens, token(share.y), token(share.x));
-  } else {
-    moved.pan_y = view.pan_y;
-  }
+  const ZoomSet moved = centred_on(view, overview.n_tokens, token(share.y), token(share.x));
   if (moved.pan_x != view.pan_x || moved.pan_y != view.pan_y) frame.send(moved, "zoom");
 }
 
@@ -119,7 +111,7 @@ void wheel_and_drag(const Frame& frame, const Rect& area, const FigureAnswer& an
   if (answer.is_hovered && io.MouseWheel != 0) zoom_by_wheel(frame, area, answer);
   drag_overview(frame, answer);
   UiScratch::State& state = frame.state;
-  const bool can_pan = is_zoomed(frame) && !state.dragged;
+  const bool can_pan = is_zoomed(frame) && !state.is_dragging_overview;
   if (can_pan && answer.is_hovered && ImGui::IsMouseDragging(ImGuiMouseButton_Left, 4.0f)) state.is_panning = true;
   if (!ImGui::IsMouseDown(ImGuiMouseButton_Left) || !can_pan) state.is_panning = false;
   if (!state.is_panning) return;

@@ -69,7 +69,7 @@ struct UiScratch::State {
 
   std::optional<HeadRef> hovered_head;  ///< under the pointer on the stage
   bool is_panning = false;
-  std::optional<Overview::Axes> dragged;  ///< the overview that a press began on
+  bool is_dragging_overview = false;  ///< since a press that began on one
 
   double busy_since = -1;  ///< when long work began, seconds; negative: none
   DialogKind dialog = DialogKind::kNone;

@@ -16,6 +16,7 @@ namespace {
 Figure figure_of(const std::string& view, const FigureInput& input, const AppModel& model) {
   if (view == "heads") return heads_figure(input);
   if (view == "head") return head_figure(input);
+  if (view == "row") return row_figure(input);
   if (view == "token") return token_figure(input);
   if (view == "kv") return kv_figure(input);
   if (view == "speed") return speed_figure(input, model.speed);

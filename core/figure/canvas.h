@@ -51,6 +51,7 @@ class Canvas {
   void bar(const Rect& track, double share, Color color);
   void hit(HitRegion region) { figure_.hits.push_back(std::move(region)); }
   void cells(const CellGrid& grid) { figure_.cell_grids.push_back(grid); }
+  void overview(Overview overview) { figure_.overviews.push_back(std::move(overview)); }
   void clip(const Rect& rect) { add(ClipTo{rect}); }
   void unclip() { add(ClipTo{}); }
   void set_height(double height) { figure_.size.h = height; }

@@ -26,6 +26,14 @@ double color_share(const AttentionTile& item, double value, const ValueRange& ro
   return std::clamp((value - low) / (high - low), 0.0, 1.0);
 }
 
+ValueRange extent_range(const AttentionTile& item, const RowExtent& extent) {
+  ValueRange range;
+  const bool is_later = item.first_token == FirstToken::kLeftOut;
+  range.add(is_later ? extent.smallest_later : extent.smallest);
+  range.add(is_later ? extent.largest_later : extent.largest);
+  return range;
+}
+
 ValueRange row_range(const AttentionTile& item, const Tile& tile, std::int64_t row) {
   ValueRange range;
   for (std::int64_t c = 0; c < item.request.cols; ++c) {

@@ -29,6 +29,9 @@ inline bool is_left_out(const AttentionTile& item, std::int64_t col) {
 /// Edge  A range of one value is the map's lower end for it; `row` is read by the per-row scale only.
 double color_share(const AttentionTile& item, double value, const ValueRange& row);
 
+/// Range of a row by what it spans over all keys, without the first when that is left out.
+ValueRange extent_range(const AttentionTile& item, const RowExtent& extent);
+
 /// Range of one row of a tile: cells that are neither masked nor left out.
 ValueRange row_range(const AttentionTile& item, const Tile& tile, std::int64_t row);
 

@@ -68,7 +68,7 @@ struct AttentionTile {
   ColorMapName colormap = ColorMapName::kViridis;
   ColorScale scale = ColorScale::kLinear;
   FirstToken first_token = FirstToken::kShown;  ///< left out: column 0 is drawn as masked, and rows are scaled without it
-  double value_min = 0, value_max = 1;          ///< what the ends of the map mean (scores: the tile's own range)
+  double value_min = 0, value_max = 1;          ///< what the ends of the map mean (scores: the head's own range)
   double opacity = 1;
   bool shows_grid = false;  ///< hairlines between cells, when cells are at least 8 px
 };
@@ -108,9 +108,8 @@ struct CellGrid {
   std::shared_ptr<const std::vector<std::int64_t>> column_keys;
 };
 
-/// A small picture of a whole head, or of a whole row of it: a click or a drag there moves what the large picture shows.
+/// A small picture of a whole head: a click or a drag there moves what the large picture shows.
 struct Overview {
-  enum class Axes { kBoth, kKeys } axes = Axes::kBoth;
   Rect rect;
   std::int64_t n_tokens = 0;
   std::string tooltip;  ///< as HitRegion's
@@ -122,7 +121,7 @@ struct Figure {
   std::vector<Item> items;
   std::vector<HitRegion> hits;       ///< later ones lie on top
   std::vector<CellGrid> cell_grids;  ///< of head_figure: the large picture first
-  std::vector<Overview> overviews;
+  std::vector<Overview> overviews;   ///< at most one
   std::shared_ptr<const Snapshot> snapshot;
 };
 
@@ -145,7 +144,7 @@ struct Hover {
   const HitRegion* region = nullptr;
   const CellGrid* grid = nullptr;
   const Overview* overview = nullptr;  ///< lies on top of regions and grids: then both are null
-  std::int64_t query = -1, key = -1;   ///< when grid or overview is set; of an overview of keys no query
+  std::int64_t query = -1, key = -1;   ///< when grid or overview is set
 };
 Hover hit_test(const Figure& figure, Point at);
 

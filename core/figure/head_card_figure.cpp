@@ -66,7 +66,8 @@ class HeadCard {
     if (view.query) rows.push_back(*view.query);
     if (input_.hovered_key) cols.push_back(*input_.hovered_key);
     if (view.key) cols.push_back(*view.key);
-    TokenAxis row_axis{snapshot_.tokens, 0, n, 0, 0, 0, 0, rows}, col_axis{snapshot_.tokens, 0, n, 0, 0, 0, 0, cols};
+    TokenAxis row_axis{snapshot_.tokens, 0, n, 0, 0, 0, 0, rows, labels_for(n)};
+    TokenAxis col_axis{snapshot_.tokens, 0, n, 0, 0, 0, 0, cols, labels_for(n)};
     row_axis.room = label_room(canvas_, row_axis, std::clamp(area.w * 0.24, 24.0, 80.0));
     col_axis.room = label_room(canvas_, col_axis, std::clamp(area.w * 0.2, 24.0, 64.0));
     const double left = row_axis.room + 12, lean = std::ceil(col_axis.room * kDiagonal) + 12;
@@ -77,7 +78,7 @@ class HeadCard {
     if (cell >= 4) side = std::floor(cell) * static_cast<double>(n);
     side = std::max(8.0, std::floor(side));
     const Rect square{area.x + left, area.y + lean, side, side};
-    AttentionTile tile = make_tile(input_, head_, square, {0, n, 0, n});
+    AttentionTile tile = make_overview_tile(input_, head_, square);
     set_value_range(tile, snapshot_);
     tile.shows_grid = true;
     canvas_.add(tile);

@@ -1,9 +1,13 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/figure/head_blocks.h"
+#include "core/figure/head_minimap.h"
 #include "core/figure/head_picture.h"
+#include "core/figure/head_values.h"
 #include "core/figure/legend.h"
 #include "core/figure/number_text.h"
+#include "core/figure/row_plot.h"
 #include "core/figure/tile_items.h"
 #include "core/figure/token_axis.h"
 
@@ -13,43 +17,68 @@ namespace {
 constexpr double kLargestCell = 64, kPrintedCell = 34;
 constexpr double kDiagonal = 0.7071067811865476;
 
+/// Room for what stands below the picture: a row's plot, and the whole row where the picture shows a part of it.
+constexpr double kPlotCaption = 20, kWholeRowHeight = 22, kProfileGap = 8;
+constexpr double kLeastHeightForProfile = 360;
+
 class Heatmap {
  public:
-  Heatmap(Canvas& canvas, const HeadPicture& view) : canvas_(canvas), view_(view), snapshot_(*canvas.input().snapshot) {}
+  Heatmap(Canvas& canvas, const HeadPicture& view)
+      : canvas_(canvas),
+        view_(view),
+        snapshot_(*canvas.input().snapshot),
+        n_(std::ssize(snapshot_.tokens)),
+        window_(window_of(canvas.input().session.view, n_)) {}
 
   void draw() {
-    choose_window();
-    // The range is needed for the legend, whose height is needed for the tile: its place comes last.
-    tile_ = make_tile(canvas_.input(), view_.head, view_.area, window_);
-    is_sampled_ = set_value_range(tile_, snapshot_) == Sampling::kSampled;
+    // The range is needed for the legend, whose height is needed for the picture: its place comes last.
+    like_ = make_tile(canvas_.input(), view_.head, view_.area, window_);
+    like_.shows_grid = true;
+    is_sampled_ = set_value_range(like_, snapshot_) == Sampling::kSampled;
     make_legend();
     place();
-    draw_tile();
+    draw_tiles();
     draw_emphasis();
     draw_labels();
+    draw_profile();
+    if (minimap_.w > 0) draw_minimap(canvas_, {.rect = minimap_, .window = window_, .like = like_});
     lay_out_legend(canvas_, legend_, legend_area_, LegendPass::kDraw);
   }
 
  private:
-  void choose_window() {
-    window_ = window_of(canvas_.input().session.view, std::ssize(snapshot_.tokens));
-  }
+  bool is_part() const { return window_.rows() < n_ || window_.cols() < n_; }
 
   void make_legend() {
-    legend_ = legend_of(tile_);
-    const std::int64_t n = std::ssize(snapshot_.tokens);
-    if (window_.row_end - window_.row_begin < n) {
-      legend_.sentences.push_back("Queries " + std::to_string(window_.row_begin) + " to " + std::to_string(window_.row_end - 1) +
-                                  ", keys " + std::to_string(window_.col_begin) + " to " + std::to_string(window_.col_end - 1) +
-                                  " of " + count_text(n) + ".");
+    legend_ = legend_of(like_);
+    if (is_part()) {
+      legend_.sentences.push_back("Queries " + count_text(window_.row_begin) + " to " + count_text(window_.row_end - 1) +
+                                  ", keys " + count_text(window_.col_begin) + " to " + count_text(window_.col_end - 1) + " of " +
+                                  count_text(n_) + ".");
     }
-    const TileRequest& r = tile_.request;
-    if (r.rows < r.row_end - r.row_begin) {
-      legend_.sentences.push_back(std::string("Each cell shows the ") + (r.pooling == Pooling::kMax ? "largest" : "mean") +
-                                  " of the pairs that it covers.");
-    }
+    const std::size_t place_of_cells = legend_.sentences.size();
     if (is_sampled_) legend_.sentences.push_back("The range is of sampled rows.");
     legend_.sentences.push_back("Rows: the token that looks (query). Columns: the token looked at (key).");
+    if (std::max(window_.rows(), window_.cols()) <= kBlockCells) return;
+    // How many pairs a cell covers follows from its place, which follows from the legend's height: the widest is measured.
+    legend_cells_ = place_of_cells;
+    legend_.sentences.insert(legend_.sentences.begin() + static_cast<std::ptrdiff_t>(place_of_cells), cells_sentence(n_, n_));
+  }
+
+  std::string cells_sentence(std::int64_t rows, std::int64_t cols) const {
+    const bool is_max = canvas_.input().session.view.pooling == Pooling::kMax;
+    return std::string("Each cell shows the ") + (is_max ? "largest" : "mean") + " of the " + count_text(rows) + " × " +
+           count_text(cols) + " pairs that it covers.";
+  }
+  void settle_legend() {
+    if (!legend_cells_) return;
+    const std::int64_t rows = std::int64_t{1} << block_level(window_.rows(), square_.h);
+    const std::int64_t cols = std::int64_t{1} << block_level(window_.cols(), square_.w);
+    const auto at = legend_.sentences.begin() + static_cast<std::ptrdiff_t>(*legend_cells_);
+    if (rows == 1 && cols == 1) {
+      legend_.sentences.erase(at);
+    } else {
+      *at = cells_sentence(rows, cols);
+    }
   }
 
   std::vector<std::int64_t> emphasised_rows() const {
@@ -65,10 +94,32 @@ class Heatmap {
     return cols;
   }
   TokenAxis row_axis() const {
-    return {snapshot_.tokens, window_.row_begin, window_.row_end, square_.y, square_.h, square_.x, row_room_, emphasised_rows()};
+    return {snapshot_.tokens, window_.row_begin, window_.row_end,   square_.y,     square_.h,
+            square_.x,        row_room_,         emphasised_rows(), labels_for(n_)};
   }
   TokenAxis column_axis() const {
-    return {snapshot_.tokens, window_.col_begin, window_.col_end, square_.x, square_.w, square_.y, column_room_, emphasised_cols()};
+    return {snapshot_.tokens, window_.col_begin, window_.col_end,   square_.x,     square_.w,
+            square_.y,        column_room_,      emphasised_cols(), labels_for(n_)};
+  }
+
+  double profile_height() const {
+    if (!view_.query || view_.area.h < kLeastHeightForProfile) return 0;
+    const double whole = window_.cols() < n_ ? kWholeRowHeight + kProfileGap : 0;
+    return 12 + kPlotCaption + std::round(std::clamp(view_.area.h * 0.11, 36.0, 88.0)) + whole;
+  }
+
+  /// Cells stay square while that leaves a picture: a window a thousand times as wide as high is stretched.
+  Size picture_size(Size room) const {
+    const double rows = static_cast<double>(window_.rows()), cols = static_cast<double>(window_.cols());
+    const double aspect = std::clamp(cols / rows, 0.25, 4.0);
+    Size size{std::min(room.w, kLargestCell * cols), std::min(room.h, kLargestCell * rows)};
+    size.h = std::max(8.0, std::min(size.h, size.w / aspect));
+    size.w = size.h * aspect;
+    const auto whole_pixels = [](double length, double n) {
+      const double cell = length / n;
+      return std::floor(cell >= 4 ? std::floor(cell) * n : length);
+    };
+    return {std::max(8.0, whole_pixels(size.w, cols)), std::max(8.0, whole_pixels(size.h, rows))};
   }
 
   void place() {
@@ -80,48 +131,83 @@ class Heatmap {
     const double left = row_room_ + 12, top = std::ceil(column_room_ * kDiagonal) + 16;
     // The last column's label leans out to the right.
     const double right = std::ceil(column_room_ * kDiagonal) + 12;
-    const double room = std::min(area.w - left - right, area.h - top - legend_height - 16);
-    const double n = static_cast<double>(window_.row_end - window_.row_begin);
-    double side = std::max(8.0, std::min(room, kLargestCell * n));
-    const double cell = side / n;
-    if (cell >= 4) side = std::floor(cell) * n;  // cells of whole pixels
-    side = std::floor(side);
-    const double lead = std::floor(std::clamp((area.w - left - side - right) / 2, 0.0, area.w / 4));
-    square_ = {area.x + lead + left, area.y + top, side, side};
+    const double profile = profile_height();
+    const Size room{area.w - left - right, area.h - top - legend_height - 16 - profile};
+    Size picture = picture_size(room);
+    if (is_part()) {
+      // The small picture stands beside the large one, which gives way to it where that costs little.
+      const double spare = area.w - left - picture.w - kMinimapGap;
+      double map = std::floor(std::clamp(std::min(spare, picture.h * 0.4), kSmallestMinimap, kLargestMinimap));
+      if (spare < map) {
+        const Size narrower = picture_size({area.w - left - kMinimapGap - map, room.h});
+        if (narrower.w * narrower.h >= 0.6 * picture.w * picture.h) {
+          picture = narrower;
+        } else {
+          map = 0;
+        }
+      }
+      minimap_.w = minimap_.h = std::min(map, picture.h);
+      if (minimap_.w < kSmallestMinimap) minimap_ = {};
+    }
+    const double beside = std::max(right, minimap_.w > 0 ? kMinimapGap + minimap_.w : 0);
+    const double lead = std::floor(std::clamp((area.w - left - picture.w - beside) / 2, 0.0, area.w / 4));
+    square_ = {area.x + lead + left, area.y + top, picture.w, picture.h};
+    minimap_.x = square_.x + square_.w + kMinimapGap;
+    minimap_.y = square_.y;
+    profile_ = {square_.x, square_.y + square_.h + 12, square_.w, std::max(0.0, profile - 12)};
+    settle_legend();
     const double limit = std::max(60.0, area.h / 4);
-    legend_area_ = {area.x + lead, square_.y + square_.h + 16, area.w - lead, limit};
+    legend_area_ = {area.x + lead, square_.y + square_.h + profile + 16, area.w - lead, limit};
     if (lay_out_legend(canvas_, legend_, legend_area_, LegendPass::kMeasure) > legend_height) {
       legend_area_ = {area.x, legend_area_.y, area.w, limit};
     }
   }
 
-  void draw_tile() {
-    tile_.rect = square_;
-    const AttentionTile asked = make_tile(canvas_.input(), view_.head, square_, window_);
-    tile_.request = asked.request;
-    tile_.shows_grid = true;
-    canvas_.add(tile_);
-    canvas_.cells({.rect = square_, .request = tile_.request, .opens_head = false});
-    if (cell_side() >= kPrintedCell) print_values();
+  void draw_tiles() {
+    const std::vector<AttentionTile> tiles =
+        block_tiles({.rect = square_, .window = window_, .like = like_, .n_tokens = n_, .mask = snapshot_.trace->mask});
+    const auto is_inside = [&](const AttentionTile& tile) { return intersection(tile.rect, square_) == tile.rect; };
+    const bool is_whole = tiles.size() == 1 && tiles[0].rect == square_;
+    if (!is_whole) canvas_.fill(square_, masked_color(canvas_.theme(), like_.colormap));
+    const bool hangs_over = !std::all_of(tiles.begin(), tiles.end(), is_inside);
+    if (hangs_over) canvas_.clip(square_);
+    for (const AttentionTile& tile : tiles)
+      canvas_.add(tile);
+    if (hangs_over) canvas_.unclip();
+    like_.rect = square_;
+    like_.request = make_tile(canvas_.input(), view_.head, square_, window_).request;
+    canvas_.cells({.rect = square_, .request = like_.request, .opens_head = false, .column_keys = nullptr});
+    if (std::min(cell_w(), cell_h()) >= kPrintedCell) print_values();
   }
-  double cell_side() const { return square_.w / static_cast<double>(window_.row_end - window_.row_begin); }
+  double cell_w() const { return square_.w / static_cast<double>(window_.cols()); }
+  double cell_h() const { return square_.h / static_cast<double>(window_.rows()); }
+
+  /// What the scale by row goes by: the row's own cells, or where they are a part of it, all of it.
+  std::vector<ValueRange> row_ranges(const Tile& values) const {
+    std::vector<ValueRange> ranges;
+    std::vector<RowExtent> extents;
+    if (like_.scale == ColorScale::kPerRow && window_.cols() < n_) extents = row_extents(*snapshot_.trace, like_.request);
+    for (std::int64_t r = 0; r < like_.request.rows; ++r) {
+      ranges.push_back(extents.empty() ? row_range(like_, values, r) : extent_range(like_, extents[static_cast<std::size_t>(r)]));
+    }
+    return ranges;
+  }
 
   void print_values() {
-    const Tile values = evaluate_tile(*snapshot_.trace, tile_.request);
+    const Tile values = evaluate_tile(*snapshot_.trace, like_.request);
     if (values.is_pruned) return;
-    const bool is_scores = tile_.request.quantity == Quantity::kScores;
-    for (std::int64_t r = 0; r < tile_.request.rows; ++r) {
-      const ValueRange row = row_range(tile_, values, r);
-      for (std::int64_t c = 0; c < tile_.request.cols; ++c) {
-        const float value = values.values[static_cast<std::size_t>(r * tile_.request.cols + c)];
-        if (std::isnan(value) || is_left_out(tile_, c)) continue;
-        const Color fill = colormap_color(tile_.colormap, color_share(tile_, value, row));
+    const bool is_scores = like_.request.quantity == Quantity::kScores;
+    const std::vector<ValueRange> ranges = row_ranges(values);
+    for (std::int64_t r = 0; r < like_.request.rows; ++r) {
+      for (std::int64_t c = 0; c < like_.request.cols; ++c) {
+        const float value = values.values[static_cast<std::size_t>(r * like_.request.cols + c)];
+        if (std::isnan(value) || is_left_out(like_, c)) continue;
+        const Color fill = colormap_color(like_.colormap, color_share(like_, value, ranges[static_cast<std::size_t>(r)]));
         TextStyle style = canvas_.mono();
         style.anchor = Anchor::kCentre;
         style.color = text_over(canvas_.theme(), fill);
-        const double cell = cell_side();
-        canvas_.text({square_.x + (static_cast<double>(c) + 0.5) * cell, square_.y + (static_cast<double>(r) + 0.5) * cell},
-                     fixed(value, is_scores ? 1 : 2), style, cell - 2);
+        canvas_.text({square_.x + (static_cast<double>(c) + 0.5) * cell_w(), square_.y + (static_cast<double>(r) + 0.5) * cell_h()},
+                     fixed(value, is_scores ? 1 : 2), style, cell_w() - 2);
       }
     }
   }
@@ -133,33 +219,29 @@ class Heatmap {
   };
   /// Outlines of a row and of a column.
   void outline(const Line& line) {
-    const double cell = cell_side();
     if (line.row && *line.row >= window_.row_begin && *line.row < window_.row_end) {
-      const double y = square_.y + static_cast<double>(*line.row - window_.row_begin) * cell;
-      canvas_.outline({square_.x - 1, y - 1, square_.w + 2, cell + 2}, line.color, line.width, cell >= 12 ? 2 : 0);
+      const double y = square_.y + static_cast<double>(*line.row - window_.row_begin) * cell_h();
+      canvas_.outline({square_.x - 1, y - 1, square_.w + 2, cell_h() + 2}, line.color, line.width, cell_h() >= 12 ? 2 : 0);
     }
     if (line.col && *line.col >= window_.col_begin && *line.col < window_.col_end) {
-      const double x = square_.x + static_cast<double>(*line.col - window_.col_begin) * cell;
-      canvas_.outline({x - 1, square_.y - 1, cell + 2, square_.h + 2}, line.color, line.width, cell >= 12 ? 2 : 0);
+      const double x = square_.x + static_cast<double>(*line.col - window_.col_begin) * cell_w();
+      canvas_.outline({x - 1, square_.y - 1, cell_w() + 2, square_.h + 2}, line.color, line.width, cell_w() >= 12 ? 2 : 0);
     }
   }
 
   void draw_emphasis() {
     const Theme& theme = canvas_.theme();
     outline({canvas_.input().hovered_query, canvas_.input().hovered_key, with_alpha(theme.text, 0.45), 1});
-    const double width = cell_side() >= 12 ? 2 : 1;
+    const double cell = std::min(cell_w(), cell_h());
     if (view_.query && view_.key) {
       outline({view_.query, view_.key, with_alpha(theme.accent, 0.6), 1});
-      const double cell = cell_side();
-      const std::int64_t r = *view_.query - window_.row_begin, c = *view_.key - window_.col_begin;
-      const std::int64_t shown = window_.row_end - window_.row_begin;
-      if (r < 0 || c < 0 || r >= shown || c >= shown) return;
-      canvas_.outline(
-          {square_.x + static_cast<double>(c) * cell - 2, square_.y + static_cast<double>(r) * cell - 2, cell + 4, cell + 4},
-          theme.accent, 2, cell >= 12 ? 3 : 0);
+      if (!window_.contains(*view_.query, *view_.key)) return;
+      const double x = square_.x + static_cast<double>(*view_.key - window_.col_begin) * cell_w();
+      const double y = square_.y + static_cast<double>(*view_.query - window_.row_begin) * cell_h();
+      canvas_.outline({x - 2, y - 2, cell_w() + 4, cell_h() + 4}, theme.accent, 2, cell >= 12 ? 3 : 0);
       return;
     }
-    outline({view_.query, {}, theme.accent, width});
+    outline({view_.query, {}, theme.accent, cell >= 12 ? 2.0 : 1.0});
   }
 
   void draw_labels() {
@@ -167,8 +249,8 @@ class Heatmap {
     draw_row_labels(canvas_, rows);
     draw_column_labels(canvas_, cols);
     for (const std::int64_t token : labelled_tokens(rows, kRowLabelPitch)) {
-      const double middle = square_.y + (static_cast<double>(token - window_.row_begin) + 0.5) * cell_side();
-      const double height = std::max(cell_side(), kRowLabelPitch);
+      const double middle = square_.y + (static_cast<double>(token - window_.row_begin) + 0.5) * cell_h();
+      const double height = std::max(cell_h(), kRowLabelPitch);
       const double top = std::max(view_.area.y, middle - height / 2);
       canvas_.hit({.shape = {square_.x - 8 - row_room_, top, row_room_ + 8, height},
                    .tooltip = "query " + std::to_string(token) + " " +
@@ -180,14 +262,73 @@ class Heatmap {
     }
   }
 
+  /// The chosen row below the picture, key under key; below that the whole of it, with what the picture shows framed.
+  void draw_profile() {
+    if (profile_.h <= 0) return;
+    const auto probabilities = row_probabilities(snapshot_, view_.head, *view_.query);
+    const RowPeak peak = row_peak(*probabilities, like_.first_token);
+    RowPlot plot{.rect = profile_,
+                 .head = view_.head,
+                 .query = *view_.query,
+                 .begin = window_.col_begin,
+                 .end = window_.col_end,
+                 .probabilities = *probabilities,
+                 .largest = peak.probability,
+                 .scale = like_.scale,
+                 .key = view_.key,
+                 .hovered_key = canvas_.input().hovered_key};
+    plot.rect.h -= kPlotCaption;
+    const bool has_whole = window_.cols() < n_;
+    if (has_whole) plot.rect.h -= kWholeRowHeight + kProfileGap;
+    draw_row_plot(canvas_, plot);
+    TextStyle scale = canvas_.faint();
+    scale.anchor = Anchor::kRight;
+    if (peak.key >= 0 && row_room_ >= 28)
+      canvas_.text({plot.rect.x - 8, plot.rect.y + kSmallLine / 2}, probability_text(peak.probability), scale, row_room_);
+    double bottom = plot.rect.y + plot.rect.h;
+    std::int64_t pooled = keys_a_bar(plot);
+    if (has_whole) {
+      RowPlot whole = plot;
+      whole.begin = 0;
+      whole.end = n_;
+      whole.rect = {plot.rect.x, bottom + kProfileGap, plot.rect.w, kWholeRowHeight};
+      draw_row_plot(canvas_, whole);
+      pooled = keys_a_bar(whole);
+      const double key = whole.rect.w / static_cast<double>(n_);
+      const double width = std::max(4.0, static_cast<double>(window_.cols()) * key);
+      const double x = std::clamp(whole.rect.x + static_cast<double>(window_.col_begin) * key, whole.rect.x,
+                                  whole.rect.x + whole.rect.w - width);
+      canvas_.fill({x, whole.rect.y, width, whole.rect.h}, with_alpha(canvas_.theme().accent, 0.2));
+      canvas_.outline({x, whole.rect.y - 1, width, whole.rect.h + 2}, canvas_.theme().accent, 1.5);
+      if (row_room_ >= 28) canvas_.text({whole.rect.x - 8, whole.rect.y + kWholeRowHeight / 2}, "all keys", scale, row_room_);
+      bottom = whole.rect.y + whole.rect.h;
+    }
+    std::string caption = "Row " + count_text(*view_.query) + " " +
+                          display_token(snapshot_.tokens[static_cast<std::size_t>(*view_.query)]) + ": probability of each key";
+    if (peak.key >= 0) {
+      caption += ", largest " + probability_text(peak.probability) + " at key " + count_text(peak.key) + " " +
+                 display_token(snapshot_.tokens[static_cast<std::size_t>(peak.key)]);
+    }
+    if (like_.scale == ColorScale::kLog) caption += ", log scale";
+    if (pooled > 1) {
+      caption += std::string(", ") + (has_whole ? "all keys: " : "") + "a bar is the largest of up to " + count_text(pooled);
+    }
+    const double right = view_.area.x + view_.area.w;
+    canvas_.parts({profile_.x, bottom + kPlotCaption / 2 + 2}, caption, canvas_.faint(), right - profile_.x);
+  }
+
+  static constexpr double kMinimapGap = 20;
+
   Canvas& canvas_;
   HeadPicture view_;
   const Snapshot& snapshot_;
+  std::int64_t n_ = 0;
   TokenWindow window_;
-  AttentionTile tile_;
+  AttentionTile like_;  ///< how all tiles look; its request is of the whole window
   bool is_sampled_ = false;
   Legend legend_;
-  Rect square_, legend_area_;
+  std::optional<std::size_t> legend_cells_;  ///< which of its sentences says how many pairs a cell covers
+  Rect square_, legend_area_, minimap_, profile_;
   double row_room_ = 0, column_room_ = 0;
 };
 

@@ -113,6 +113,8 @@ class HeadsPicture {
     legend_.sentences.insert(legend_.sentences.begin(), "Pattern: a score of " + fixed(kPatternThreshold, 2) +
                                                             " or more, measured on this sentence; – : none (" + counts + ").");
     legend_.sentences.insert(legend_.sentences.begin() + 1, "Line under a head: entropy, as a share of the largest possible.");
+    if (const std::string sampled = sampled_sentence(); !sampled.empty())
+      legend_.sentences.insert(legend_.sentences.begin(), sampled);
   }
 
   /// Without the first token the rest gets the colours: the largest of what is left, over all heads.
@@ -277,13 +279,39 @@ class HeadsPicture {
                  .name = "head " + head_name(place.head)});
   }
 
+  bool is_long() const { return snapshot_.tokens.size() > kLongTokens; }
+
+  /// All heads of a long text are as fine as their thumbnails: finer ones would be hundreds of billions of pairs.
+  AttentionTile long_tile(const HeadPlace& place) const {
+    AttentionTile tile = make_tile(input_, place.head, place.tile, {0, 1, 0, 1});
+    tile.request = thumbnail(place.head).request;
+    return tile;
+  }
+  const Tile& thumbnail(const HeadRef& head) const {
+    return snapshot_.thumbnails[static_cast<std::size_t>(head.layer)][static_cast<std::size_t>(head.head)];
+  }
+
+  /// "Sampled rows: …" while some thumbnail was made from a part of its rows.
+  std::string sampled_sentence() const {
+    for (const auto& layer : snapshot_.thumbnails) {
+      for (const Tile& tile : layer) {
+        const TileRequest& r = tile.request;
+        const std::int64_t covered = r.rows > 0 ? (r.row_end - r.row_begin) / r.rows : 0;
+        if (tile.is_pruned || r.row_samples <= 0 || r.row_samples >= covered) continue;
+        return "Sampled rows: each cell shows the " + std::string(r.pooling == Pooling::kMax ? "largest" : "mean") + " of " +
+               std::to_string(r.row_samples) + " of the " + count_text(covered) + " rows that it covers; a head opened is exact.";
+      }
+    }
+    return "";
+  }
+
   void draw_tile(const HeadPlace& place) {
     const std::int64_t n = std::ssize(snapshot_.tokens);
-    AttentionTile tile = make_tile(input_, place.head, place.tile, {0, n, 0, n});
+    AttentionTile tile = is_long() ? long_tile(place) : make_tile(input_, place.head, place.tile, {0, n, 0, n});
     tile.request.quantity = Quantity::kProbs;
     tile.value_max = sample_.value_max;
     // The thumbnail, where a finer picture could not be seen.
-    if (place.tile.w <= static_cast<double>(kThumbnailCells) * 1.5 && input_.session.view.pooling == Pooling::kMax) {
+    if (!is_long() && place.tile.w <= static_cast<double>(kThumbnailCells) * 1.5 && input_.session.view.pooling == Pooling::kMax) {
       tile.request.rows = std::min(n, kThumbnailCells);
       tile.request.cols = tile.request.rows;
     }

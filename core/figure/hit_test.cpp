@@ -37,8 +37,7 @@ Hover hit_test(const Figure& figure, Point at) {
     hover.region = nullptr;
     hover.grid = nullptr;
     hover.key = index_in(at.x - overview.rect.x, overview.rect.w, 0, overview.n_tokens);
-    if (overview.axes == Overview::Axes::kBoth)
-      hover.query = index_in(at.y - overview.rect.y, overview.rect.h, 0, overview.n_tokens);
+    hover.query = index_in(at.y - overview.rect.y, overview.rect.h, 0, overview.n_tokens);
   } else if (hover.grid != nullptr) {
     const CellGrid& grid = *hover.grid;
     hover.query = index_in(at.y - grid.rect.y, grid.rect.h, grid.request.row_begin, grid.request.row_end);

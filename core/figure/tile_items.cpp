@@ -4,6 +4,8 @@
 #include <cmath>
 #include <vector>
 
+#include "core/figure/head_values.h"
+
 namespace headroom {
 namespace {
 
@@ -13,15 +15,6 @@ std::int64_t n_cells(std::int64_t n_tokens, double length) {
   const auto pixels = static_cast<std::int64_t>(length);
   const std::int64_t stepped = std::max(kThumbnailCells, pixels / 64 * 64);
   return std::min(n_tokens, stepped);
-}
-
-/// Rows that are looked at for a range: all of few, else evenly spread ones, the last among them.
-std::vector<std::int64_t> sampled_rows(std::int64_t begin, std::int64_t end, std::int64_t most) {
-  const std::int64_t n = end - begin, taken = std::min(n, most);
-  std::vector<std::int64_t> rows;
-  for (std::int64_t i = 0; i < taken; ++i)
-    rows.push_back(begin + (i + 1) * n / taken - 1);
-  return rows;
 }
 
 }  // namespace
@@ -45,34 +38,32 @@ AttentionTile make_tile(const FigureInput& input, const HeadRef& head, const Rec
   return tile;
 }
 
+AttentionTile make_overview_tile(const FigureInput& input, const HeadRef& head, const Rect& rect) {
+  const auto n = static_cast<std::int64_t>(input.snapshot->seq());
+  AttentionTile tile = make_tile(input, head, rect, {0, n, 0, n});
+  if (n <= static_cast<std::int64_t>(kLongTokens)) return tile;
+  constexpr std::int64_t kSampledRows = 2;
+  TileRequest& r = tile.request;
+  r.rows = r.cols = kThumbnailCells;
+  r.row_samples = kSampledRows;
+  const auto layer = static_cast<std::size_t>(head.layer), index = static_cast<std::size_t>(head.head);
+  const auto& thumbnails = input.snapshot->thumbnails;
+  if (r.quantity == Quantity::kProbs && layer < thumbnails.size() && index < thumbnails[layer].size() &&
+      thumbnails[layer][index].request.pooling == r.pooling) {
+    r = thumbnails[layer][index].request;
+  }
+  return tile;
+}
+
 Sampling set_value_range(AttentionTile& tile, const Snapshot& snapshot) {
   const bool is_scores = tile.request.quantity == Quantity::kScores;
   if (!is_scores && tile.first_token == FirstToken::kShown) return Sampling::kExact;
-  // A row's range needs no pair twice: work is rows times columns times d_k, kept to a few milliseconds.
-  constexpr std::int64_t kMostPairs = 1 << 18;
-  TileRequest row = tile.request;
-  const std::int64_t n_cols = row.col_end - row.col_begin, n_rows = row.row_end - row.row_begin;
-  const std::vector<std::int64_t> rows = sampled_rows(row.row_begin, row.row_end, std::max<std::int64_t>(8, kMostPairs / n_cols));
-  row.rows = 1;
-  row.cols = n_cols;
-  ValueRange range;
-  for (const std::int64_t i : rows) {
-    row.row_begin = i;
-    row.row_end = i + 1;
-    AttentionTile one = tile;
-    one.request = row;
-    const Tile values = evaluate_tile(*snapshot.trace, row);
-    if (values.is_pruned) return Sampling::kExact;
-    const ValueRange seen = row_range(one, values, 0);
-    if (seen.is_empty()) continue;
-    range.add(seen.min);
-    range.add(seen.max);
+  const HeadRange range = head_range(snapshot, {tile.request.layer, tile.request.head}, {tile.request.quantity, tile.first_token});
+  if (!range.values.is_empty()) {
+    tile.value_min = is_scores ? range.values.min : 0;
+    tile.value_max = range.values.max;
   }
-  if (!range.is_empty()) {
-    tile.value_min = is_scores ? range.min : 0;
-    tile.value_max = range.max;
-  }
-  return std::ssize(rows) < n_rows ? Sampling::kSampled : Sampling::kExact;
+  return range.is_sampled ? Sampling::kSampled : Sampling::kExact;
 }
 
 bool is_pruned(const Session& session, const HeadRef& head) {

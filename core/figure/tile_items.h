@@ -12,8 +12,12 @@ namespace headroom {
 /// The colour range is [0, 1] for probabilities; scores get theirs by set_value_range.
 AttentionTile make_tile(const FigureInput& input, const HeadRef& head, const Rect& rect, const TokenWindow& window);
 
-/// Sets value_min and value_max: for scores the range that is seen, for probabilities without the first token the largest of the rest.
-/// Long sentences are sampled. Returns whether they were.
+/// The whole head in a small picture. Of a long text it is the snapshot's thumbnail, or as many cells from sampled rows (its request says
+/// so): a small picture is not worth evaluating billions of pairs.
+AttentionTile make_overview_tile(const FigureInput& input, const HeadRef& head, const Rect& rect);
+
+/// Sets value_min and value_max to what the whole head spans, whatever part of it is seen: for scores the smallest and the largest, for
+/// probabilities without the first token the largest of the rest. Long texts are sampled. Returns whether they were.
 enum class Sampling { kExact, kSampled };
 Sampling set_value_range(AttentionTile& tile, const Snapshot& snapshot);
 

@@ -4,6 +4,8 @@
 #include <cmath>
 #include <numbers>
 
+#include "core/figure/number_text.h"
+
 namespace headroom {
 namespace {
 
@@ -15,7 +17,17 @@ bool is_emphasised(const TokenAxis& axis, std::int64_t token) {
   return std::find(axis.emphasised.begin(), axis.emphasised.end(), token) != axis.emphasised.end();
 }
 std::string label_of(const TokenAxis& axis, std::int64_t token) {
-  return display_token(axis.tokens[static_cast<std::size_t>(token)]);
+  std::string word = display_token(axis.tokens[static_cast<std::size_t>(token)]);
+  return axis.labels == TokenAxis::Labels::kNumbered ? count_text(token) + " " + word : word;
+}
+
+/// 1, 2, 5, 10, 20, 50, … : the next that is not below `least`.
+std::int64_t round_step(std::int64_t least) {
+  for (std::int64_t power = 1;; power *= 10) {
+    for (const std::int64_t digit : {1, 2, 5}) {
+      if (digit * power >= least) return digit * power;
+    }
+  }
 }
 
 }  // namespace
@@ -35,7 +47,8 @@ std::vector<std::int64_t> labelled_tokens(const TokenAxis& axis, double pitch) {
   for (const std::int64_t token : axis.emphasised) {
     if (token >= axis.begin && token < axis.end && is_free(token)) labelled.push_back(token);
   }
-  const auto step = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(pitch / cell - 1e-9)));
+  auto step = std::max<std::int64_t>(1, static_cast<std::int64_t>(std::ceil(pitch / cell - 1e-9)));
+  if (axis.labels == TokenAxis::Labels::kNumbered) step = round_step(step);
   const std::size_t n_emphasised = labelled.size();
   for (std::int64_t token = (axis.begin + step - 1) / step * step; token < axis.end; token += step) {
     const bool is_far =

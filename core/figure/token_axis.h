@@ -18,7 +18,14 @@ struct TokenAxis {
   double edge = 0;                       ///< rows: x of the heatmap's left edge; columns: y of its top edge
   double room = 0;                       ///< the longest label that there is room for
   std::vector<std::int64_t> emphasised;  ///< always labelled, in full colour; the first ones win where two would overlap
+  enum class Labels { kTokens, kNumbered } labels = Labels::kTokens;  ///< kNumbered: "12,000 cat", at round numbers
 };
+
+/// Of a text beyond this many tokens the labels are numbered: where a token stands matters more than what it is.
+inline constexpr std::int64_t kNumberedFrom = 128;
+inline TokenAxis::Labels labels_for(std::int64_t n_tokens) {
+  return n_tokens > kNumberedFrom ? TokenAxis::Labels::kNumbered : TokenAxis::Labels::kTokens;
+}
 
 inline constexpr double kRowLabelPitch = 14, kColumnLabelPitch = 19;  ///< nearest distance of two labels, level and at 45°
 

@@ -18,6 +18,7 @@ struct FigureInput {
 
 Figure heads_figure(const FigureInput& input);       ///< every layer × head
 Figure head_figure(const FigureInput& input);        ///< the chosen head, large; heatmap or arcs, with the chosen cell's arithmetic
+Figure row_figure(const FigureInput& input);         ///< the chosen query's probabilities over all keys
 Figure token_figure(const FigureInput& input);       ///< the chosen token's way through the chosen layer
 Figure kv_figure(const FigureInput& input);          ///< KV cache: formula, MHA / now / MQA, by layer
 Figure timing_figure(const FigureInput& input);      ///< stages of the last run, CPU beside GPU

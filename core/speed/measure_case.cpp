@@ -16,6 +16,8 @@ namespace headroom {
 namespace {
 
 constexpr double kLimitSeconds = 0.003;
+/// By default a software GPU is spared what would take it many seconds.
+constexpr double kMostSoftwareFlops = 10e9;
 
 /// A row to be filled, and what fills it. It owns what the candidate's functions work on.
 struct Job {
@@ -214,7 +216,8 @@ std::vector<std::string> choose_backends(Bench& bench) {
   if (!wants_gpu && (!asked.empty() || !bench.tools.open_gpu)) return names;
   try {
     bench.gpu = bench.tools.open_gpu();
-    if (!wants_gpu) names.push_back("gl");
+    const bool is_slow = bench.gpu->is_software && flops_of(bench.c) > kMostSoftwareFlops;
+    if (!wants_gpu && !is_slow) names.push_back("gl");
   } catch (const Cancelled&) {
     throw;
   } catch (const Error&) {

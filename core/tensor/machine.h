@@ -40,15 +40,6 @@ double read_gbps(ThreadPool& pool, std::span<const std::span<const std::byte>> b
 /// that cache gives. Units   GB/s, summed over threads.
 double read_own_gbps(ThreadPool& pool, std::size_t bytes_per_thread, double seconds);
 
-inline double measure_fma_gflops(int threads) {
-  ThreadPool pool(threads);
-  return fma_gflops(pool, 0.1);
-}
-inline double measure_read_gbps(int threads) {
-  ThreadPool pool(threads);
-  return read_own_gbps(pool, (std::size_t{256} << 20) / static_cast<std::size_t>(pool.n_threads()), 0.1);
-}
-
 /// Name of the SIMD instructions that run here, e.g. "AVX-512", "AVX2", "SSE4", "NEON".
 const char* simd_name();
 

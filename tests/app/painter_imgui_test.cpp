@@ -115,7 +115,7 @@ TEST_F(ImGuiPainterTest, EveryCellHasItsColourAtAnyScale) {
     const Image image = scene.draw(figure);
     const auto& item = std::get<AttentionTile>(figure.items[0]);
     std::vector<std::uint8_t> expected(static_cast<std::size_t>(n * n * 4));
-    color_tile(item, snapshot->thumbnails[1][2], theme(ThemeName::kDark), expected);
+    color_tile(item, {.tile = snapshot->thumbnails[1][2]}, theme(ThemeName::kDark), expected);
     for (std::int64_t row = 0; row < n; ++row) {
       for (std::int64_t col = 0; col < n; ++col) {
         const auto at = static_cast<std::size_t>((row * n + col) * 4);
@@ -209,7 +209,7 @@ TEST_F(ImGuiPainterTest, AnAtlasThatIsFullStartsAnew) {
     ASSERT_EQ(scene.stats().draw_calls, 1);
     ASSERT_EQ(scene.painter().take_counters().tiles_drawn, 32);
     std::vector<std::uint8_t> expected(60 * 60 * 4);
-    color_tile(std::get<AttentionTile>(figure.items[31]), snapshot->thumbnails[3][7], theme(ThemeName::kDark), expected);
+    color_tile(std::get<AttentionTile>(figure.items[31]), {.tile = snapshot->thumbnails[3][7]}, theme(ThemeName::kDark), expected);
     const std::size_t at = (59 * 60 + 0) * 4;
     ASSERT_EQ(pixel(image, 7 * 44, 3 * 44 + 39), (Color{expected[at], expected[at + 1], expected[at + 2], 255})) << version;
   }

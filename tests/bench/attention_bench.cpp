@@ -1,110 +1,112 @@
-// Attention backends on five shapes. Each figure stands beside the machine's own limit, measured in the same run; a backend is checked
-// against the reference before it is timed.
+// The cases of `headroom bench` under Google Benchmark, for its filters, repetitions and formats. Each is checked against the reference
+// before it is timed, and stands beside the machine's own limit, measured right before and after it.
 
 #include <benchmark/benchmark.h>
 
-#include <algorithm>
-#include <chrono>
 #include <cstdio>
-#include <cstdlib>
+#include <functional>
 #include <memory>
 #include <string>
-#include <thread>
 #include <vector>
 
-#include "core/attention/backend.h"
+#include "core/speed/cases.h"
+#include "core/speed/commit.h"
+#include "core/speed/problem.h"
+#include "core/speed/products.h"
+#include "core/tensor/error.h"
 #include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
-#include "tests/attention/conformance.h"
 
 namespace {
 
 using namespace headroom;
-using conformance::Case;
 
-struct Shape {
-  const char* name;
-  conformance::Sizes sizes;
-  Direction direction;
-};
+constexpr double kLimitSeconds = 0.02;
 
-constexpr Shape kShapes[] = {
-    {"a_h12_kv12_d64_n128_full", {12, 12, 128, 128, 64}, Direction::kBidirectional},
-    {"b_h12_kv12_d64_n1024_causal", {12, 12, 1024, 1024, 64}, Direction::kCausal},
-    {"c_h32_kv8_d128_n1024_causal", {32, 8, 1024, 1024, 128}, Direction::kCausal},
-    {"d_h12_kv12_d64_n4096_causal", {12, 12, 4096, 4096, 64}, Direction::kCausal},
-    {"e_h32_kv8_d128_1_query_4096_keys", {32, 8, 1, 4096, 128}, Direction::kBidirectional},
-};
-
-enum class Kind { kNaive, kFlash };
-
-/// The backend agrees with the reference on the same heads and d_head over a shorter sequence, or the program ends.
-void check_first(AttentionBackend& backend, const Shape& shape) {
-  conformance::Sizes small = shape.sizes;
-  small.seq_q = std::min<std::int64_t>(small.seq_q, 77);
-  small.seq_k = small.seq_q == 1 ? 301 : small.seq_q;
-  const Case c = conformance::make_case(shape.name, small, PatternKind::kDense, shape.direction);
-  const std::string wrong = conformance::check(backend, c);
-  if (wrong.empty()) return;
-  std::fprintf(stderr, "not timed, it is wrong: %s\n", wrong.c_str());
-  std::exit(1);
-}
-
-/// Time since its making, and the FMA peak around that time: the mean of one measured before and one after.
-class Stopwatch {
- public:
-  explicit Stopwatch(int threads) : threads_(threads), peak_before_(measure_fma_gflops(threads)) {
-    begin_ = std::chrono::steady_clock::now();
-  }
-  double seconds() const { return std::chrono::duration<double>(std::chrono::steady_clock::now() - begin_).count(); }
-  double fma_gflops() const { return (peak_before_ + measure_fma_gflops(threads_)) / 2; }
-
- private:
-  int threads_;
-  double peak_before_;
-  std::chrono::steady_clock::time_point begin_;
-};
-
-void run(benchmark::State& state, const Shape& shape, Kind kind, int threads) {
-  ThreadPool pool(threads);
-  const auto backend = kind == Kind::kNaive ? make_naive_backend(pool) : make_flash_backend(pool);
-  check_first(*backend, shape);
-  Case c = conformance::make_case(shape.name, shape.sizes, PatternKind::kDense, shape.direction);
-  c.layout = conformance::Layout::kInterleaved;
-  const conformance::Problem problem(c);
-  conformance::Answer answer(c, false);
-  backend->run(c.config, problem.inputs, answer.outputs());
-  const Stopwatch watch(threads);
+/// Runs the loop between two looks at the limit, in units a second, and tells rate and share.
+void run_beside(benchmark::State& state, const std::function<double()>& limit, double amount_per_call,
+                const std::function<void()>& call) {
+  call();
+  const double before = limit();
+  const WorkClock clock(0);
   for (auto _ : state) {
-    backend->run(c.config, problem.inputs, answer.outputs());
+    call();
     benchmark::ClobberMemory();
   }
-  const double seconds = watch.seconds() / static_cast<double>(state.iterations());
-  const double pairs = static_cast<double>(count_visible(c.config.mask, 0, c.config.seq_q, c.config.seq_k));
-  const double gflop = 4e-9 * pairs * static_cast<double>(c.config.n_heads * c.config.d_head);
-  state.counters["GFLOP/s"] = gflop / seconds;
-  state.counters["%FMA"] = 100 * gflop / seconds / watch.fma_gflops();
-  if (c.config.seq_q == 1) {
-    const double kv_gb = 8e-9 * static_cast<double>(c.config.n_kv_heads * c.config.seq_k * c.config.d_head);
-    state.counters["KV_GB/s"] = kv_gb / seconds;
-    state.counters["%DRAM"] = 100 * kv_gb / seconds / measure_read_gbps(threads);
-  }
+  const double rate = amount_per_call * static_cast<double>(state.iterations()) / clock.seconds();
+  state.counters["G/s"] = rate * 1e-9;
+  state.counters["%limit"] = 100 * rate / ((before + limit()) / 2);
 }
 
-void run_linear(benchmark::State& state, std::int64_t rows, std::int64_t width, int threads) {
+std::unique_ptr<AttentionBackend> make_backend(const std::string& name, ThreadPool& pool) {
+  return name == "naive" ? make_naive_backend(pool) : make_flash_backend(pool);
+}
+
+/// Throws when wrong: the program ends with the sentence instead of timing it.
+void attention(benchmark::State& state, const SpeedCase& c, const std::string& backend_name, int threads) {
   ThreadPool pool(threads);
-  const auto x = conformance::values(static_cast<std::size_t>(rows * width), 1, 1);
-  const auto weight = conformance::values(static_cast<std::size_t>(width * width), 2, 1);
-  std::vector<float> out(static_cast<std::size_t>(rows * width));
-  const Stopwatch watch(threads);
-  for (auto _ : state) {
-    linear(pool, {x.data(), rows, width, width}, {weight.data(), width, width, width}, {}, {out.data(), rows, width, width});
-    benchmark::ClobberMemory();
+  const auto backend = make_backend(backend_name, pool);
+  check_against_reference(*backend, c.config);
+  AttentionProblem problem(c.config);
+  run_beside(
+      state, [&] { return 1e9 * fma_gflops(pool, kLimitSeconds); }, flops_of(c),
+      [&] { backend->run(c.config, problem.inputs(), problem.outputs()); });
+}
+
+void decoding(benchmark::State& state, const SpeedCase& c, KvStorage storage, int threads) {
+  ThreadPool pool(threads);
+  const auto backend = make_flash_backend(pool);
+  AttentionConfig config = c.config;
+  config.kv_storage = storage;
+  check_against_reference(*backend, config);
+  // The argument: bytes of caches in rotation; 0 is one cache, read again and again.
+  AttentionProblem problem(config, static_cast<double>(state.range(0)));
+  const auto limit = [&] {
+    double gbps = 0;
+    for (int i = 0; i < 10; ++i) {
+      problem.turn_to_next_copy();
+      gbps += read_gbps(pool, problem.kv_blocks(), i % 2 == 0 ? ReadOrder::kOneStream : ReadOrder::kFourStreams) / 10;
+    }
+    return 1e9 * gbps;
+  };
+  run_beside(state, limit, kv_bytes_of(config), [&] {
+    problem.turn_to_next_copy();
+    backend->run(config, problem.inputs(), problem.outputs());
+  });
+}
+
+void product(benchmark::State& state, const SpeedCase& c, const std::string& backend_name, int threads) {
+  ThreadPool pool(threads);
+  const Multiply multiply = [&](ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
+    backend_name == "naive" ? multiply_by_eigen(pool, x, weight, out) : linear(pool, x, weight, {}, out);
+  };
+  check_product(backend_name, multiply, c.depth);
+  Product p(c.rows, c.depth, c.width);
+  run_beside(
+      state, [&] { return 1e9 * fma_gflops(pool, kLimitSeconds); }, flops_of(c), [&] { multiply(p.x(), p.weight(), p.out()); });
+}
+
+benchmark::internal::Benchmark* add(const std::string& name, std::function<void(benchmark::State&)> run) {
+  return benchmark::RegisterBenchmark(name.c_str(), std::move(run))->UseRealTime()->Unit(benchmark::kMillisecond);
+}
+
+void add_case(const SpeedCase& c, int threads) {
+  const std::string suffix = "/threads:" + std::to_string(threads);
+  if (c.kind == SpeedCase::Kind::kDecode) {
+    for (const KvStorage storage : {KvStorage::kFloat32, KvStorage::kFloat16, KvStorage::kBFloat16}) {
+      add(c.name + "/flash/" + kv_storage_name(storage) + suffix,
+          [&c, storage, threads](benchmark::State& state) { decoding(state, c, storage, threads); })
+          ->ArgName("bytes")
+          ->Arg(0)
+          ->Arg(512'000'000);
+    }
+    return;
   }
-  const double gflops =
-      2e-9 * static_cast<double>(rows * width * width) * static_cast<double>(state.iterations()) / watch.seconds();
-  state.counters["GFLOP/s"] = gflops;
-  state.counters["%FMA"] = 100 * gflops / watch.fma_gflops();
+  for (const std::string backend : {"naive", "flash"}) {
+    add(c.name + "/" + backend + suffix, [&c, backend, threads](benchmark::State& state) {
+      c.kind == SpeedCase::Kind::kProduct ? product(state, c, backend, threads) : attention(state, c, backend, threads);
+    });
+  }
 }
 
 }  // namespace
@@ -112,32 +114,23 @@ void run_linear(benchmark::State& state, std::int64_t rows, std::int64_t width, 
 int main(int argc, char** argv) {
   benchmark::Initialize(&argc, argv);
   if (benchmark::ReportUnrecognizedArguments(argc, argv)) return 2;
-  const int processors = std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
-  benchmark::AddCustomContext("simd", simd_name());
-  benchmark::AddCustomContext("fma_peak_one_thread_gflops", std::to_string(measure_fma_gflops(1)));
-  benchmark::AddCustomContext("memory_read_one_thread_gbps", std::to_string(measure_read_gbps(1)));
+  const MachineFacts machine = machine_facts();
+  benchmark::AddCustomContext("commit", source_commit());
+  benchmark::AddCustomContext("compiler", machine.compiler);
+  benchmark::AddCustomContext("cpu", machine.cpu);
+  benchmark::AddCustomContext("simd", machine.simd);
   std::vector<int> thread_counts{1};
-  if (processors > 1) thread_counts.push_back(processors);
+  if (const int all = ThreadPool().n_threads(); all > 1) thread_counts.push_back(all);
   for (const int threads : thread_counts) {
-    const std::string suffix = "/threads:" + std::to_string(threads);
-    for (const Shape& shape : kShapes) {
-      for (const Kind kind : {Kind::kNaive, Kind::kFlash}) {
-        const std::string name = std::string(kind == Kind::kNaive ? "naive/" : "flash/") + shape.name + suffix;
-        benchmark::RegisterBenchmark(name.c_str(),
-                                     [&shape, kind, threads](benchmark::State& state) { run(state, shape, kind, threads); })
-            ->UseRealTime()
-            ->Unit(benchmark::kMillisecond);
-      }
-    }
-    for (const std::int64_t rows : {10, 32, 128, 768}) {
-      const std::string name = "linear/" + std::to_string(rows) + "x768x768" + suffix;
-      benchmark::RegisterBenchmark(name.c_str(),
-                                   [rows, threads](benchmark::State& state) { run_linear(state, rows, 768, threads); })
-          ->UseRealTime()
-          ->Unit(benchmark::kMillisecond);
-    }
+    for (const SpeedCase& c : speed_cases())
+      add_case(c, threads);
   }
-  benchmark::RunSpecifiedBenchmarks();
+  try {
+    benchmark::RunSpecifiedBenchmarks();
+  } catch (const Error& error) {
+    std::fprintf(stderr, "%s\n", error.what());
+    return 1;
+  }
   benchmark::Shutdown();
   return 0;
 }

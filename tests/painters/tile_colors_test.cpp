@@ -32,7 +32,8 @@ AttentionTile item_of(ColorScale scale) {
 
 std::vector<Color> colors(const AttentionTile& item, const std::vector<float>& values, bool is_pruned = false) {
   std::vector<std::uint8_t> rgba(6 * 4, 1);
-  color_tile(item, {.request = item.request, .values = values, .is_pruned = is_pruned}, theme(ThemeName::kDark), rgba);
+  const Tile tile{.request = item.request, .values = values, .is_pruned = is_pruned};
+  color_tile(item, {.tile = tile}, theme(ThemeName::kDark), rgba);
   std::vector<Color> answer;
   for (std::size_t i = 0; i < rgba.size(); i += 4)
     answer.push_back({rgba[i], rgba[i + 1], rgba[i + 2], rgba[i + 3]});
@@ -74,9 +75,8 @@ TEST(ColorTile, APrunedHeadHasNoValues) {
 TEST(ColorTile, RefusesTooSmallAPicture) {
   const AttentionTile item = item_of(ColorScale::kLinear);
   std::vector<std::uint8_t> rgba(23);
-  EXPECT_THROW(color_tile(item, {.request = item.request, .values = std::vector<float>(6), .is_pruned = false},
-                          theme(ThemeName::kDark), rgba),
-               ShapeError);
+  const Tile tile{.request = item.request, .values = std::vector<float>(6), .is_pruned = false};
+  EXPECT_THROW(color_tile(item, {.tile = tile}, theme(ThemeName::kDark), rgba), ShapeError);
 }
 
 }  // namespace

@@ -11,7 +11,7 @@ namespace {
 
 using testing::ElementsAre;
 
-TEST(SpeedCases, have_the_shapes_that_their_names_stand_for) {
+TEST(SpeedCases, HaveTheShapesThatTheirNamesStandFor) {
   std::vector<std::string> names;
   for (const SpeedCase& c : speed_cases())
     names.push_back(c.name);
@@ -26,7 +26,7 @@ TEST(SpeedCases, have_the_shapes_that_their_names_stand_for) {
   EXPECT_THROW(find_speed_case("bert"), Error);
 }
 
-TEST(SpeedCases, count_flops_as_the_formulas_say) {
+TEST(SpeedCases, CountFlopsAsTheFormulasSay) {
   EXPECT_EQ(flops_of(find_speed_case("bert-128")), 4.0 * 128 * 128 * 64 * 12);
   EXPECT_EQ(flops_of(find_speed_case("gpt2-1024")), 4.0 * (1024 * 1025 / 2) * 64 * 12);
   EXPECT_EQ(flops_of(find_speed_case("decode-4096")), 4.0 * 4096 * 128 * 32);
@@ -40,7 +40,7 @@ TEST(SpeedCases, count_flops_as_the_formulas_say) {
   EXPECT_EQ(attention_flops(config), 4.0 * 4096 * 128 * 31);
 }
 
-TEST(SpeedCases, kernels_count_at_least_what_the_formula_says) {
+TEST(SpeedCases, KernelsCountAtLeastWhatTheFormulaSays) {
   ThreadPool pool(2);
   SpeedShape shape = small_shape(4, 2, 96);
   shape.config.mask.direction = Direction::kCausal;
@@ -54,7 +54,7 @@ TEST(SpeedCases, kernels_count_at_least_what_the_formula_says) {
   }
 }
 
-TEST(AttentionProblem, rotates_equal_copies_of_keys_and_values) {
+TEST(AttentionProblem, RotatesEqualCopiesOfKeysAndValues) {
   AttentionConfig config = small_shape(2, 2, 40).config;
   for (const KvStorage storage : {KvStorage::kFloat32, KvStorage::kFloat16, KvStorage::kBFloat16}) {
     config.kv_storage = storage;
@@ -78,7 +78,7 @@ TEST(AttentionProblem, rotates_equal_copies_of_keys_and_values) {
   }
 }
 
-TEST(AttentionProblem, lays_out_one_querys_keys_as_a_cache_does) {
+TEST(AttentionProblem, LaysOutOneQuerysKeysAsACacheDoes) {
   AttentionConfig config = small_shape(4, 2, 30).config;
   EXPECT_EQ(AttentionProblem(config).inputs().k.row_stride, 2 * 16);
   config.seq_q = 1;
@@ -103,7 +103,7 @@ class WrongBackend final : public AttentionBackend {
   float error_;
 };
 
-TEST(Check, refuses_a_backend_that_is_wrong_anywhere) {
+TEST(Check, RefusesABackendThatIsWrongAnywhere) {
   const AttentionConfig config = small_shape(2, 1, 8).config;
   WrongBackend right(0), a_little(1e-3F), not_a_number(std::nanf(""));
   EXPECT_EQ(check_against_reference(right, config), 0);
@@ -111,7 +111,7 @@ TEST(Check, refuses_a_backend_that_is_wrong_anywhere) {
   EXPECT_THROW(check_against_reference(not_a_number, config), Error);
 }
 
-TEST(Check, refuses_products_that_are_wrong_in_one_entry) {
+TEST(Check, RefusesProductsThatAreWrongInOneEntry) {
   const auto wrong = [](ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
     multiply_plainly(x, weight, out);
     out(out.rows - 1, out.cols - 1) += 0.01F;
@@ -120,7 +120,7 @@ TEST(Check, refuses_products_that_are_wrong_in_one_entry) {
   EXPECT_THROW(check_product("wrong", wrong, 64), Error);
 }
 
-TEST(Check, small_siblings_keep_the_kind) {
+TEST(Check, SmallSiblingsKeepTheKind) {
   AttentionConfig config = find_speed_case("gqa-1024").config;
   config.mask.pattern.kind = PatternKind::kHashedBuckets;
   config.mask.pattern.query_bucket.assign(1024, 3);
@@ -135,7 +135,7 @@ TEST(Check, small_siblings_keep_the_kind) {
   EXPECT_EQ(count_visible(decode.mask, 0, 1, decode.seq_k), decode.seq_k);
 }
 
-TEST(MeasureCase, gives_a_row_a_backend_with_its_limit) {
+TEST(MeasureCase, GivesARowABackendWithItsLimit) {
   ThreadPool pool(1);
   SpeedCase c = make_speed_case(small_shape(4, 2, 24));
   const auto rows = measure_case(c, {.backends = {"reference", "naive", "flash"}}, quick_tools(pool));
@@ -158,7 +158,7 @@ TEST(MeasureCase, gives_a_row_a_backend_with_its_limit) {
   EXPECT_EQ(rows[2].backend, "flash");
 }
 
-TEST(MeasureCase, decodes_in_three_storages_from_cache_and_from_memory) {
+TEST(MeasureCase, DecodesInThreeStoragesFromCacheAndFromMemory) {
   ThreadPool pool(2);
   SpeedShape shape = small_shape(4, 2, 64);
   shape.config.seq_q = 1;
@@ -180,7 +180,7 @@ TEST(MeasureCase, decodes_in_three_storages_from_cache_and_from_memory) {
                                  "flash bfloat16 memory read"));
 }
 
-TEST(MeasureCase, products_run_on_the_engines_kernel_and_on_eigen) {
+TEST(MeasureCase, ProductsRunOnTheEnginesKernelAndOnEigen) {
   ThreadPool pool(3);
   SpeedCase c;
   c.name = "small";
@@ -205,7 +205,7 @@ GpuKernels pretended_gpu() {
   return gpu;
 }
 
-TEST(MeasureCase, times_a_gpu_by_its_own_timestamps_against_its_own_peak) {
+TEST(MeasureCase, TimesAGpuByItsOwnTimestampsAgainstItsOwnPeak) {
   ThreadPool pool(1);
   SpeedTools tools = quick_tools(pool);
   tools.open_gpu = pretended_gpu;
@@ -221,7 +221,7 @@ TEST(MeasureCase, times_a_gpu_by_its_own_timestamps_against_its_own_peak) {
   EXPECT_NEAR(*gl.percent_of_limit, 100 * 1e-9 * flops_of(c) / 2.5e-3 / 1000, 1e-9);
 }
 
-TEST(MeasureCase, holds_a_software_gpu_against_the_processors) {
+TEST(MeasureCase, HoldsASoftwareGpuAgainstTheProcessors) {
   ThreadPool pool(1);
   SpeedTools tools = quick_tools(pool);
   tools.open_gpu = [] {
@@ -234,7 +234,7 @@ TEST(MeasureCase, holds_a_software_gpu_against_the_processors) {
   EXPECT_EQ(row.threads, ThreadPool().n_threads());
 }
 
-TEST(MeasureCase, refuses_wrong_names_and_a_missing_gpu_that_was_asked_for) {
+TEST(MeasureCase, RefusesWrongNamesAndAMissingGpuThatWasAskedFor) {
   ThreadPool pool(1);
   const SpeedCase c = make_speed_case(small_shape(2, 2, 8));
   SpeedTools tools = quick_tools(pool);

@@ -14,7 +14,7 @@ std::vector<std::string> names(const Ladder& ladder) {
   return result;
 }
 
-TEST(Ladder, has_five_rungs_whose_first_three_agree) {
+TEST(Ladder, HasFiveRungsWhoseFirstThreeAgree) {
   ThreadPool pool(2);
   const Ladder ladder = measure_ladder(small_shape(8, 8, 70), quick_tools(pool));
   EXPECT_THAT(names(ladder), testing::ElementsAre("per-head loops", "fused q k v", "flash", "GQA", "K/V cache"));
@@ -31,7 +31,7 @@ TEST(Ladder, has_five_rungs_whose_first_three_agree) {
   EXPECT_EQ(ladder.threads, 2);
 }
 
-TEST(Ladder, each_rung_has_less_to_do_than_the_one_before) {
+TEST(Ladder, EachRungHasLessToDoThanTheOneBefore) {
   ThreadPool pool(1);
   const Ladder ladder = measure_ladder(small_shape(8, 8, 70), quick_tools(pool));
   const auto& steps = ladder.steps;
@@ -47,14 +47,14 @@ TEST(Ladder, each_rung_has_less_to_do_than_the_one_before) {
   EXPECT_EQ(steps[3].n_kv_heads, 2);
 }
 
-TEST(Ladder, shares_keys_and_values_as_the_shape_does) {
+TEST(Ladder, SharesKeysAndValuesAsTheShapeDoes) {
   ThreadPool pool(1);
   EXPECT_EQ(measure_ladder(small_shape(6, 3, 20), quick_tools(pool)).steps[3].n_kv_heads, 3);
   EXPECT_EQ(measure_ladder(small_shape(6, 6, 20), quick_tools(pool)).steps[3].n_kv_heads, 1);
   EXPECT_EQ(measure_ladder(small_shape(1, 1, 1), quick_tools(pool)).steps[3].n_kv_heads, 1);
 }
 
-TEST(Ladder, leaves_the_cache_out_where_later_tokens_are_seen) {
+TEST(Ladder, LeavesTheCacheOutWhereLaterTokensAreSeen) {
   ThreadPool pool(1);
   SpeedShape shape = small_shape(4, 4, 20);
   shape.config.mask.direction = Direction::kBidirectional;
@@ -63,7 +63,7 @@ TEST(Ladder, leaves_the_cache_out_where_later_tokens_are_seen) {
   EXPECT_THAT(ladder.note, testing::HasSubstr("causal"));
 }
 
-TEST(Ladder, runs_every_pattern) {
+TEST(Ladder, RunsEveryPattern) {
   ThreadPool pool(1);
   for (const PatternKind kind : {PatternKind::kLocalWindow, PatternKind::kStrided, PatternKind::kGlobalLocal,
                                  PatternKind::kRandomBlocks, PatternKind::kHashedBuckets}) {
@@ -79,7 +79,7 @@ TEST(Ladder, runs_every_pattern) {
   }
 }
 
-TEST(WholeLayer, counts_what_pruning_left_and_cuts_what_naive_could_not_do) {
+TEST(WholeLayer, CountsWhatPruningLeftAndCutsWhatNaiveCouldNotDo) {
   SpeedShape shape = small_shape(8, 8, 100000);
   shape.config.pruned = {1, 0, 0, 0, 0, 0, 0, 0};
   shape.config.kv_storage = KvStorage::kFloat16;
@@ -93,7 +93,7 @@ TEST(WholeLayer, counts_what_pruning_left_and_cuts_what_naive_could_not_do) {
   EXPECT_EQ(validate(layer.shape.config), std::nullopt);
 }
 
-TEST(Ladder, can_be_stopped) {
+TEST(Ladder, CanBeStopped) {
   ThreadPool pool(1);
   std::stop_source source;
   source.request_stop();

@@ -11,7 +11,7 @@ namespace {
 
 using testing::DoubleNear;
 
-TEST(FitPower, finds_the_exponent_of_a_power) {
+TEST(FitPower, FindsTheExponentOfAPower) {
   const std::vector<double> x{10, 20, 40, 80};
   std::vector<double> y;
   for (const double value : x)
@@ -23,7 +23,7 @@ TEST(FitPower, finds_the_exponent_of_a_power) {
   EXPECT_EQ(fit->n_points, 4);
 }
 
-TEST(FitPower, looks_at_the_largest_points_only_whatever_their_order) {
+TEST(FitPower, LooksAtTheLargestPointsOnlyWhateverTheirOrder) {
   // Constant for small x, a square for large x.
   const auto fit = fit_power({400, 1, 200, 2, 100}, {16, 5, 4, 5, 1}, 3);
   ASSERT_TRUE(fit.has_value());
@@ -31,7 +31,7 @@ TEST(FitPower, looks_at_the_largest_points_only_whatever_their_order) {
   EXPECT_EQ(fit->n_points, 3);
 }
 
-TEST(FitPower, is_least_squares_where_points_scatter) {
+TEST(FitPower, IsLeastSquaresWherePointsScatter) {
   // log2 x = 0, 1, 2 and log2 y = 0, 2, 2: slope 1, intercept 1/3.
   const auto fit = fit_power({1, 2, 4}, {1, 4, 4}, 3);
   ASSERT_TRUE(fit.has_value());
@@ -39,7 +39,7 @@ TEST(FitPower, is_least_squares_where_points_scatter) {
   EXPECT_NEAR(fit->factor, std::exp2(1.0 / 3), 1e-12);
 }
 
-TEST(FitPower, says_nothing_where_nothing_can_be_said) {
+TEST(FitPower, SaysNothingWhereNothingCanBeSaid) {
   EXPECT_EQ(fit_power({}, {}, 3), std::nullopt);
   EXPECT_EQ(fit_power({5}, {1}, 3), std::nullopt);
   EXPECT_EQ(fit_power({5, 5}, {1, 2}, 3), std::nullopt);
@@ -47,7 +47,7 @@ TEST(FitPower, says_nothing_where_nothing_can_be_said) {
   EXPECT_EQ(fit_power({5, 6}, {1, std::nan("")}, 3), std::nullopt);
 }
 
-TEST(Growth, counts_squares_for_naive_and_lines_for_flash) {
+TEST(Growth, CountsSquaresForNaiveAndLinesForFlash) {
   ThreadPool pool(1);
   SpeedShape shape = small_shape(2, 2, 64);
   shape.config.mask.direction = Direction::kBidirectional;
@@ -70,7 +70,7 @@ TEST(Growth, counts_squares_for_naive_and_lines_for_flash) {
   EXPECT_LT(flash.points[2].bytes_moved, naive.points[2].bytes_moved);
 }
 
-TEST(Growth, ends_a_series_before_it_takes_too_much_memory_or_time) {
+TEST(Growth, EndsASeriesBeforeItTakesTooMuchMemoryOrTime) {
   ThreadPool pool(1);
   GrowthRequest request;
   request.lengths = {32, 64, 1 << 20};
@@ -96,7 +96,7 @@ TEST(Growth, ends_a_series_before_it_takes_too_much_memory_or_time) {
   EXPECT_THROW(measure_growth(small_shape(2, 2, 8), request, quick_tools(pool)), Error);
 }
 
-TEST(Roofline, places_every_kernel_under_its_roof) {
+TEST(Roofline, PlacesEveryKernelUnderItsRoof) {
   ThreadPool pool(1);
   const Roofline roofline = measure_roofline(small_shape(4, 2, 40), quick_tools(pool));
   ASSERT_GE(roofline.roofs.size(), 2u);
@@ -125,7 +125,7 @@ GpuKernels pretended_gpu() {
   return gpu;
 }
 
-TEST(Report, measures_one_part_at_a_time_and_drops_those_of_another_shape) {
+TEST(Report, MeasuresOnePartAtATimeAndDropsThoseOfAnotherShape) {
   ThreadPool pool(1);
   SpeedTools tools = quick_tools(pool);
   const SpeedShape shape = small_shape(4, 2, 24);
@@ -153,7 +153,7 @@ TEST(Report, measures_one_part_at_a_time_and_drops_those_of_another_shape) {
   EXPECT_EQ(other.roofline->points.back().kernel, "gl");
 }
 
-TEST(Csv, reads_back_field_by_field) {
+TEST(Csv, ReadsBackFieldByField) {
   ThreadPool pool(1);
   SpeedTools tools = quick_tools(pool);
   tools.open_gpu = pretended_gpu;
@@ -195,7 +195,7 @@ TEST(Csv, reads_back_field_by_field) {
   EXPECT_EQ(value_of("CPU and GPU", "gl float32", "24", "time"), 2.5);
 }
 
-TEST(Csv, of_rows_leaves_unknown_values_empty) {
+TEST(Csv, OfRowsLeavesUnknownValuesEmpty) {
   SpeedRow row;
   row.name = "bert-128";
   row.backend = "gl";

@@ -10,7 +10,7 @@ namespace {
 using testing::DoubleNear;
 using testing::Optional;
 
-TEST(Median, is_the_middle_or_the_mean_of_the_two_in_the_middle) {
+TEST(Median, IsTheMiddleOrTheMeanOfTheTwoInTheMiddle) {
   EXPECT_EQ(median({3}), 3);
   EXPECT_EQ(median({9, 1, 5}), 5);
   EXPECT_EQ(median({4, 100, 1, 3}), 3.5);
@@ -48,7 +48,7 @@ struct Scripted {
   }
 };
 
-TEST(Turns, take_the_median_of_each_rounds_ratio_with_the_limit_around_it) {
+TEST(Turns, TakeTheMedianOfEachRoundsRatioWithTheLimitAroundIt) {
   ThreadPool pool(1);
   std::vector<std::string> log;
   // Two calls first, then three rounds of one call between two looks at the limit.
@@ -62,7 +62,7 @@ TEST(Turns, take_the_median_of_each_rounds_ratio_with_the_limit_around_it) {
   EXPECT_THAT(timings[0].limit, Optional(50.0));
 }
 
-TEST(Turns, go_round_and_leave_out_who_has_no_budget_left) {
+TEST(Turns, GoRoundAndLeaveOutWhoHasNoBudgetLeft) {
   ThreadPool pool(1);
   std::vector<std::string> log;
   Scripted a{{1, 1, 1, 1, 1, 1, 1}, {}, &log, "a"}, slow{{50, 50}, {1, 1}, &log, "slow"};
@@ -73,7 +73,7 @@ TEST(Turns, go_round_and_leave_out_who_has_no_budget_left) {
   EXPECT_EQ(timings[1].rounds, 1);
 }
 
-TEST(Turns, call_what_is_short_often_in_each_round) {
+TEST(Turns, CallWhatIsShortOftenInEachRound) {
   ThreadPool pool(1);
   std::vector<std::string> log;
   Scripted a{std::vector<double>(100, 0.25), {}, &log, "a"};
@@ -82,7 +82,7 @@ TEST(Turns, call_what_is_short_often_in_each_round) {
   EXPECT_EQ(timings[0].seconds, 0.25);
 }
 
-TEST(Turns, stop_between_calls) {
+TEST(Turns, StopBetweenCalls) {
   ThreadPool pool(1);
   std::stop_source source;
   int calls = 0;
@@ -95,28 +95,7 @@ TEST(Turns, stop_between_calls) {
   EXPECT_EQ(calls, 3);
 }
 
-TEST(Machine, limits_are_positive_on_one_thread_and_on_several) {
-  for (const int threads : {1, 3}) {
-    ThreadPool pool(threads);
-    EXPECT_GT(fma_gflops(pool, 0.0005), 0.1);
-    EXPECT_GT(read_own_gbps(pool, 4096, 0.0005), 0.1);
-    const std::vector<float> values(10000);
-    const auto bytes = std::as_bytes(std::span(values));
-    const auto begin = reinterpret_cast<std::uintptr_t>(bytes.data()) % 64;
-    const auto aligned = bytes.subspan((64 - begin) % 64);
-    EXPECT_GT(read_gbps(pool, std::array{aligned}, ReadOrder::kOneStream), 0.01);
-    EXPECT_GT(read_gbps(pool, std::array{aligned, aligned}, ReadOrder::kFourStreams), 0.01);
-  }
-}
-
-TEST(Machine, a_clock_of_one_thread_does_not_run_while_it_sleeps) {
-  const WorkClock thread(1), wall(2);
-  std::this_thread::sleep_for(std::chrono::milliseconds(20));
-  EXPECT_GE(wall.seconds(), 0.02);
-  EXPECT_LT(thread.seconds(), wall.seconds());
-}
-
-TEST(MachineFacts, name_the_compiler_the_processor_and_the_commit_that_was_said) {
+TEST(MachineFacts, NameTheCompilerTheProcessorAndTheCommitThatWasSaid) {
   EXPECT_EQ(machine_facts().commit, "unknown");
   set_source_commit("abc1234");
   const MachineFacts facts = machine_facts();

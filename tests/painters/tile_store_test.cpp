@@ -1,4 +1,6 @@
-#include "app/painters/imgui_painter_tiles.h"
+#include "app/painters/tile_store.h"
+
+#include "app/painters/tile_resample.h"
 
 #include <gtest/gtest.h>
 

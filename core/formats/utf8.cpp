@@ -128,6 +128,8 @@ bool is_mark(char32_t c) {
   return category == UTF8PROC_CATEGORY_MN || category == UTF8PROC_CATEGORY_MC || category == UTF8PROC_CATEGORY_ME;
 }
 
+char32_t lower_case(char32_t c) { return static_cast<char32_t>(utf8proc_tolower(static_cast<utf8proc_int32_t>(c))); }
+
 std::string with_thousands(std::uint64_t n) {
   const std::string digits = std::to_string(n);
   std::string text;

@@ -34,6 +34,8 @@ bool is_word_character(char32_t code_point);
 bool is_punctuation(char32_t code_point);
 /// General category M*.
 bool is_mark(char32_t code_point);
+/// The one small letter of a capital; anything else as it is.
+char32_t lower_case(char32_t code_point);
 
 /// "1 byte", "3 tensors", "100,001 tokens".
 std::string counted(std::uint64_t n, std::string_view noun);

@@ -4,7 +4,7 @@ const float kMinusInfinity = uintBitsToFloat(0xff800000u);
 
 struct Place {
   int batch;
-  int slice_head;  // batch entry and head counted within the slice: a row block of scores
+  int slice_head;  // batch entry and head counted within the dispatch: a row block of scores
   int head;
   int q_at;        // vec4 of query 0
   int k_at;        // vec4 of key 0
@@ -23,6 +23,6 @@ Place place_of(int slice_active, int slice_batch) {
   int kv_at = place.batch * params.kv_batch4 + kv_head * params.kv_head4;
   place.k_at = params.k_at4 + kv_at;
   place.v_at = params.v_at4 + kv_at;
-  place.out_at = place.batch * params.out_batch4 + place.head * params.out_head4;
+  place.out_at = params.out_at4 + place.batch * params.out_batch4 + place.head * params.out_head4;
   return place;
 }

@@ -16,11 +16,10 @@ vec4 weight_of(vec4 score, float top) {
 }
 
 void main() {
-  int n_queries = params.end_query - params.first_query;
-  int i = int(gl_GlobalInvocationID.x);
-  if (i >= n_queries) return;
+  int i = params.first_query + int(gl_GlobalInvocationID.x);
+  if (i >= params.end_query) return;
   Place place = place_of(int(gl_WorkGroupID.y), int(gl_WorkGroupID.z));
-  int row = (place.slice_head * n_queries + i) * params.row4;
+  int row = (place.slice_head * params.slab_queries + i - params.slab_query) * params.row4;
 
   float top = kMinusInfinity;
   for (int c = 0; c < params.row4; ++c) {
@@ -36,6 +35,6 @@ void main() {
   for (int c = 0; c < params.row4; ++c) {
     probs[row + c] = is_empty ? vec4(0.0) : weight_of(texelFetch(score_texels, row + c), top) * scale;
   }
-  logsumexp[(place.batch * params.n_heads + place.head) * params.seq_q + params.first_query + i] =
+  logsumexp[(place.batch * params.n_heads + place.head) * params.seq_q + i] =
       is_empty ? kMinusInfinity : top + log(sum);
 }

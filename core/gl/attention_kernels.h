@@ -4,14 +4,19 @@
 #include <optional>
 #include <span>
 #include <stop_token>
+#include <vector>
 
 #include "core/attention/backend.h"
 #include "core/attention/config.h"
 #include "core/gl/attention.h"
 #include "core/gl/buffer.h"
 #include "core/gl/context.h"
+#include "core/gl/fused_shape.h"
 #include "core/gl/mask_table.h"
+#include "core/gl/pacer.h"
 #include "core/gl/program.h"
+#include "core/gl/slice_walk.h"
+#include "core/gl/tuner.h"
 
 namespace headroom::gl {
 
@@ -20,10 +25,10 @@ constexpr std::int64_t ceil_div(std::int64_t a, std::int64_t b) { return (a + b 
 /// vec4s that hold `width` floats.
 constexpr std::int64_t vec4s(std::int64_t width) { return ceil_div(width, 4); }
 
-/// Where heads lie in a buffer of vec4s: vec4 of (b, h, i) = at + b * batch + h * head + i * row.
-struct HeadsPlace {
-  std::int64_t at = 0, batch = 0, head = 0, row = 0;
-};
+/// How k and v lie on the device: what their Buffers must be made with.
+Texel texel_of(KvStorage storage);
+/// Bytes of four stored numbers.
+constexpr std::int64_t vec4_bytes(KvStorage storage) { return storage == KvStorage::kFloat32 ? 16 : 8; }
 
 /// Tensors of one attention call on the device; each head's width is padded with zeros to whole vec4s.
 struct DeviceAttention {
@@ -36,54 +41,68 @@ struct DeviceAttention {
   std::int64_t v_at = 0;
 };
 
-/// Floating-point operations of one dispatch: a tenth of a second on a software renderer; on GPUs enough threads to fill the largest, and
-/// no more than some seconds on the smallest.
-constexpr double slice_flops_of(bool is_software) { return is_software ? 2e9 : 1e11; }
+/// What one call gives beside out and logsumexp.
+struct AttentionExtras {
+  std::span<float> probs = {};    ///< [batch, n_heads, seq_q, seq_k] or empty; naive kernels only, rows of pruned heads left alone
+  AttentionWork* work = nullptr;  ///< may be null
+};
 
 /// Waits for storage writes to be seen by fetches, storage reads and copies.
 void storage_barrier();
 
 /// The attention kernels: computes out and logsumexp of every head that is not pruned.
 ///
-/// Long calls are cut into slices, so that stopping is heard between them and no driver's watchdog bites.
-/// The kernels use neither shared memory nor barriers: software renderers run both as scalar loops, and on a GPU the caches serve the
-/// fetches that neighbouring threads share.
+/// Long calls are cut into dispatches of some milliseconds, see Pacer.
+/// Memory  The fused kernels keep nothing beside their tensors and a table of heads and mask. The naive ones keep scores and probs of whole
+///         heads, as many as a storage block holds: naive_bytes().
 class AttentionKernels {
  public:
-  /// `facts` and `slice_flops` may be smaller than the device's, to see calls cut.
-  AttentionKernels(const DeviceFacts& facts, Kernel kernel, std::optional<double> slice_flops = {})
-      : facts_(facts), kernel_(kernel), slice_flops_(slice_flops.value_or(slice_flops_of(facts.is_software))) {}
+  /// `facts` may be smaller than the device's, to see calls cut and refused.
+  AttentionKernels(const DeviceFacts& facts, Kernel kernel, const GpuOptions& options = {});
 
   /// Limits of this device, each with its number.
   Support supports(const AttentionConfig& config) const;
 
-  /// `probs` [batch, n_heads, seq_q, seq_k] or empty; filled by the naive kernels only, rows of pruned heads left alone.
   /// Errors  Error when the device fails; Cancelled.
-  void run(const AttentionConfig& config, const DeviceAttention& tensors, std::span<float> probs, std::stop_token stop);
+  void run(const AttentionConfig& config, const DeviceAttention& tensors, const AttentionExtras& extras,
+           const std::stop_token& stop);
+
+  /// Bytes of scores and probs that the naive kernels hold at once.
+  std::int64_t naive_bytes(const AttentionConfig& config) const;
+  /// The shape that the last fused run used.
+  const FusedShape& last_shape() const { return shape_; }
+  std::int64_t n_dispatches() const { return pacer_.n_dispatches(); }
 
  private:
-  struct Slice {
-    std::int64_t first_batch = 0, n_batch = 0, first_active = 0, n_active = 0, first_query = 0, n_queries = 0;
-  };
-  struct Tiling {
-    int queries = 4;      ///< a thread
-    int local_size = 8;   ///< threads of a work group
-    int max_chunk4 = 16;  ///< vec4s of a head's out a thread holds
-  };
-  Tiling tiling() const;
-  std::int64_t max_slice_queries(const AttentionConfig& config) const;
-  std::vector<Slice> slices(const AttentionConfig& config) const;
-  void run_fused(const AttentionConfig& config, const DeviceAttention& tensors, const Slice& slice);
-  void run_naive(const AttentionConfig& config, const DeviceAttention& tensors, const Slice& slice);
-  void read_probs(const AttentionConfig& config, const Slice& slice, std::span<float> probs) const;
+  std::int64_t naive_rows(const AttentionConfig& config) const;
+  SliceWalk::Limits limits(const AttentionConfig& config) const;
+  void set_params(const AttentionConfig& config, const DeviceAttention& tensors);
+  void set_slice(const Slice& slice);
+  void bind_out(const DeviceAttention& tensors, Span4 span);
+
+  FusedShape choose_shape(const AttentionConfig& config, const DeviceAttention& tensors, const std::stop_token& stop);
+  bool is_right(const FusedShape& shape, const AttentionConfig& config, const std::stop_token& stop);
+  std::optional<double> time_shape(const FusedShape& shape, const AttentionConfig& config, const DeviceAttention& tensors,
+                                   const std::stop_token& stop);
+  void run_fused(const AttentionConfig& config, const DeviceAttention& tensors, const std::stop_token& stop);
+  void dispatch_fused(const AttentionConfig& config, const DeviceAttention& tensors, const Slice& slice, Span4 out);
+  void run_naive(const AttentionConfig& config, const DeviceAttention& tensors, const AttentionExtras& extras,
+                 const std::stop_token& stop);
+  void run_slab(const AttentionConfig& config, const DeviceAttention& tensors, const Slice& slab, Span4 out,
+                const std::stop_token& stop);
+  void read_probs(const AttentionConfig& config, const Slice& slab, std::span<float> probs) const;
+  void count_work(const AttentionConfig& config, AttentionWork& work) const;
 
   DeviceFacts facts_;
   Kernel kernel_;
-  double slice_flops_;
+  GpuOptions options_;
+  Pacer pacer_;
+  Tuner tuner_;
   ProgramCache programs_;
   MaskTable mask_;
   UniformBuffer uniforms_;
   AttentionParams params_{};
+  FusedShape shape_;
   std::vector<std::int64_t> active_heads_;
   Buffer scores_{Texel::kVec4};
   Buffer probs_{Texel::kVec4};

@@ -3,6 +3,7 @@
 #include <epoxy/gl.h>
 
 #include <algorithm>
+#include <atomic>
 #include <bit>
 #include <utility>
 
@@ -28,6 +29,10 @@ GLenum format_of(Texel texel) {
       return GL_RG32F;
     case Texel::kUint:
       return GL_R32UI;
+    case Texel::kHalf4:
+      return GL_RGBA16F;
+    case Texel::kUint2:
+      return GL_RG32UI;
     case Texel::kVec4:
     case Texel::kNone:
       break;
@@ -38,6 +43,8 @@ GLenum format_of(Texel texel) {
 std::size_t texel_bytes(Texel texel) {
   switch (texel) {
     case Texel::kVec2:
+    case Texel::kHalf4:
+    case Texel::kUint2:
       return 8;
     case Texel::kUint:
       return 4;
@@ -58,7 +65,21 @@ void check_texels(Texel texel, std::size_t bytes, const std::string& what) {
               std::to_string(limit));
 }
 
+std::atomic<std::size_t> held_bytes = 0;
+std::atomic<std::size_t> most_held_bytes = 0;
+
+void count_bytes(std::size_t bytes) {
+  const std::size_t now = held_bytes += bytes;
+  std::size_t most = most_held_bytes;
+  while (now > most && !most_held_bytes.compare_exchange_weak(most, now)) {
+  }
+}
+
 }  // namespace
+
+std::size_t buffer_bytes() { return held_bytes; }
+std::size_t peak_buffer_bytes() { return most_held_bytes; }
+void reset_peak_buffer_bytes() { most_held_bytes = held_bytes.load(); }
 
 Buffer::~Buffer() { release(); }
 
@@ -83,6 +104,7 @@ Buffer& Buffer::operator=(Buffer&& other) noexcept {
 void Buffer::release() noexcept {
   if (texture_ != 0) glDeleteTextures(1, &texture_);
   if (buffer_ != 0) glDeleteBuffers(1, &buffer_);
+  held_bytes -= capacity_;
   texture_ = 0;
   buffer_ = 0;
   capacity_ = 0;
@@ -114,6 +136,7 @@ void Buffer::reserve(std::size_t bytes, const std::string& what) {
     throw;
   }
   capacity_ = wanted;
+  count_bytes(wanted);
   size_ = std::max(bytes, kMinBytes);
 }
 

@@ -9,11 +9,18 @@ namespace headroom::gl {
 
 /// How shaders fetch from a buffer, beside reading and writing it as a storage block.
 enum class Texel {
-  kNone,  ///< never fetched
-  kVec4,  ///< samplerBuffer of four floats
-  kVec2,  ///< samplerBuffer of two floats
-  kUint,  ///< usamplerBuffer of one 32-bit integer
+  kNone,   ///< never fetched
+  kVec4,   ///< samplerBuffer of four floats
+  kVec2,   ///< samplerBuffer of two floats
+  kUint,   ///< usamplerBuffer of one 32-bit integer
+  kHalf4,  ///< samplerBuffer of four float16
+  kUint2,  ///< usamplerBuffer of two 32-bit integers: four bfloat16
 };
+
+/// Bytes of all buffers that live now, and the most that lived at once since reset_peak_buffer_bytes(). Counts this process, all contexts.
+std::size_t buffer_bytes();
+std::size_t peak_buffer_bytes();
+void reset_peak_buffer_bytes();
 
 /// A buffer on the device, and the buffer texture through which shaders fetch from it. Its objects belong to the context that is current
 /// when they are made, used and destroyed.
@@ -51,6 +58,7 @@ class Buffer {
   void bind_storage(unsigned slot, std::size_t offset, std::size_t bytes) const;
 
   std::size_t capacity() const { return capacity_; }
+  Texel texel() const { return texel_; }
 
  private:
   void release() noexcept;

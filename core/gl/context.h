@@ -16,6 +16,8 @@ struct DeviceFacts {
   std::int64_t max_work_groups_x = 0, max_work_groups_y = 0, max_work_groups_z = 0;
   std::int64_t max_buffer_texels = 0;  ///< of a texture over a buffer
   std::int64_t storage_alignment = 0;  ///< bytes, of a storage buffer's offset
+  /// Threads of a subgroup where compute shaders may reduce over eight neighbouring ones (GL_KHR_shader_subgroup, clustered); else 0.
+  std::int64_t subgroup_size = 0;
 
   /// Whether compute shaders can run: OpenGL 4.3.
   bool has_compute() const { return major > 4 || (major == 4 && minor >= 3); }

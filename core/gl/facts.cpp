@@ -26,6 +26,19 @@ std::int64_t work_groups(GLuint axis) {
   return value;
 }
 
+// Of GL_KHR_shader_subgroup; older headers lack them.
+constexpr GLenum kSubgroupSize = 0x9532, kSubgroupStages = 0x9533, kSubgroupFeatures = 0x9534;
+constexpr GLint kClustered = 0x40;
+
+std::int64_t clustered_subgroup_size() {
+  if (!epoxy_has_gl_extension("GL_KHR_shader_subgroup")) return 0;
+  GLint size = 0, stages = 0, features = 0;
+  glGetIntegerv(kSubgroupSize, &size);
+  glGetIntegerv(kSubgroupStages, &stages);
+  glGetIntegerv(kSubgroupFeatures, &features);
+  return (stages & GL_COMPUTE_SHADER_BIT) != 0 && (features & kClustered) != 0 ? size : 0;
+}
+
 }  // namespace
 
 DeviceFacts current_facts() {
@@ -49,6 +62,7 @@ DeviceFacts current_facts() {
   facts.max_storage_block_bytes = limit_of(GL_MAX_SHADER_STORAGE_BLOCK_SIZE);
   facts.max_buffer_texels = limit_of(GL_MAX_TEXTURE_BUFFER_SIZE);
   facts.storage_alignment = limit_of(GL_SHADER_STORAGE_BUFFER_OFFSET_ALIGNMENT);
+  facts.subgroup_size = clustered_subgroup_size();
   facts.max_work_groups_x = work_groups(0);
   facts.max_work_groups_y = work_groups(1);
   facts.max_work_groups_z = work_groups(2);

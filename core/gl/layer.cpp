@@ -84,8 +84,10 @@ std::vector<float> read_rows(const Buffer& buffer, std::int64_t seq, std::int64_
 
 class GlLayer final : public AttentionLayer {
  public:
-  GlLayer(OffscreenContext& context, Kernel kernel)
-      : kernel_(kernel), device_(context), state_(std::make_unique<State>(context.facts(), kernel)) {}
+  GlLayer(OffscreenContext& context, Kernel kernel, const GpuOptions& options) : kernel_(kernel), device_(context) {
+    device_.enter();
+    state_ = std::make_unique<State>(context.facts(), kernel, options);
+  }
   ~GlLayer() override { device_.destroy(std::move(state_)); }
 
   std::string_view name() const override { return kernel_ == Kernel::kFused ? "gl" : "gl naive"; }
@@ -141,7 +143,8 @@ class GlLayer final : public AttentionLayer {
 
  private:
   struct State {
-    State(const DeviceFacts& facts, Kernel kernel) : attention(facts, kernel), layer(facts) {}
+    State(const DeviceFacts& facts, Kernel kernel, const GpuOptions& options)
+        : attention(facts, kernel, options), layer(facts, options) {}
     AttentionKernels attention;
     LayerKernels layer;
     WeightCache weights;
@@ -216,9 +219,9 @@ class GlLayer final : public AttentionLayer {
 
 }  // namespace
 
-std::unique_ptr<AttentionLayer> make_attention_layer(OffscreenContext& context, Kernel kernel) {
+std::unique_ptr<AttentionLayer> make_attention_layer(OffscreenContext& context, Kernel kernel, const GpuOptions& options) {
   require_compute(context);
-  return std::make_unique<GlLayer>(context, kernel);
+  return std::make_unique<GlLayer>(context, kernel, options);
 }
 
 }  // namespace headroom::gl

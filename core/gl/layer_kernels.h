@@ -7,7 +7,10 @@
 #include "core/gl/attention_kernels.h"
 #include "core/gl/buffer.h"
 #include "core/gl/context.h"
+#include "core/gl/pacer.h"
 #include "core/gl/program.h"
+#include "core/gl/projection_shape.h"
+#include "core/gl/tuner.h"
 
 namespace headroom::gl {
 
@@ -28,22 +31,29 @@ struct DeviceRotation {
 };
 
 /// The kernels around attention. Long calls are cut into ranges of rows that fit a storage block and let a
-/// request to stop be heard.
+/// request to stop be heard, see Pacer.
 class LayerKernels {
  public:
-  /// `facts` and `slice_flops` may be smaller than the device's, to see calls cut.
-  explicit LayerKernels(const DeviceFacts& facts, std::optional<double> slice_flops = {})
-      : facts_(facts), slice_flops_(slice_flops.value_or(slice_flops_of(facts.is_software))) {}
+  /// `facts` may be smaller than the device's, to see calls cut.
+  explicit LayerKernels(const DeviceFacts& facts, const GpuOptions& options = {});
 
   /// Errors  Error when one group of rows exceeds the device's storage block; Cancelled.
-  void project(const DeviceProjection& call, std::stop_token stop);
-  void rotate(const DeviceRotation& call, std::stop_token stop);
+  void project(const DeviceProjection& call, const std::stop_token& stop);
+  void rotate(const DeviceRotation& call, const std::stop_token& stop);
 
  private:
-  std::int64_t rows_at_once(std::int64_t row4, double flops_per_row) const;
+  /// Rows that fit a storage block, a multiple of the step of offsets.
+  std::int64_t most_rows(std::int64_t row4) const;
+  ProjectionShape choose_shape(const DeviceProjection& call, const std::stop_token& stop);
+  bool is_right(const ProjectionShape& shape);
+  std::optional<double> time_shape(const ProjectionShape& shape, const DeviceProjection& call, const std::stop_token& stop);
+  /// Rows [first, end) of y.
+  void dispatch(const ProjectionShape& shape, const DeviceProjection& call, std::int64_t first, std::int64_t end);
 
   DeviceFacts facts_;
-  double slice_flops_;
+  GpuOptions options_;
+  Pacer pacer_;
+  Tuner tuner_;
   ProgramCache programs_;
   UniformBuffer uniforms_;
 };

@@ -41,7 +41,7 @@ struct Call {
     tensors.q_place = {0, config.n_heads * config.seq_q * d4, config.seq_q * d4, d4};
     tensors.k_place = {0, config.n_kv_heads * config.seq_k * d4, config.seq_k * d4, d4};
     tensors.out_place = tensors.q_place;
-    kernels.run(config, tensors, probs, {});
+    kernels.run(config, tensors, {probs}, {});
     out.read(0, std::span<float>(out_values));
     logsumexp.read(0, std::span<float>(logsumexp_values));
   }
@@ -94,7 +94,7 @@ TEST_F(AttentionKernelsTest, SlicesChangeNothing) {
     expected.run(whole, expected_probs);
     const double row_flops = 4.0 * 41 * 8;
     for (const double rows : {1.0, 10.0, 36.0, 37.0, 80.0, 5 * 37.0, 7 * 37.0}) {
-      AttentionKernels cut(context().facts(), kernel, rows * row_flops);
+      AttentionKernels cut(context().facts(), kernel, {.dispatch_flops = rows * row_flops});
       Call call(c.config);
       std::vector<float> probs(expected_probs.size());
       call.run(cut, probs);

@@ -64,7 +64,7 @@ TEST_F(LayerKernelsTest, ProjectsInRangesOfRows) {
   small.max_storage_block_bytes = 32 * 3 * 16;  // 32 rows of 3 vec4s
   LayerKernels by_bytes(small);
   expect_projection(by_bytes, {101, 5, 3});
-  LayerKernels by_flops(context().facts(), 1.0);
+  LayerKernels by_flops(context().facts(), {.dispatch_flops = 1.0});
   expect_projection(by_flops, {50, 5, 3});
 }
 

@@ -59,9 +59,9 @@ TEST_F(ParamsTest, AttentionParams) {
                                      HEADROOM_FIELD(AttentionParams, n_active),
                                      HEADROOM_FIELD(AttentionParams, first_query),
                                      HEADROOM_FIELD(AttentionParams, end_query),
-                                     HEADROOM_FIELD(AttentionParams, n_chunks),
+                                     HEADROOM_FIELD(AttentionParams, slab_query),
+                                     HEADROOM_FIELD(AttentionParams, slab_queries),
                                      HEADROOM_FIELD(AttentionParams, row4),
-                                     HEADROOM_FIELD(AttentionParams, scale),
                                      HEADROOM_FIELD(AttentionParams, q_at4),
                                      HEADROOM_FIELD(AttentionParams, q_batch4),
                                      HEADROOM_FIELD(AttentionParams, q_head4),
@@ -71,9 +71,11 @@ TEST_F(ParamsTest, AttentionParams) {
                                      HEADROOM_FIELD(AttentionParams, kv_batch4),
                                      HEADROOM_FIELD(AttentionParams, kv_head4),
                                      HEADROOM_FIELD(AttentionParams, kv_row4),
+                                     HEADROOM_FIELD(AttentionParams, out_at4),
                                      HEADROOM_FIELD(AttentionParams, out_batch4),
                                      HEADROOM_FIELD(AttentionParams, out_head4),
                                      HEADROOM_FIELD(AttentionParams, out_row4),
+                                     HEADROOM_FIELD(AttentionParams, scale),
                                      HEADROOM_FIELD(AttentionParams, is_causal),
                                      HEADROOM_FIELD(AttentionParams, query_offset),
                                      HEADROOM_FIELD(AttentionParams, window),
@@ -89,7 +91,9 @@ TEST_F(ParamsTest, AttentionParams) {
                                      HEADROOM_FIELD(AttentionParams, blocks_at),
                                      HEADROOM_FIELD(AttentionParams, dropout_seed),
                                      HEADROOM_FIELD(AttentionParams, dropout_threshold),
-                                     HEADROOM_FIELD(AttentionParams, kept_factor)};
+                                     HEADROOM_FIELD(AttentionParams, kept_factor),
+                                     HEADROOM_FIELD(AttentionParams, unused_0),
+                                     HEADROOM_FIELD(AttentionParams, unused_1)};
   expect_layout(shader_reading("attention_params.h", "params", fields), fields, sizeof(AttentionParams));
 }
 

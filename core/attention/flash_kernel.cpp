@@ -14,6 +14,7 @@
 
 #include <hwy/cache_control.h>
 
+#include "core/attention/flash_block-inl.h"
 #include "core/attention/flash_rows-inl.h"
 #include "core/attention/flash_tile-inl.h"
 
@@ -28,8 +29,6 @@ using flash_detail::KeySegment;
 using flash_detail::Result;
 
 constexpr std::int64_t kBlocks = 4;  // of an item: they share each step's keys and values while the nearer caches hold them
-constexpr std::int64_t kBlockRows = kMaxVectors * kLanes;
-constexpr std::int64_t kKeysPerStep = 128;
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.6931471805599453;
 
@@ -42,38 +41,15 @@ std::size_t ScratchSize(const AttentionConfig& config) {
   return static_cast<std::size_t>(kBlocks * block + step + wide);
 }
 
-/// The rows of one register panel, one row a lane, and what they have gathered so far.
-struct RowBlock {
-  std::int64_t row_begin = 0, n_rows = 0;
-  int n_vectors = 0;
-  bool has_out = false;               // out holds a sum; before, it holds nothing
-  float* q = nullptr;                 // [d_head, width] times scale * log2(e)
-  float* out = nullptr;               // [d_head, width]
-  float* maximum = nullptr;           // [width] of the scores, in base 2
-  float* sum = nullptr;               // [width]
-  float* factor = nullptr;            // [width] what the last step's maximum does to older terms
-  std::int32_t* first_key = nullptr;  // [width] each row's visible run of the segment
-  std::int32_t* end_key = nullptr;
-  /// Per vector: the keys that some row sees, and those that all see.
-  struct Bounds {
-    std::int64_t first = 0, end = 0, full_first = 0, full_end = 0;
-  };
-  std::array<Bounds, kMaxVectors> bounds;
-
-  std::int64_t width() const { return n_vectors * kLanes; }
-};
-
-/// Neighbouring tiles of a step that the same vectors see, all of each or not.
-struct Run {
-  std::int64_t begin = 0, end = 0;  // keys, counted from the step's first
-  int first_vector = 0, end_vector = 0;
-  bool is_mixed = false;
-};
-
 class ItemRun {
  public:
   ItemRun(const Call& call, const Item& item, float* scratch)
-      : call_(call), item_(item), set_(call.plan.set(item)), heads_(call.plan.heads(call.plan.group(item))), scratch_(scratch) {}
+      : call_(call),
+        item_(item),
+
+        set_(call.plan.set(item)),
+        heads_(call.plan.heads(call.plan.group(item))),
+        scratch_(scratch) {}
 
   void run(Result result, AttentionWork& work) {
     cut_blocks();
@@ -86,8 +62,14 @@ class ItemRun {
       wide_k_ = take(kKeysPerStep * d_head_);
       wide_v_ = take(kKeysPerStep * d_head_);
     }
-    for (const KeySegment& segment : call_.plan.segments(set_))
-      run_segment(segment, work);
+    run_segments(work);
+    if (!is_finite_out()) {
+      // A hidden pair's weight is 0, but 0 times an infinite value is not: once more, with such values added apart.
+      adds_apart_ = true;
+      for (std::size_t i = 0; i < n_blocks_; ++i)
+        clear(blocks_[i]);
+      run_segments(work);
+    }
     for (std::size_t i = 0; i < n_blocks_; ++i)
       write(blocks_[i], result);
     work.bytes_moved += 8.0 * static_cast<double>((item_.row_end - item_.row_begin) * d_head_);
@@ -102,8 +84,8 @@ class ItemRun {
 
   bool is_narrow() const { return call_.config.kv_storage != KvStorage::kFloat32; }
   std::int64_t n_heads() const { return static_cast<std::int64_t>(heads_.size()); }
-  std::int64_t query_of(std::int64_t row) const { return set_.queries[row / n_heads()]; }
-  std::int64_t head_of(std::int64_t row) const { return heads_[static_cast<std::size_t>(row % n_heads())]; }
+  std::int64_t query_at(const RowPosition& row) const { return set_.queries[row.query]; }
+  std::int64_t head_at(const RowPosition& row) const { return heads_[static_cast<std::size_t>(row.head)]; }
 
   void cut_blocks() {
     for (std::int64_t row = item_.row_begin; row < item_.row_end;) {
@@ -111,9 +93,7 @@ class ItemRun {
       RowBlock& block = blocks_[n_blocks_++];
       block = RowBlock{};
       block.row_begin = row;
-      // Never a last block of one vector where it can be helped: it would leave most registers idle.
-      const bool splits_evenly = n_left > kBlockRows && n_left <= kBlockRows + kLanes;
-      block.n_rows = splits_evenly ? 2 * kLanes : std::min(n_left, kBlockRows);
+      block.n_rows = next_block_rows(n_left);
       block.n_vectors = static_cast<int>((block.n_rows + kLanes - 1) / kLanes);
       const std::int64_t width = block.width();
       block.q = take(d_head_ * width);
@@ -123,19 +103,35 @@ class ItemRun {
       block.factor = take(width);
       block.first_key = reinterpret_cast<std::int32_t*>(take(width));
       block.end_key = reinterpret_cast<std::int32_t*>(take(width));
-      std::fill_n(block.maximum, width, kMinusInfinity);
-      std::fill_n(block.sum, width, 0.0F);
+      clear(block);
       pack(block);
       row += block.n_rows;
     }
   }
 
+  static void clear(RowBlock& block) {
+    std::fill_n(block.maximum, block.width(), kMinusInfinity);
+    std::fill_n(block.sum, block.width(), 0.0F);
+    block.has_out = false;
+  }
+
+  bool is_finite_out() const {
+    return std::all_of(blocks_.begin(), blocks_.begin() + static_cast<std::ptrdiff_t>(n_blocks_),
+                       [&](const RowBlock& block) { return !block.has_out || is_finite_row(block.out, d_head_ * block.width()); });
+  }
+
+  void run_segments(AttentionWork& work) {
+    for (const KeySegment& segment : call_.plan.segments(set_))
+      run_segment(segment, work);
+  }
+
   void pack(const RowBlock& block) {
     const auto factor = static_cast<float>(static_cast<double>(call_.config.effective_scale()) * kLog2e);
-    std::array<const float*, kBlockRows> rows{};
+    std::array<const float*, kBlockRows> rows;
+    RowPosition row(block.row_begin, n_heads());
     for (std::int64_t r = 0; r < block.width(); ++r) {  // lanes beyond the rows repeat the last one
-      const std::int64_t row = block.row_begin + std::min(r, block.n_rows - 1);
-      rows[static_cast<std::size_t>(r)] = call_.inputs.q.row(item_.b, head_of(row), query_of(row));
+      rows[static_cast<std::size_t>(r)] = call_.inputs.q.row(item_.b, head_at(row), query_at(row));
+      if (r + 1 < block.n_rows) row.move_on();
     }
     for (std::int64_t lane = 0; lane < block.width(); lane += kLanes) {
       pack_lanes(rows.data() + lane, d_head_, factor, block.q + lane, block.width());
@@ -156,6 +152,11 @@ class ItemRun {
     for (std::int64_t begin = first; begin < end; begin += kKeysPerStep) {
       const KeyRange step{begin, std::min(end, begin + kKeysPerStep)};
       find_rows(segment, step);
+      if (step.end < end) {
+        fetch_keys(segment, {step.end, std::min(end, step.end + kKeysPerStep)});
+      } else {
+        fetch_out();
+      }
       for (std::size_t i = 0; i < n_blocks_; ++i)
         run_step(segment, step, blocks_[i], work);
     }
@@ -164,106 +165,110 @@ class ItemRun {
 
   /// Each row's visible run of the segment's list.
   void find_ranges(const KeySegment& segment, RowBlock& block) {
-    KeyRange run;
-    std::int64_t known_query = -1;
+    const auto run_of = [&](const RowPosition& row) {
+      const KeyRange seen = rule_range(call_.config, segment, item_.b, query_at(row));
+      const KeyRange run{segment.keys.count_below(seen.begin), segment.keys.count_below(seen.end)};
+      return run.begin < run.end ? run : KeyRange{0, 0};
+    };
+    RowPosition row(block.row_begin, n_heads());
+    const RowPosition last(block.row_begin + block.n_rows - 1, n_heads());
+    KeyRange run = run_of(row);
+    const KeyRange last_run = run_of(last);
+    // Later queries see runs that begin and end later: where the first and the last are equal, all are.
+    const bool is_one_run = run.begin == last_run.begin && run.end == last_run.end;
     for (int v = 0; v < block.n_vectors; ++v) {
       RowBlock::Bounds& bounds = block.bounds[static_cast<std::size_t>(v)];
+      if (is_one_run) {
+        bounds = {run.begin, run.end, run.begin, run.end};
+        continue;
+      }
       bounds = {segment.keys.count, 0, 0, segment.keys.count};
       for (std::int64_t r = v * kLanes; r < (v + 1) * kLanes; ++r) {
-        const std::int64_t query = query_of(block.row_begin + std::min(r, block.n_rows - 1));
-        if (query != known_query) {
-          const KeyRange seen = rule_range(call_.config, segment, item_.b, query);
-          run = {segment.keys.count_below(seen.begin), segment.keys.count_below(seen.end)};
-          if (run.begin >= run.end) run = {0, 0};
-          known_query = query;
-        }
         block.first_key[r] = static_cast<std::int32_t>(run.begin);
         block.end_key[r] = static_cast<std::int32_t>(run.end);
         bounds.full_first = std::max(bounds.full_first, run.begin);
         bounds.full_end = std::min(bounds.full_end, run.end);
-        if (run.begin == run.end) continue;
-        bounds.first = std::min(bounds.first, run.begin);
-        bounds.end = std::max(bounds.end, run.end);
+        if (run.begin != run.end) {
+          bounds.first = std::min(bounds.first, run.begin);
+          bounds.end = std::max(bounds.end, run.end);
+        }
+        if (r + 1 >= block.n_rows) continue;
+        const std::int64_t query = row.query;
+        row.move_on();
+        if (row.query != query) run = run_of(row);
       }
     }
+    if (!is_one_run) return;
+    std::fill_n(block.first_key, block.width(), static_cast<std::int32_t>(run.begin));
+    std::fill_n(block.end_key, block.width(), static_cast<std::int32_t>(run.end));
   }
 
   /// Where the step's keys and values lie.
   void find_rows(const KeySegment& segment, KeyRange step) {
-    const std::int64_t kv_head = call_.plan.group(item_).kv_head;
+    const std::int64_t kv_head = call_.plan.group(item_).kv_head, n_keys = step.end - step.begin;
     const AttentionInputs& inputs = call_.inputs;
-    for (std::int64_t i = 0; i < step.end - step.begin; ++i) {
-      const std::int64_t key = segment.keys[step.begin + i];
-      const auto at = static_cast<std::size_t>(i);
-      if (is_narrow()) {
-        widen_row(inputs.k16.row(item_.b, kv_head, key), d_head_, call_.config.kv_storage, wide_k_ + i * d_head_);
-        widen_row(inputs.v16.row(item_.b, kv_head, key), d_head_, call_.config.kv_storage, wide_v_ + i * d_head_);
-        key_rows_[at] = wide_k_ + i * d_head_;
-        value_rows_[at] = wide_v_ + i * d_head_;
-      } else {
-        key_rows_[at] = inputs.k.row(item_.b, kv_head, key);
-        value_rows_[at] = inputs.v.row(item_.b, kv_head, key);
-      }
+    if (!is_narrow()) {
+      list_rows(segment.keys, step, inputs.k.row(item_.b, kv_head, 0), inputs.k.row_stride, key_rows_.data());
+      list_rows(segment.keys, step, inputs.v.row(item_.b, kv_head, 0), inputs.v.row_stride, value_rows_.data());
+      return;
     }
+    for (std::int64_t i = 0; i < n_keys; ++i) {
+      const std::int64_t key = segment.keys[step.begin + i];
+      widen_row(inputs.k16.row(item_.b, kv_head, key), d_head_, call_.config.kv_storage, wide_k_ + i * d_head_);
+      widen_row(inputs.v16.row(item_.b, kv_head, key), d_head_, call_.config.kv_storage, wide_v_ + i * d_head_);
+    }
+    list_rows({nullptr, 0, 1, n_keys}, {0, n_keys}, wide_k_, d_head_, key_rows_.data());
+    list_rows({nullptr, 0, 1, n_keys}, {0, n_keys}, wide_v_, d_head_, value_rows_.data());
   }
 
-  std::size_t find_runs(const RowBlock& block, KeyRange step, std::array<Run, kKeysPerStep / kTileRows + 1>& runs) const {
-    std::size_t n_runs = 0;
-    std::int64_t first = step.end, end = step.begin;
-    for (int v = 0; v < block.n_vectors; ++v) {
-      const RowBlock::Bounds& bounds = block.bounds[static_cast<std::size_t>(v)];
-      if (bounds.first >= bounds.end) continue;
-      first = std::min(first, std::max(bounds.first, step.begin));
-      end = std::max(end, std::min(bounds.end, step.end));
+  /// The tiles of this step will ask for the keys and values of another.
+  void fetch_keys(const KeySegment& segment, KeyRange step) {
+    const std::int64_t kv_head = call_.plan.group(item_).kv_head, n_keys = step.end - step.begin;
+    const AttentionInputs& inputs = call_.inputs;
+    fetch_.start(d_head_ * (is_narrow() ? 2 : 4));
+    if (is_narrow()) {
+      list_rows(segment.keys, step, inputs.k16.row(item_.b, kv_head, 0), inputs.k16.row_stride, fetch_.add(n_keys));
+      list_rows(segment.keys, step, inputs.v16.row(item_.b, kv_head, 0), inputs.v16.row_stride, fetch_.add(n_keys));
+    } else {
+      list_rows(segment.keys, step, inputs.k.row(item_.b, kv_head, 0), inputs.k.row_stride, fetch_.add(n_keys));
+      list_rows(segment.keys, step, inputs.v.row(item_.b, kv_head, 0), inputs.v.row_stride, fetch_.add(n_keys));
     }
-    for (std::int64_t j = first; j < end; j += kTileRows) {
-      const std::int64_t tile_end = std::min(end, j + kTileRows);
-      Run run{j - step.begin, tile_end - step.begin, block.n_vectors, 0, false};
-      for (int v = 0; v < block.n_vectors; ++v) {
-        const RowBlock::Bounds& bounds = block.bounds[static_cast<std::size_t>(v)];
-        if (bounds.first >= tile_end || bounds.end <= j) continue;
-        run.first_vector = std::min(run.first_vector, v);
-        run.end_vector = v + 1;
-      }
-      if (run.first_vector >= run.end_vector) continue;
-      for (int v = run.first_vector; v < run.end_vector; ++v) {
-        const RowBlock::Bounds& bounds = block.bounds[static_cast<std::size_t>(v)];
-        run.is_mixed = run.is_mixed || bounds.full_first > j || bounds.full_end < tile_end;
-      }
-      Run* const last = n_runs > 0 ? &runs[n_runs - 1] : nullptr;
-      if (last != nullptr && last->end == run.begin && last->first_vector == run.first_vector &&
-          last->end_vector == run.end_vector && last->is_mixed == run.is_mixed) {
-        last->end = run.end;
-      } else {
-        runs[n_runs++] = run;
-      }
-    }
-    return n_runs;
+    fetch_.spread(n_turns());
   }
+
+  /// Where this item's rows will be written.
+  void fetch_out() {
+    fetch_.start(d_head_ * 4);
+    RowPosition row(item_.row_begin, n_heads());
+    for (std::int64_t r = item_.row_begin; r < item_.row_end; ++r, row.move_on()) {
+      *fetch_.add(1) = call_.outputs.out.row(item_.b, head_at(row), query_at(row));
+    }
+    fetch_.spread(n_turns());
+  }
+
+  /// Tiles of a step, about.
+  std::int64_t n_turns() const { return static_cast<std::int64_t>(n_blocks_) * (kKeysPerStep + d_head_) / kTileRows; }
 
   void run_step(const KeySegment& segment, KeyRange step, RowBlock& block, AttentionWork& work) {
-    std::array<Run, kKeysPerStep / kTileRows + 1> runs;
-    const std::size_t n_runs = find_runs(block, step, runs);
-    if (n_runs == 0) return;
+    Runs runs;
+    find_runs(block, step, runs);
+    if (runs.n == 0) return;
     step_begin_ = step.begin;
     std::copy_n(block.maximum, block.width(), step_maximum_);
-    for (std::size_t i = 0; i < n_runs; ++i) {
-      score(block, runs[i]);
-      if (runs[i].is_mixed) hide(block, step, runs[i]);
-      const std::int64_t pairs = (runs[i].end - runs[i].begin) * (runs[i].end_vector - runs[i].first_vector) * kLanes;
-      work.flops += 4.0 * static_cast<double>(pairs * d_head_);
+    for (const Run& run : runs) {
+      score(block, run);
+      if (run.is_mixed) hide(block, step, run);
+      work.flops += 4.0 * static_cast<double>(run.n_keys() * run.n_vectors() * kLanes * d_head_);
     }
     raise_maximum_of(block);
-    for (std::size_t i = 0; i < n_runs; ++i) {
-      const std::int64_t lane = runs[i].first_vector * kLanes;
-      exponentiate_run(runs[i], scores_at(block, runs[i]), {block.width(), step_maximum_ + lane, block.sum + lane});
-      if (call_.config.dropout) drop(segment, step, block, runs[i]);
+    for (const Run& run : runs) {
+      exponentiate_run(block, run);
+      if (call_.config.dropout) drop(segment, step, block, run);
     }
-    const bool is_whole = n_runs == 1 && runs[0].end_vector - runs[0].first_vector == block.n_vectors;
+    const bool is_whole = runs.n == 1 && runs.begin()->n_vectors() == block.n_vectors;
     if (!is_whole) rescale(block);
-    for (std::size_t i = 0; i < n_runs; ++i) {
-      add_values(block, runs[i], is_whole ? (block.has_out ? Start::kScale : Start::kZero) : Start::kAdd);
-    }
+    for (const Run& run : runs)
+      add_values(block, run, is_whole ? (block.has_out ? Start::kScale : Start::kZero) : Start::kAdd);
     block.has_out = true;
   }
 
@@ -275,13 +280,14 @@ class ItemRun {
     const std::int64_t lane = run.first_vector * kLanes;
     ScorePanel panel{.q = block.q + lane,
                      .keys = key_rows_.data() + run.begin,
-                     .n_keys = (run.end - run.begin) / kTileRows * kTileRows,
+                     .n_keys = run.n_keys() / kTileRows * kTileRows,
                      .d_head = d_head_,
                      .stride = block.width(),
                      .scores = scores_at(block, run),
-                     .maximum = run.is_mixed ? nullptr : step_maximum_ + lane};
+                     .maximum = run.is_mixed ? nullptr : step_maximum_ + lane,
+                     .fetch = &fetch_};
     const auto multiply = [&](const ScorePanel& part) {
-      switch (run.end_vector - run.first_vector) {
+      switch (run.n_vectors()) {
         case 1:
           return multiply_scores<1>(part);
         case 2:
@@ -291,7 +297,7 @@ class ItemRun {
       }
     };
     multiply(panel);
-    const std::int64_t n_done = panel.n_keys, n_left = run.end - run.begin - n_done;
+    const std::int64_t n_done = panel.n_keys, n_left = run.n_keys() - n_done;
     if (n_left == 0) return;
     std::array<const float*, kTileRows> last{};
     for (std::int64_t r = 0; r < kTileRows; ++r) {
@@ -338,20 +344,21 @@ class ItemRun {
     }
   }
 
-  static void exponentiate_run(const Run& run, float* scores, const ExpPanel& panel) {
-    const std::int64_t n_keys = run.end - run.begin;
+  void exponentiate_run(const RowBlock& block, const Run& run) {
     for (int v = run.first_vector; v < run.end_vector; ++v) {
-      const std::int64_t lane = (v - run.first_vector) * kLanes;
-      exponentiate(scores + lane, n_keys, {panel.stride, panel.origin + lane, panel.sum + lane});
+      const std::int64_t lane = v * kLanes;
+      exponentiate(scores_ + run.begin * block.width() + lane, run.n_keys(),
+                   {block.width(), step_maximum_ + lane, block.sum + lane});
     }
   }
 
   void drop(const KeySegment& segment, KeyRange step, const RowBlock& block, const Run& run) {
     const Dropout& dropout = *call_.config.dropout;
     const float factor = kept_factor(dropout);
-    for (std::int64_t r = run.first_vector * kLanes; r < std::min<std::int64_t>(block.n_rows, run.end_vector * kLanes); ++r) {
-      const std::int64_t row = block.row_begin + r;
-      DropoutCell cell{item_.b, head_of(row), query_of(row), 0};
+    RowPosition row(block.row_begin, n_heads());
+    for (std::int64_t r = 0; r < block.n_rows; ++r, row.move_on()) {
+      if (r < run.first_vector * kLanes || r >= run.end_vector * kLanes) continue;
+      DropoutCell cell{item_.b, head_at(row), query_at(row), 0};
       for (std::int64_t j = run.begin; j < run.end; ++j) {
         cell.j = segment.keys[step.begin + j];
         scores_[j * block.width() + r] *= is_kept(dropout, cell) ? factor : 0.0F;
@@ -375,23 +382,23 @@ class ItemRun {
     const std::int64_t lane = run.first_vector * kLanes;
     ValuePanel panel{.probs = scores_at(block, run),
                      .values = value_rows_.data() + run.begin,
-                     .n_keys = run.end - run.begin,
+                     .n_keys = run.n_keys(),
                      .d_head = d_head_,
                      .stride = block.width(),
                      .out = block.out + lane,
                      .factor = block.factor + lane,
-                     .start = start};
+                     .start = start,
+                     .fetch = &fetch_};
     std::array<const float*, kKeysPerStep> finite;
     bool is_finite = true;
-    for (std::int64_t j = 0; run.is_mixed && j < panel.n_keys; ++j) {
-      // A hidden pair's weight is 0, but 0 times an infinite value would not be: such values are added apart.
+    for (std::int64_t j = 0; adds_apart_ && run.is_mixed && j < panel.n_keys; ++j) {
       const bool is_row_finite = is_finite_row(panel.values[j], d_head_);
       finite[static_cast<std::size_t>(j)] = is_row_finite ? panel.values[j] : zeros_;
       is_finite = is_finite && is_row_finite;
     }
     const float* const* const values = panel.values;
     if (!is_finite) panel.values = finite.data();
-    switch (run.end_vector - run.first_vector) {
+    switch (run.n_vectors()) {
       case 1:
         multiply_values<1>(panel);
         break;
@@ -426,8 +433,10 @@ class ItemRun {
   float* scratch_;
   std::array<RowBlock, kBlocks> blocks_;
   std::size_t n_blocks_ = 0;
-  std::array<const float*, kKeysPerStep> key_rows_{}, value_rows_{};  // of the step
+  std::array<const float*, kKeysPerStep> key_rows_, value_rows_;  // of the step
+  Fetch fetch_;
   std::int64_t step_begin_ = 0;
+  bool adds_apart_ = false;
   float* scores_ = nullptr;        // [keys of a step and one tile, width], base-2 exponents, then probabilities
   float* step_maximum_ = nullptr;  // [width]
   float* rows_ = nullptr;          // [rows, d_head] finished, before they are merged
@@ -439,12 +448,12 @@ class ItemRun {
 /// Writes or merges one block's rows.
 void ItemRun::write(const RowBlock& block, Result result) {
   const std::int64_t width = block.width();
-  std::array<float*, kBlockRows> rows{};
-  for (std::int64_t r = 0; r < width; ++r) {
-    const std::int64_t row = block.row_begin + r;
+  std::array<float*, kBlockRows> rows;
+  RowPosition row(block.row_begin, n_heads());
+  for (std::int64_t r = 0; r < width; ++r, row.move_on()) {
     const bool is_written = r < block.n_rows && result == Result::kWritten;
     rows[static_cast<std::size_t>(r)] =
-        is_written ? call_.outputs.out.row(item_.b, head_of(row), query_of(row)) : rows_ + r * d_head_;
+        is_written ? call_.outputs.out.row(item_.b, head_at(row), query_at(row)) : rows_ + r * d_head_;
     // The largest term of a row that saw a key is 1, so only a masked row has no sum. (NaN has one: it is not hidden.)
     block.factor[r] = block.sum[r] == 0 ? 0.0F : 1.0F / block.sum[r];
   }
@@ -452,17 +461,18 @@ void ItemRun::write(const RowBlock& block, Result result) {
   for (std::int64_t lane = 0; lane < width; lane += kLanes) {
     unpack_lanes(block.out + lane, width, block.factor + lane, d_head_, rows.data() + lane);
   }
-  for (std::int64_t r = 0; r < block.n_rows; ++r) {
-    const std::int64_t row = block.row_begin + r, head = head_of(row), query = query_of(row);
-    float& place =
-        call_.outputs.logsumexp[static_cast<std::size_t>((item_.b * call_.config.n_heads + head) * call_.config.seq_q + query)];
-    const double sum = static_cast<double>(block.sum[r]);
-    const double logsumexp =
-        sum == 0 ? static_cast<double>(kMinusInfinity) : (static_cast<double>(block.maximum[r]) + std::log2(sum)) * kLn2;
+  row = RowPosition(block.row_begin, n_heads());
+  for (std::int64_t r = 0; r < block.n_rows; ++r, row.move_on()) {
+    const std::int64_t head = head_at(row), query = query_at(row);
+    const std::int64_t place = (item_.b * call_.config.n_heads + head) * call_.config.seq_q + query;
+    float& logsumexp = call_.outputs.logsumexp[static_cast<std::size_t>(place)];
+    const float sum = block.sum[r];
+    const double own = sum == 0 ? static_cast<double>(kMinusInfinity)
+                                : (static_cast<double>(block.maximum[r]) + static_cast<double>(std::log2(sum))) * kLn2;
     if (result == Result::kWritten) {
-      place = static_cast<float>(logsumexp);
-    } else if (sum != 0) {
-      flash_detail::merge_row({call_.outputs.out.row(item_.b, head, query), place}, {rows_ + r * d_head_, logsumexp}, d_head_);
+      logsumexp = static_cast<float>(own);
+    } else {
+      flash_detail::merge_row({call_.outputs.out.row(item_.b, head, query), logsumexp}, {rows_ + r * d_head_, own}, d_head_);
     }
   }
 }

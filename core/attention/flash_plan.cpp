@@ -217,7 +217,7 @@ void Plan::add_items(const AttentionConfig& config, std::size_t first_set, std::
     }
   }
   std::sort(items_.begin() + static_cast<std::ptrdiff_t>(first_item), items_.end(), [](const Item& a, const Item& b) {
-    return std::tie(b.cost, a.set, a.b, a.group, a.row_begin) < std::tie(a.cost, b.set, b.b, b.group, b.row_begin);
+    return std::tie(a.b, a.group, b.cost, a.set, a.row_begin) < std::tie(b.b, b.group, a.cost, b.set, b.row_begin);
   });
 }
 

@@ -69,7 +69,7 @@ class Plan {
     return std::span(heads_).subspan(group.begin, group.end - group.begin);
   }
   std::span<const HeadGroup> groups() const { return groups_; }
-  /// Costly ones first, so that what is long does not come last.
+  /// Head by head, so that its keys and values stay in the caches; of each the costly ones first, so that what is long does not come last.
   std::span<const Item> items() const { return std::span(items_).first(second_phase_); }
   /// Items of a second pass over the same rows, whose result is merged with the first's: a strided pattern's far keys.
   std::span<const Item> merged_items() const { return std::span(items_).subspan(second_phase_); }

@@ -55,13 +55,48 @@ HWY_INLINE void transpose_blocks(FloatVec& v0, FloatVec& v1, FloatVec& v2, Float
 }
 #endif
 
+#if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
+/// Transposes 16 x 16 numbers: rows become columns.
+HWY_INLINE void transpose_square(FloatVec* v) {
+  for (int i = 0; i < 16; i += 4) {
+    transpose_blocks(v[i], v[i + 1], v[i + 2], v[i + 3]);  // block b of v[i + k]: column 4b + k of rows i ... i + 3
+  }
+  for (int k = 0; k < 4; ++k) {  // gathers the blocks of each column, four rows at a time, into one vector
+    const __m512 a = v[k].raw, b = v[4 + k].raw, c = v[8 + k].raw, e = v[12 + k].raw;
+    const __m512 ab_low = _mm512_shuffle_f32x4(a, b, 0x88), ab_high = _mm512_shuffle_f32x4(a, b, 0xDD);
+    const __m512 ce_low = _mm512_shuffle_f32x4(c, e, 0x88), ce_high = _mm512_shuffle_f32x4(c, e, 0xDD);
+    v[k] = FloatVec{_mm512_shuffle_f32x4(ab_low, ce_low, 0x88)};
+    v[4 + k] = FloatVec{_mm512_shuffle_f32x4(ab_high, ce_high, 0x88)};
+    v[8 + k] = FloatVec{_mm512_shuffle_f32x4(ab_low, ce_low, 0xDD)};
+    v[12 + k] = FloatVec{_mm512_shuffle_f32x4(ab_high, ce_high, 0xDD)};
+  }
+}
+#define HEADROOM_HAS_SQUARE 1
+#else
+#define HEADROOM_HAS_SQUARE 0
+#endif
+
 /// panel[c * stride + lane] = factor * rows[lane][c]. Shapes  rows [kLanes] of d_head each.
 HWY_INLINE void pack_lanes(const float* const* rows, std::int64_t d_head, float factor, float* panel, std::int64_t stride) {
   std::int64_t c = 0;
+#if HEADROOM_HAS_SQUARE
+  const Floats wide;
+  const FloatVec times = hn::Set(wide, factor);
+  for (; c + kLanes <= d_head; c += kLanes) {
+    HWY_FENCE;  // or the compiler would keep the rows' addresses in vector registers, for want of others
+    FloatVec square[16];
+    for (int i = 0; i < 16; ++i)
+      square[i] = hn::LoadU(wide, rows[i] + c);
+    transpose_square(square);
+    for (int i = 0; i < 16; ++i)
+      hn::Store(hn::Mul(square[i], times), wide, panel + (c + i) * stride);
+  }
+#endif
 #if HWY_TARGET != HWY_SCALAR
   const Floats d;
   const FloatVec scale = hn::Set(d, factor);
   for (; c + 4 <= d_head; c += 4) {
+    HWY_FENCE;
     FloatVec v0 = load_quads(d, rows, c), v1 = load_quads(d, rows + 1, c), v2 = load_quads(d, rows + 2, c),
              v3 = load_quads(d, rows + 3, c);
     transpose_blocks(v0, v1, v2, v3);
@@ -83,10 +118,24 @@ HWY_INLINE void pack_lanes(const float* const* rows, std::int64_t d_head, float 
 HWY_INLINE void unpack_lanes(const float* panel, std::int64_t stride, const float* factors, std::int64_t d_head,
                              float* const* rows) {
   std::int64_t c = 0;
+#if HEADROOM_HAS_SQUARE
+  const Floats wide;
+  const FloatVec times = hn::Load(wide, factors);
+  for (; c + kLanes <= d_head; c += kLanes) {
+    HWY_FENCE;
+    FloatVec square[16];
+    for (int i = 0; i < 16; ++i)
+      square[i] = hn::Mul(hn::Load(wide, panel + (c + i) * stride), times);
+    transpose_square(square);
+    for (int i = 0; i < 16; ++i)
+      hn::StoreU(square[i], wide, rows[i] + c);
+  }
+#endif
 #if HWY_TARGET != HWY_SCALAR
   const Floats d;
   const FloatVec factor = hn::Load(d, factors);
   for (; c + 4 <= d_head; c += 4) {
+    HWY_FENCE;
     const float* const from = panel + c * stride;
     FloatVec v0 = hn::Mul(hn::Load(d, from), factor), v1 = hn::Mul(hn::Load(d, from + stride), factor);
     FloatVec v2 = hn::Mul(hn::Load(d, from + 2 * stride), factor), v3 = hn::Mul(hn::Load(d, from + 3 * stride), factor);
@@ -103,6 +152,7 @@ HWY_INLINE void unpack_lanes(const float* panel, std::int64_t stride, const floa
     }
   }
 }
+#undef HEADROOM_HAS_SQUARE
 
 /// A row of 16-bit numbers as float32.
 HWY_INLINE void widen_row(const std::uint16_t* from, std::int64_t n, KvStorage storage, float* to) {

@@ -14,6 +14,7 @@
 
 #include <cstdint>
 
+#include "core/attention/flash_block-inl.h"
 #include "core/tensor/exp-inl.h"
 #include "core/tensor/gemm_tile-inl.h"
 
@@ -30,6 +31,7 @@ struct ScorePanel {
   std::int64_t stride = 0;
   float* scores = nullptr;   ///< [n_keys rounded up to tiles, stride]
   float* maximum = nullptr;  ///< [lanes] takes the scores' maxima in, where set
+  Fetch* fetch = nullptr;    ///< gets a turn at each tile
 };
 
 template <int kVectors>
@@ -53,6 +55,7 @@ HWY_NOINLINE void multiply_scores(const ScorePanel& in) {
   const std::int64_t depth = in.d_head, stride = in.stride;
   float* scores = in.scores;
   for (std::int64_t j = 0; j < in.n_keys; j += kTileRows, scores += kTileRows * stride) {
+    in.fetch->turn();
     const float* const* const keys = in.keys + j;
     const float *s0 = keys[0], *s1 = keys[1], *s2 = keys[2], *s3 = keys[3];
     const float *s4 = s0, *s5 = s0, *s6 = s0, *s7 = s0;
@@ -117,6 +120,7 @@ struct ValuePanel {
   float* out = nullptr;           ///< [d_head, stride]
   const float* factor = nullptr;  ///< [lanes]
   Start start = Start::kZero;
+  Fetch* fetch = nullptr;
 };
 
 template <int kVectors>
@@ -186,6 +190,7 @@ template <int kVectors>
 HWY_NOINLINE void multiply_values(const ValuePanel& in) {
   std::int64_t c = 0;
   for (; c + kTileRows <= in.d_head; c += kTileRows) {
+    in.fetch->turn();
     multiply_value_rows<kVectors, kTileRows>(in, c);
   }
   if (kTileRows > 4 && c + 4 <= in.d_head) {
@@ -210,22 +215,28 @@ HWY_NOINLINE void exponentiate(float* scores, std::int64_t n_keys, const ExpPane
   const Floats d;
   const std::int64_t stride = panel.stride;
   const FloatVec origin = hn::Load(d, panel.origin);
-  FloatVec sum = hn::Load(d, panel.sum), other = hn::Zero(d);
+  FloatVec s0 = hn::Load(d, panel.sum), s1 = hn::Zero(d), s2 = s1, s3 = s1;
   std::int64_t j = 0;
-  for (; j + 2 <= n_keys; j += 2, scores += 2 * stride) {
+  for (; j + 4 <= n_keys; j += 4, scores += 4 * stride) {
     const FloatVec e0 = exp2_non_positive(d, hn::Sub(hn::Load(d, scores), origin));
     const FloatVec e1 = exp2_non_positive(d, hn::Sub(hn::Load(d, scores + stride), origin));
+    const FloatVec e2 = exp2_non_positive(d, hn::Sub(hn::Load(d, scores + 2 * stride), origin));
+    const FloatVec e3 = exp2_non_positive(d, hn::Sub(hn::Load(d, scores + 3 * stride), origin));
     hn::Store(e0, d, scores);
     hn::Store(e1, d, scores + stride);
-    sum = hn::Add(sum, e0);
-    other = hn::Add(other, e1);
+    hn::Store(e2, d, scores + 2 * stride);
+    hn::Store(e3, d, scores + 3 * stride);
+    s0 = hn::Add(s0, e0);
+    s1 = hn::Add(s1, e1);
+    s2 = hn::Add(s2, e2);
+    s3 = hn::Add(s3, e3);
   }
-  if (j < n_keys) {
-    const FloatVec e0 = exp2_non_positive(d, hn::Sub(hn::Load(d, scores), origin));
-    hn::Store(e0, d, scores);
-    sum = hn::Add(sum, e0);
+  for (; j < n_keys; ++j, scores += stride) {
+    const FloatVec e = exp2_non_positive(d, hn::Sub(hn::Load(d, scores), origin));
+    hn::Store(e, d, scores);
+    s0 = hn::Add(s0, e);
   }
-  hn::Store(hn::Add(sum, other), d, panel.sum);
+  hn::Store(hn::Add(hn::Add(s0, s1), hn::Add(s2, s3)), d, panel.sum);
 }
 
 }  // namespace HWY_NAMESPACE

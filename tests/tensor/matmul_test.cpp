@@ -1,17 +1,16 @@
 #include "core/tensor/matmul.h"
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <cstring>
 #include <random>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "core/tensor/error.h"
 #include "core/tensor/machine.h"
+#include "tests/tensor/each_simd.h"
 
 namespace headroom {
 namespace {
@@ -89,22 +88,6 @@ const std::vector<Shape> kRaggedShapes{{1, 1, 1},       {1, 7, 1},      {1, 64, 
                                        {32, 96, 33},    {33, 1, 65},    {47, 48, 10}, {48, 48, 48}, {49, 3, 50},  {95, 40, 96},
                                        {97, 65, 101},   {10, 128, 384}, {144, 20, 7}, {1, 500, 2},  {300, 1, 1},  {5, 0, 4},
                                        {128, 100, 127}, {150, 701, 37}};
-
-/// Runs `body` with each instruction set that this machine has, then gives all of them back.
-template <typename Body>
-void for_each_simd(const Body& body) {
-  const std::int64_t targets = hwy::SupportedTargets();
-  std::set<std::string> names;  // sets that are not compiled in fall back to the plainest one; once is enough
-  for (std::int64_t rest = targets; rest != 0; rest &= rest - 1) {
-    hwy::SetSupportedTargetsForTest(rest & -rest);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    if (!names.insert(simd_name()).second) continue;
-    SCOPED_TRACE(simd_name());
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
 
 TEST(Linear, EqualsDoubleLoopsOnRaggedShapes) {
   for_each_simd([] {

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <array>
 
+#include "app/views/find_token.h"
 #include "app/views/navigate.h"
 #include "app/views/stage_zoom.h"
 
@@ -113,6 +114,17 @@ const CommandInfo kCommands[] = {
      {},
      [](const Frame& f) { f.send(PruningCleared{}); },
      [](const Frame& f) { return !f.session.compute.pruned.empty(); }},
+    {"edit/find",
+     "Find token…",
+     "Looks for words among the tokens; each step chooses the row of the one found.",
+     {kF, kCtrl},
+     open_find,
+     [](const Frame& f) { return f.snapshot != nullptr && !f.model.settings.is_presenter; }},
+    {"edit/text",
+     "Edit text…",
+     "Opens the whole text in an editor.",
+     {},
+     [](const Frame& f) { open_dialog(f, DialogKind::kText); }},
     {"edit/copy_sentence",
      "Copy sentence",
      "Puts the sentence on the clipboard.",

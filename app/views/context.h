@@ -42,6 +42,7 @@ void handle_keys(const Frame& frame);
 
 // The rail's sections.
 void rail_sentence(const Frame& frame);
+void rail_tokens(const Frame& frame);
 void rail_model(const Frame& frame);
 void rail_shape(const Frame& frame);
 void rail_attention(const Frame& frame);

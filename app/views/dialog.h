@@ -1,6 +1,7 @@
 #pragma once
 
 #include "app/views/context.h"
+#include "app/widgets/controls.h"
 
 namespace headroom {
 
@@ -8,10 +9,13 @@ namespace headroom {
 bool begin_dialog(const Frame& frame, DialogKind kind, const char* title, double width);
 void end_dialog();
 void close_dialog(const Frame& frame);
+/// Cancel and the dialog's own button, right-aligned. True when that was pressed.
+bool dialog_buttons(const Frame& frame, const Button& confirm);
 
 // One file each.
 void draw_export_dialog(const Frame& frame);
 void draw_keys_dialog(const Frame& frame);
 void draw_about_dialog(const Frame& frame);
+void draw_text_dialog(const Frame& frame);
 
 }  // namespace headroom

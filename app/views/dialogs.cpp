@@ -10,23 +10,6 @@
 namespace headroom {
 namespace {
 
-/// Cancel and the dialog's own button, right-aligned. True when that was pressed.
-bool dialog_buttons(const Frame& frame, const Button& confirm) {
-  const Look& look = frame.look;
-  gap(look, 6);
-  const float width = button_width(look, confirm.label) + look.px(16), cancel = button_width(look, "Cancel");
-  const ImVec2 at = ImGui::GetCursorScreenPos();
-  const float right = at.x + ImGui::GetContentRegionAvail().x;
-  ImGui::SetCursorScreenPos(ImVec2(right - width - cancel - look.px(8), at.y));
-  if (button(look, {.name = "dialog/cancel", .label = "Cancel", .tooltip = "Closes this dialog; nothing changes (Esc)."}))
-    close_dialog(frame);
-  ImGui::SetCursorScreenPos(ImVec2(right - width, at.y));
-  Button sized = confirm;
-  sized.width = width;
-  sized.kind = Button::Kind::kPrimary;
-  return button(look, sized);
-}
-
 void draw_open(const Frame& frame) {
   if (frame.state.opens_dialog) {
     std::error_code ignored;
@@ -86,12 +69,30 @@ const char* popup_id(DialogKind kind) {
       return "##dialog export";
     case DialogKind::kKeys:
       return "##dialog keys";
+    case DialogKind::kText:
+      return "##dialog text";
     default:
       return "##dialog about";
   }
 }
 
 }  // namespace
+
+bool dialog_buttons(const Frame& frame, const Button& confirm) {
+  const Look& look = frame.look;
+  gap(look, 6);
+  const float width = button_width(look, confirm.label) + look.px(16), cancel = button_width(look, "Cancel");
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const float right = at.x + ImGui::GetContentRegionAvail().x;
+  ImGui::SetCursorScreenPos(ImVec2(right - width - cancel - look.px(8), at.y));
+  if (button(look, {.name = "dialog/cancel", .label = "Cancel", .tooltip = "Closes this dialog; nothing changes (Esc)."}))
+    close_dialog(frame);
+  ImGui::SetCursorScreenPos(ImVec2(right - width, at.y));
+  Button sized = confirm;
+  sized.width = width;
+  sized.kind = Button::Kind::kPrimary;
+  return button(look, sized);
+}
 
 bool begin_dialog(const Frame& frame, DialogKind kind, const char* title, double width) {
   const Look& look = frame.look;
@@ -147,6 +148,9 @@ void draw_dialogs(const Frame& frame) {
       break;
     case DialogKind::kAbout:
       draw_about_dialog(frame);
+      break;
+    case DialogKind::kText:
+      draw_text_dialog(frame);
       break;
   }
 }

@@ -69,7 +69,7 @@ void file_menu(const Frame& frame) {
 void edit_menu(const Frame& frame) {
   if (!begin_menu("Edit")) return;
   menu_items(frame, {"edit/undo", "edit/redo", nullptr, "edit/reset_shape", "edit/clear_pruning", "edit/prune", "edit/direction",
-                     nullptr, "edit/copy_sentence"});
+                     nullptr, "edit/find", "edit/text", "edit/copy_sentence"});
   ImGui::EndMenu();
 }
 

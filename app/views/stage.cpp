@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 
+#include "app/views/depth_card.h"
 #include "app/views/figures.h"
 #include "app/views/stage_options.h"
 #include "app/views/stage_zoom.h"
@@ -117,3 +118,4 @@ void draw_stage(const Frame& frame) {
 }
 
 }  // namespace headroom
+  area.h -= draw_depth_card(frame, area);

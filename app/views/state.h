@@ -12,6 +12,7 @@
 #include "app/views/frame.h"
 #include "app/widgets/look.h"
 #include "app/widgets/sentence_box.h"
+#include "core/session/token_search.h"
 
 namespace headroom {
 
@@ -35,7 +36,7 @@ struct CachedFigure {
 enum class FigureKind { kHeads, kHead, kToken, kKv, kTiming, kPrediction, kHeadCard, kCell, kSpeed };
 inline constexpr std::size_t kFigureKinds = 9;
 
-enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout };
+enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText };
 
 /// The file browser of the open, save and export dialogs.
 struct BrowserState {
@@ -55,9 +56,39 @@ struct ExportState {
   int theme = 0;
 };
 
+/// The search for a token.
+struct FindState {
+  std::array<char, 256> words{};
+  bool is_open = false, takes_focus = false;
+  TokenSearch search;
+};
+
+/// The editor of a long text: a draft that becomes the session's text when it is taken over.
+struct TextDialogState {
+  struct Step {
+    SharedText text;
+    TextCursor cursor;
+  };
+  SentenceBoxMemory box;
+  std::vector<Step> steps;  ///< the draft as it was after each burst of typing; the editor's own undo
+  std::size_t at = 0;
+  double edited_at = 0;  ///< seconds
+};
+
+/// What a card says of a long text, counted once a text.
+struct DocumentState {
+  SharedText text;
+  std::int64_t n_characters = 0;
+  SharedText beginning;  ///< what the card shows of it
+};
+
 struct UiScratch::State {
   WidgetMemory widgets;
   SentenceBoxMemory sentence;
+  FindState find;
+  TextDialogState text_dialog;
+  DocumentState document;
+  std::optional<std::int64_t> listed_query;  ///< the chosen token that the list last came to
   std::unique_ptr<TextMeasurer> measurer;
   std::array<CachedFigure, kFigureKinds> figures;
   Session seen;  ///< to count changes
@@ -71,7 +102,8 @@ struct UiScratch::State {
   bool is_panning = false;
   bool is_dragging_overview = false;  ///< since a press that began on one
 
-  double busy_since = -1;  ///< when long work began, seconds; negative: none
+  double deepening_since = -1;  ///< when the deeper layers of a long text began to be computed, seconds; negative: they are not
+  double busy_since = -1;       ///< when long work began, seconds; negative: none
   DialogKind dialog = DialogKind::kNone;
   bool opens_dialog = false;
   BrowserState browser;

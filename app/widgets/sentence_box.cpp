@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <utility>
 
 #include "app/painters/imgui_painter.h"
 #include "app/widgets/input.h"
@@ -232,6 +233,10 @@ void bring_cursor_into_view(const TextArea& area, SentenceBoxMemory& memory) {
 /// Who has the keyboard.
 void follow_focus(const Look& look, const ItemState& state, SentenceBoxMemory& memory) {
   const bool is_clicked_elsewhere = ImGui::IsMouseClicked(ImGuiMouseButton_Left) && !state.is_hovered;
+  if (std::exchange(memory.takes_focus, false)) {
+    look.memory.focused = state.id;
+    memory.is_active = true;
+  }
   const bool was_active = memory.is_active;
   if (state.is_held || (state.is_focused && !was_active)) memory.is_active = true;
   if (is_clicked_elsewhere || ImGui::GetIO().WantTextInput || (was_active && look.memory.focused != state.id))

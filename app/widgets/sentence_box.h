@@ -17,6 +17,7 @@ struct SentenceBoxMemory {
   bool is_dragging = false;
   double scroll = 0;  ///< ImGui pixels
   double blink_from = 0;
+  bool takes_focus = false;   ///< set by the caller: the keyboard is this box's from the next frame on
   bool is_scrolling = false;  ///< the bar at the right is held
   // Line breaks, kept until the text, the width or the font's letters change.
   SharedText wrapped_text;

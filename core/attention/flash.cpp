@@ -3,6 +3,7 @@
 #include <vector>
 
 #include "core/attention/backend.h"
+#include "core/attention/flash_decode.h"
 #include "core/attention/flash_kernel.h"
 #include "core/attention/flash_plan.h"
 #include "core/tensor/aligned_buffer.h"
@@ -31,7 +32,7 @@ void clear_pruned_heads(const AttentionConfig& config, const AttentionOutputs& o
 /// Source  Dao et al. 2022, arXiv:2205.14135, algorithm 1; the order of loops as in Dao 2023, arXiv:2307.08691.
 class FlashBackend final : public AttentionBackend {
  public:
-  explicit FlashBackend(ThreadPool& pool) : pool_(pool), threads_(static_cast<std::size_t>(pool.n_threads())) {}
+  explicit FlashBackend(ThreadPool& pool) : pool_(pool), threads_(static_cast<std::size_t>(pool.n_threads())), decoder_(pool) {}
 
   std::string_view name() const override { return "flash"; }
   Support supports(const AttentionConfig& config) const override {
@@ -48,9 +49,14 @@ class FlashBackend final : public AttentionBackend {
     for (Thread& thread : threads_)
       thread.work = {};
     const flash_detail::Call call{config, inputs, outputs, plan_};
-    run_items(call, plan_.items(), Result::kWritten, stop);
-    run_items(call, plan_.merged_items(), Result::kMerged, stop);
-    if (outputs.work != nullptr) *outputs.work = count_work();
+    AttentionWork decoded;
+    if (flash_detail::Decoder::suits(call)) {
+      decoder_.run(call, stop, decoded);
+    } else {
+      run_items(call, plan_.items(), Result::kWritten, stop);
+      run_items(call, plan_.merged_items(), Result::kMerged, stop);
+    }
+    if (outputs.work != nullptr) *outputs.work = count_work(decoded);
   }
 
  private:
@@ -84,8 +90,7 @@ class FlashBackend final : public AttentionBackend {
     }
   }
 
-  AttentionWork count_work() const {
-    AttentionWork work;
+  AttentionWork count_work(AttentionWork work) const {
     for (const Thread& thread : threads_) {
       work.flops += thread.work.flops;
       work.bytes_moved += thread.work.bytes_moved;
@@ -97,6 +102,7 @@ class FlashBackend final : public AttentionBackend {
   ThreadPool& pool_;
   std::vector<Thread> threads_;
   flash_detail::Plan plan_;
+  flash_detail::Decoder decoder_;
 };
 
 }  // namespace

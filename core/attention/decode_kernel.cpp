@@ -1,0 +1,409 @@
+#include "core/attention/decode_kernel.h"
+
+#include <algorithm>
+#include <array>
+#include <cmath>
+#include <limits>
+#include <utility>
+#include <vector>
+
+#include "core/tensor/simd_targets.h"
+
+#undef HWY_TARGET_INCLUDE
+#define HWY_TARGET_INCLUDE "core/attention/decode_kernel.cpp"
+#include <hwy/foreach_target.h>
+
+#include "core/attention/flash_rows-inl.h"
+#include "core/tensor/exp-inl.h"
+
+HWY_BEFORE_NAMESPACE();
+namespace headroom {
+namespace HWY_NAMESPACE {
+namespace {
+
+using flash_detail::Call;
+using flash_detail::HeadGroup;
+using flash_detail::KeySegment;
+using flash_detail::Stretch;
+
+constexpr std::int64_t kMostRows = kLanes >= 4 ? std::min<std::int64_t>(8, kLanes) : 0;
+
+std::int64_t MostRows() { return kMostRows; }
+
+#if HWY_TARGET == HWY_SCALAR
+std::size_t ScratchSize(const Call&) { return 0; }
+void DecodeStretch(const Call&, const Stretch&, float*, float*) {}  // never called: MostRows() is 0
+#else
+
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+constexpr std::int64_t kTileKeys = 64;
+constexpr std::int64_t kRowsAhead = 8;  // whose memory is asked for before it is read
+std::int64_t padded(std::int64_t d_head) { return (d_head + kLanes - 1) / kLanes * kLanes; }
+/// Rows computed for so many real ones; the surplus repeats the last.
+std::int64_t computed_rows(std::int64_t n_rows) { return n_rows <= 2 ? n_rows : n_rows <= 4 ? 4 : 8; }
+
+std::size_t ScratchSize(const Call& call) {
+  std::int64_t rows = 0;
+  for (const HeadGroup& group : call.plan.groups())
+    rows += computed_rows(call.config.seq_q * group.size());
+  return static_cast<std::size_t>(2 * rows * padded(call.config.d_head) + kTileKeys * kMostRows + kLanes);
+}
+
+/// Rows of K or V in one of the storages, read as float32 vectors.
+struct Wide {
+  static constexpr KvStorage kStorage = KvStorage::kFloat32;
+  const float* first;
+  std::int64_t stride;
+  FloatVec load(std::int64_t key, std::int64_t c) const { return hn::LoadU(Floats(), first + key * stride + c); }
+  float at(std::int64_t key, std::int64_t c) const { return first[key * stride + c]; }
+  void fetch(std::int64_t key, std::int64_t d_head) const { fetch_row(first + key * stride, d_head * 4); }
+  static void fetch_row(const void* row, std::int64_t bytes) {
+    for (std::int64_t at = 0; at < bytes; at += 64)
+      __builtin_prefetch(static_cast<const char*>(row) + at, 0, 3);
+  }
+};
+template <typename Number, KvStorage kKind>
+struct Narrow {
+  static constexpr KvStorage kStorage = kKind;
+  const std::uint16_t* first;
+  std::int64_t stride;
+  FloatVec load(std::int64_t key, std::int64_t c) const {
+    const hn::Rebind<Number, Floats> narrow;
+    return hn::PromoteTo(Floats(), hn::LoadU(narrow, reinterpret_cast<const Number*>(first + key * stride + c)));
+  }
+  float at(std::int64_t key, std::int64_t c) const {
+    const std::uint16_t bits = first[key * stride + c];
+    return kKind == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits);
+  }
+  void fetch(std::int64_t key, std::int64_t d_head) const { Wide::fetch_row(first + key * stride, d_head * 2); }
+};
+
+/// The sums of four vectors.
+HWY_INLINE hn::Vec<hn::Full128<float> > sums_of(FloatVec a, FloatVec b, FloatVec c, FloatVec e) {
+  transpose_blocks(a, b, c, e);
+  const auto fold = [](auto self, auto d, auto v) HWY_ATTR {
+    if constexpr (hn::MaxLanes(d) <= 4) {
+      return v;
+    } else {
+      const hn::Half<decltype(d)> half;
+      return self(self, half, hn::Add(hn::LowerHalf(half, v), hn::UpperHalf(half, v)));
+    }
+  };
+  return fold(fold, Floats(), hn::Add(hn::Add(a, b), hn::Add(c, e)));
+}
+
+/// The rows of one group and what they have gathered.
+struct GroupRows {
+  const HeadGroup* group = nullptr;
+  std::int64_t n_rows = 0;
+  float* q = nullptr;    // [computed rows, width], scaled to base 2, zeros beyond d_head
+  float* out = nullptr;  // [computed rows, width]
+  std::array<float, 8> maximum, sum, factor;
+};
+
+/// One group and one tile of keys, all of which every row sees.
+template <typename Memory, int kRows>
+class Tile {
+ public:
+  struct Panel {
+    const Memory &k, &v;
+    std::int64_t d_head = 0, width = 0;
+    float* scores = nullptr;  // [kTileKeys, kRows]
+  };
+  Tile(const Panel& panel, KeyRange keys, GroupRows& rows) : panel_(panel), keys_(keys), rows_(rows) {}
+
+  void run() {
+    score();
+    exponentiate();
+    constexpr int kVectors = kRows == 8 ? 2 : kRows == 4 ? 4 : 8;
+    std::int64_t c = 0;
+    for (; c + kVectors * kLanes <= panel_.d_head; c += kVectors * kLanes)
+      add_columns<kVectors>(c);
+    for (; c + kLanes <= panel_.d_head; c += kLanes)
+      add_columns<1>(c);
+    if (c < panel_.d_head) add_tail(c);
+  }
+
+ private:
+  static constexpr std::int64_t kKeysAtOnce = std::max(1, 4 / kRows);
+  static constexpr auto kSums = static_cast<std::size_t>(kKeysAtOnce * kRows);
+
+  std::int64_t n_keys() const { return keys_.end - keys_.begin; }
+  static std::int64_t rounded(std::int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
+
+  /// scores[key][row]; four sums at a time, whichever way keys and rows share them.
+  void score() {
+    const Floats d;
+    const hn::Full128<float> quad;
+    const std::int64_t whole = panel_.d_head / kLanes * kLanes;
+    for (std::int64_t j = 0; j < n_keys(); j += kKeysAtOnce) {
+      std::array<FloatVec, kSums> sums;
+      std::array<std::int64_t, kKeysAtOnce> key;
+      for (std::int64_t i = 0; i < kKeysAtOnce; ++i) {
+        key[static_cast<std::size_t>(i)] = keys_.begin + std::min(j + i, n_keys() - 1);
+        fetch(j + i + kRowsAhead);
+      }
+      for (FloatVec& sum : sums)
+        sum = hn::Zero(d);
+      for (std::int64_t c = 0; c < whole; c += kLanes) {
+        for (std::size_t i = 0; i < kKeysAtOnce; ++i)
+          add_products(panel_.k.load(key[i], c), c, i, sums);
+      }
+      for (std::size_t i = 0; i < kKeysAtOnce && whole < panel_.d_head; ++i) {
+        add_products(load_tail(panel_.k, key[i], whole), whole, i, sums);
+      }
+      for (std::size_t s = 0; s < kSums; s += 4) {
+        hn::StoreU(sums_of(sums[s], sums[s + 1], sums[s + 2], sums[s + 3]), quad,
+                   panel_.scores + j * kRows + static_cast<std::int64_t>(s));
+      }
+    }
+    std::fill(panel_.scores + n_keys() * kRows, panel_.scores + rounded(n_keys() * kRows), kMinusInfinity);
+  }
+
+  HWY_INLINE void add_products(FloatVec values, std::int64_t c, std::size_t i, std::array<FloatVec, kSums>& sums) const {
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const FloatVec q = hn::Load(Floats(), rows_.q + static_cast<std::int64_t>(r) * panel_.width + c);
+      sums[i * kRows + r] = hn::MulAdd(values, q, sums[i * kRows + r]);
+    }
+  }
+
+  /// Keys first, then the values that are read after them.
+  HWY_INLINE void fetch(std::int64_t ahead) const {
+    if (ahead < n_keys()) {
+      panel_.k.fetch(keys_.begin + ahead, panel_.d_head);
+    } else if (ahead < 2 * n_keys()) {
+      panel_.v.fetch(keys_.begin + ahead - n_keys(), panel_.d_head);
+    }
+  }
+
+  FloatVec load_tail(const Memory& memory, std::int64_t key, std::int64_t from) const {
+    HWY_ALIGN std::array<float, kLanes> tail{};
+    for (std::int64_t c = from; c < panel_.d_head; ++c)
+      tail[static_cast<std::size_t>(c - from)] = memory.at(key, c);
+    return hn::Load(Floats(), tail.data());
+  }
+
+  /// Lane l of a vector of scores belongs to row l % kRows.
+  void exponentiate() {
+    const Floats d;
+    const std::int64_t n = rounded(n_keys() * kRows);
+    FloatVec maxima = hn::Set(d, kMinusInfinity);
+    for (std::int64_t at = 0; at < n; at += kLanes)
+      maxima = hn::Max(maxima, hn::Load(d, panel_.scores + at));
+    HWY_ALIGN std::array<float, kLanes> lanes;
+    hn::Store(maxima, d, lanes.data());
+    const std::array<float, 8> old = rows_.maximum;
+    for (std::size_t l = 0; l < lanes.size(); ++l) {
+      rows_.maximum[l % kRows] = std::max(rows_.maximum[l % kRows], lanes[l]);
+    }
+    for (std::size_t l = 0; l < lanes.size(); ++l) {
+      const float maximum = rows_.maximum[l % kRows];
+      lanes[l] = maximum == kMinusInfinity ? 0 : maximum;  // -inf - -inf would be NaN
+    }
+    for (std::size_t r = 0; r < kRows; ++r) {
+      rows_.factor[r] = std::exp2(old[r] - lanes[r]);
+      rows_.sum[r] *= rows_.factor[r];
+    }
+    const FloatVec origin = hn::Load(d, lanes.data());
+    FloatVec sums = hn::Zero(d);
+    for (std::int64_t at = 0; at < n; at += kLanes) {
+      const FloatVec p = exp2_non_positive(d, hn::Sub(hn::Load(d, panel_.scores + at), origin));
+      hn::Store(p, d, panel_.scores + at);
+      sums = hn::Add(sums, p);
+    }
+    hn::Store(sums, d, lanes.data());
+    for (std::size_t l = 0; l < lanes.size(); ++l)
+      rows_.sum[l % kRows] += lanes[l];
+  }
+
+  template <int kVectors>
+  HWY_INLINE void add_columns(std::int64_t c) {
+    const Floats d;
+    std::array<std::array<FloatVec, kVectors>, kRows> sums;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      const FloatVec factor = hn::Set(d, rows_.factor[r]);
+      for (std::size_t i = 0; i < kVectors; ++i)
+        sums[r][i] = hn::Mul(factor, hn::Load(d, out_at(r, c, i)));
+    }
+    const float* p = panel_.scores;
+    for (std::int64_t key = keys_.begin; key < keys_.end; ++key, p += kRows) {
+      if (c == 0 && key + kRowsAhead < keys_.end) panel_.v.fetch(key + kRowsAhead, panel_.d_head);
+      for (std::size_t i = 0; i < kVectors; ++i) {
+        const FloatVec values = panel_.v.load(key, c + static_cast<std::int64_t>(i) * kLanes);
+        for (std::size_t r = 0; r < kRows; ++r)
+          sums[r][i] = hn::MulAdd(hn::Set(d, p[r]), values, sums[r][i]);
+      }
+    }
+    for (std::size_t r = 0; r < kRows; ++r) {
+      for (std::size_t i = 0; i < kVectors; ++i)
+        hn::Store(sums[r][i], d, out_at(r, c, i));
+    }
+  }
+
+  void add_tail(std::int64_t c) {
+    const Floats d;
+    for (std::size_t r = 0; r < kRows; ++r) {
+      FloatVec sum = hn::Mul(hn::Set(d, rows_.factor[r]), hn::Load(d, out_at(r, c, 0)));
+      for (std::int64_t j = 0; j < n_keys(); ++j) {
+        const FloatVec p = hn::Set(d, panel_.scores[j * kRows + static_cast<std::int64_t>(r)]);
+        sum = hn::MulAdd(p, load_tail(panel_.v, keys_.begin + j, c), sum);
+      }
+      hn::Store(sum, d, out_at(r, c, 0));
+    }
+  }
+
+  float* out_at(std::size_t r, std::int64_t c, std::size_t i) const {
+    return rows_.out + static_cast<std::int64_t>(r) * panel_.width + c + static_cast<std::int64_t>(i) * kLanes;
+  }
+
+  const Panel& panel_;
+  KeyRange keys_;
+  GroupRows& rows_;
+};
+
+template <typename Memory>
+class StretchRun {
+ public:
+  StretchRun(const Call& call, const Stretch& stretch, float* scratch)
+      : call_(call), stretch_(stretch), d_head_(call.config.d_head), width_(padded(d_head_)) {
+    scores_ = scratch;
+    scratch += kTileKeys * kMostRows;
+    groups_.reserve(call.plan.groups().size());
+    for (const HeadGroup& group : call.plan.groups()) {
+      GroupRows& rows = groups_.emplace_back();
+      rows.group = &group;
+      rows.n_rows = call.config.seq_q * group.size();
+      const std::int64_t n_floats = computed_rows(rows.n_rows) * width_;
+      rows.q = scratch;
+      rows.out = scratch + n_floats;
+      scratch += 2 * n_floats;
+      start(rows);
+    }
+  }
+
+  void run(float* partial) {
+    const KeyRange common = flash_detail::common_keys(call_.config, stretch_);
+    for (std::int64_t begin = common.begin; begin < common.end; begin += kTileKeys) {
+      const KeyRange tile{begin, std::min(common.end, begin + kTileKeys)};
+      for (GroupRows& rows : groups_)
+        add_tile(rows, tile);
+    }
+    for (std::int64_t key = stretch_.keys.begin; key < stretch_.keys.end; ++key) {
+      if (key >= common.begin && key < common.end) continue;
+      for (GroupRows& rows : groups_)
+        add_key(rows, key);
+    }
+    for (const GroupRows& rows : groups_) {
+      for (std::int64_t r = 0; r < rows.n_rows; ++r, partial += d_head_ + 2) {
+        std::copy_n(rows.out + r * width_, d_head_, partial);
+        partial[d_head_] = rows.maximum[static_cast<std::size_t>(r)];
+        partial[d_head_ + 1] = rows.sum[static_cast<std::size_t>(r)];
+      }
+    }
+  }
+
+ private:
+  void start(GroupRows& rows) const {
+    const std::span<const std::int64_t> heads = call_.plan.heads(*rows.group);
+    const auto factor = static_cast<float>(static_cast<double>(call_.config.effective_scale()) * 1.4426950408889634);
+    const std::int64_t n_computed = computed_rows(rows.n_rows);
+    std::fill_n(rows.q, 2 * n_computed * width_, 0.0F);
+    for (std::int64_t r = 0; r < n_computed; ++r) {
+      const std::int64_t row = std::min(r, rows.n_rows - 1), n_heads = rows.group->size();
+      const float* const from = call_.inputs.q.row(stretch_.b, heads[static_cast<std::size_t>(row % n_heads)], row / n_heads);
+      for (std::int64_t c = 0; c < d_head_; ++c)
+        rows.q[r * width_ + c] = factor * from[c];
+    }
+    rows.maximum.fill(kMinusInfinity);
+    rows.sum.fill(0);
+  }
+
+  std::pair<Memory, Memory> memory_of(const GroupRows& rows) const {
+    const std::int64_t kv_head = rows.group->kv_head;
+    if constexpr (Memory::kStorage == KvStorage::kFloat32) {
+      const AttentionInputs& in = call_.inputs;
+      return {{in.k.row(stretch_.b, kv_head, 0), in.k.row_stride}, {in.v.row(stretch_.b, kv_head, 0), in.v.row_stride}};
+    } else {
+      const AttentionInputs& in = call_.inputs;
+      return {{in.k16.row(stretch_.b, kv_head, 0), in.k16.row_stride}, {in.v16.row(stretch_.b, kv_head, 0), in.v16.row_stride}};
+    }
+  }
+
+  void add_tile(GroupRows& rows, KeyRange keys) {
+    const auto [k, v] = memory_of(rows);
+    switch (computed_rows(rows.n_rows)) {
+      case 1:
+        return Tile<Memory, 1>({k, v, d_head_, width_, scores_}, keys, rows).run();
+      case 2:
+        return Tile<Memory, 2>({k, v, d_head_, width_, scores_}, keys, rows).run();
+      case 4:
+        return Tile<Memory, 4>({k, v, d_head_, width_, scores_}, keys, rows).run();
+      default:
+        if constexpr (kMostRows == 8) Tile<Memory, 8>({k, v, d_head_, width_, scores_}, keys, rows).run();
+    }
+  }
+
+  /// A key that only some queries see, as the last ones of a causal run: one row after another.
+  void add_key(GroupRows& rows, std::int64_t key) const {
+    const auto [k, v] = memory_of(rows);
+    const KeySegment& segment = call_.plan.segments(call_.plan.set(call_.plan.items()[0]))[0];
+    for (std::int64_t r = 0; r < rows.n_rows; ++r) {
+      const KeyRange seen = rule_range(call_.config, segment, stretch_.b, r / rows.group->size());
+      if (key < seen.begin || key >= seen.end) continue;
+      const auto at = static_cast<std::size_t>(r);
+      float score = 0;
+      for (std::int64_t c = 0; c < d_head_; ++c)
+        score += rows.q[r * width_ + c] * k.at(key, c);
+      const float old = rows.maximum[at], maximum = std::max(old, score);
+      const float origin = maximum == kMinusInfinity ? 0 : maximum;
+      const float factor = std::exp2(old - origin), p = std::exp2(score - origin);
+      rows.maximum[at] = maximum;
+      rows.sum[at] = rows.sum[at] * factor + p;
+      for (std::int64_t c = 0; c < d_head_; ++c) {
+        float& out = rows.out[r * width_ + c];
+        out = out * factor + p * v.at(key, c);
+      }
+    }
+  }
+
+  const Call& call_;
+  const Stretch& stretch_;
+  std::int64_t d_head_, width_;
+  std::vector<GroupRows> groups_;
+  float* scores_ = nullptr;
+};
+
+void DecodeStretch(const Call& call, const Stretch& stretch, float* partial, float* scratch) {
+  switch (call.config.kv_storage) {
+    case KvStorage::kFloat32:
+      return StretchRun<Wide>(call, stretch, scratch).run(partial);
+    case KvStorage::kFloat16:
+      return StretchRun<Narrow<hwy::float16_t, KvStorage::kFloat16> >(call, stretch, scratch).run(partial);
+    case KvStorage::kBFloat16:
+      return StretchRun<Narrow<hwy::bfloat16_t, KvStorage::kBFloat16> >(call, stretch, scratch).run(partial);
+  }
+}
+#endif
+
+}  // namespace
+}  // namespace HWY_NAMESPACE
+}  // namespace headroom
+HWY_AFTER_NAMESPACE();
+
+#if HWY_ONCE
+namespace headroom {
+HWY_EXPORT(MostRows);
+HWY_EXPORT(ScratchSize);
+HWY_EXPORT(DecodeStretch);
+
+namespace flash_detail {
+
+std::int64_t most_decode_rows() { return HWY_DYNAMIC_DISPATCH(MostRows)(); }
+std::size_t decode_scratch_size(const Call& call) { return HWY_DYNAMIC_DISPATCH(ScratchSize)(call); }
+void decode_stretch(const Call& call, const Stretch& stretch, std::span<float> partial, std::span<float> scratch) {
+  HWY_DYNAMIC_DISPATCH(DecodeStretch)(call, stretch, partial.data(), scratch.data());
+}
+
+}  // namespace flash_detail
+}  // namespace headroom
+#endif

@@ -1,10 +1,9 @@
-// What evaluating attention probabilities costs: row sums and tiles of one head of a long text, each beside the FMA peak measured around it.
-// A case is checked against plain double arithmetic before it is timed.
+// What evaluating attention probabilities costs: row sums and tiles of one head of a long text, each beside the FMA peak measured in turns
+// with it. One thread is timed by its processor time. A case is checked against plain double arithmetic before it is timed.
 
 #include <benchmark/benchmark.h>
 
 #include <algorithm>
-#include <chrono>
 #include <cmath>
 #include <cstdio>
 #include <cstdlib>
@@ -12,7 +11,6 @@
 #include <thread>
 #include <vector>
 
-#include "core/analysis/head_metrics.h"
 #include "core/analysis/tile.h"
 #include "core/tensor/machine.h"
 
@@ -78,19 +76,18 @@ struct Case {
 
 std::vector<Case> cases(std::int64_t n) {
   const std::int64_t deep = n * 4 / 5 / 512 * 512;
-  const TileRequest exact{.head = 3,
-                          .row_begin = deep,
-                          .row_end = deep + 512,
-                          .col_begin = n / 2,
-                          .col_end = n / 2 + 512,
-                          .rows = 512,
-                          .cols = 512};
+  const TileRequest exact{
+      .head = 3, .row_begin = deep, .row_end = deep + 512, .col_begin = n / 2, .col_end = n / 2 + 512, .rows = 512, .cols = 512};
   TileRequest whole{.head = 3, .row_begin = 0, .row_end = n, .col_begin = 0, .col_end = n, .rows = 512, .cols = 512};
   TileRequest mean = whole, sampled = whole;
   mean.pooling = Pooling::kMean;
   sampled.row_samples = 1;
-  return {{"exact_512_deep", exact},       {"exact_512_deep_known", exact, true}, {"whole_max_512", whole},
-          {"whole_max_512_known", whole, true}, {"whole_mean_512_known", mean, true},  {"whole_sampled_1_row", sampled}};
+  return {{"exact_512_deep", exact},
+          {"exact_512_deep_known", exact, true},
+          {"whole_max_512", whole},
+          {"whole_max_512_known", whole, true},
+          {"whole_mean_512_known", mean, true},
+          {"whole_sampled_1_row", sampled}};
 }
 
 /// Visible pairs whose scores the tile needs, and those that the row sums need.
@@ -108,16 +105,15 @@ void run(benchmark::State& state, const ForwardTrace& trace, const Case& c, int 
   ThreadPool pool(threads);
   const double gflop = 2e-9 * pairs_of(c.request, c.has_known_sums) * static_cast<double>(trace.layers[0].d_head);
   double best = 1e9, peak = 0;
-  ForwardTrace fresh;  // the same q and k; row sums of its own
-  fresh.ids = trace.ids;
-  fresh.layers = trace.layers;
+  ForwardTrace fresh = trace;  // the same q and k; row sums of its own
+  fresh.layers[0].row_sums = make_row_sums(fresh.layers[0], fresh.mask);
   if (c.has_known_sums) evaluate_tile(fresh, c.request, {}, &pool);
   for (auto _ : state) {
-    if (!c.has_known_sums) fresh.layers[0].row_sums = make_row_sums(trace.layers[0], trace.mask);
+    if (!c.has_known_sums) fresh.layers[0].row_sums = make_row_sums(fresh.layers[0], fresh.mask);
     peak = std::max(peak, fma_gflops(pool, 0.02));
-    const auto begin = std::chrono::steady_clock::now();
+    const WorkClock clock(threads);
     benchmark::DoNotOptimize(evaluate_tile(fresh, c.request, {}, &pool));
-    const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+    const double seconds = clock.seconds();
     state.SetIterationTime(seconds);
     best = std::min(best, seconds);
   }

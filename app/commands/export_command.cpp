@@ -1,11 +1,14 @@
 #include <CLI/CLI.hpp>
 #include <charconv>
 #include <iostream>
+#include <iterator>
 #include <memory>
+#include <optional>
 #include <string_view>
 
 #include "app/commands/command.h"
 #include "app/commands/compute_options.h"
+#include "app/commands/tile_option.h"
 #include "app/window/export.h"
 #include "core/formats/file.h"
 
@@ -16,6 +19,7 @@ namespace {
 struct ExportOptions {
   ComputeOptions compute;
   std::string view = "heads", size = "1600x900", theme = "dark", out;
+  std::optional<std::string> tile;
   double scale = 1;
   bool with_times = false;
 };
@@ -48,10 +52,20 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   request.scale = options.scale;
   request.theme = options.theme == "light" ? ThemeName::kLight : ThemeName::kDark;
 
-  const Session session = options.compute.session(assets);
+  std::optional<TileOption> tile;
+  if (options.tile) {
+    tile = parse_tile(*options.tile);
+    if (request.view != "head" && request.view != "window")
+      throw UsageError("--tile shows a part of one head: it goes with --view head or --view window");
+  }
+
+  Session session = options.compute.session(assets);
   ComputeRequest compute{assets};
   compute.needs_held_out_loss = request.view == "window";  // the rail shows it
   auto snapshot = compute_now(session, compute);
+  if (tile) {
+    session = show_tile(session, *tile, static_cast<std::int64_t>(snapshot->seq()), std::ssize(snapshot->trace->layers));
+  }
   SpeedState speed;
   if (section) speed = measure_speed_now(session, *snapshot, {assets, *section});
   if (!options.with_times) snapshot = without_times(snapshot);
@@ -70,10 +84,15 @@ void add_export_command(CommandLine& line) {
   options->compute.add_to(*command);
   command
       ->add_option("--view", options->view,
-                   "heads, head, token, kv, timing, window; or measured now: speed, ladder, roofline, growth, devices")
+                   "heads, head, row, token, kv, timing, window; or measured now: speed, ladder, roofline, growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
       ->type_name("VIEW");
+  command
+      ->add_option("--tile", options->tile,
+                   "A part of one head (--view head or window), exact however long the text: LAYER.HEAD, queries, keys, "
+                   "counted from 0, both ends among them, e.g. 3.7:0-1023,0-1023")
+      ->type_name("L.H:R0-R1,C0-C1");
   command->add_option("--size", options->size, "Logical pixels")->capture_default_str()->type_name("WxH");
   command->add_option("--scale", options->scale, "Pixels of a PNG for each logical one")
       ->check(CLI::Range(0.25, 8.0))
@@ -97,6 +116,7 @@ void add_export_command(CommandLine& line) {
       "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"
       "  headroom export --view head --set view.head=3.7 --text \"the dogs that the cat chased were loud\" --out head.svg\n"
+      "  headroom export --text-file long.txt --view head --tile 0.3:0-1023,0-1023 --size 1600x1200 --out head.png\n"
       "  headroom export --view ladder --set view.speed_tokens=1024 --out ladder.pdf\n"
       "  headroom export --view speed --out speed.csv");
   command->callback([&line, options] {

@@ -91,7 +91,7 @@ struct TileStore::State {
   std::map<Key, Entry> entries;
   std::map<Key, ExtentsEntry> extents;
   std::int64_t frame = 0;
-  double budget = kFrameBudget;
+  double budget = 0;
   bool is_waiting = false;
   double wanted_work = 0, done_work = 0;
   Counters counters;
@@ -262,7 +262,7 @@ TileStore::~TileStore() = default;
 void TileStore::begin_frame() {
   State& state = *state_;
   ++state.frame;
-  state.budget = kFrameBudget;
+  state.budget = state.options.frame_budget;
   state.is_waiting = false;
   state.wanted_work = state.done_work = 0;
   state.take_done();
@@ -307,7 +307,7 @@ std::shared_ptr<const Tile> TileStore::find(const std::shared_ptr<const Snapshot
       return entry.tile;
     }
   }
-  if (entry.stage == Stage::kNothing && state.options.refinement == Options::Refinement::kByStages) {
+  if (entry.stage == Stage::kNothing) {
     entry.tile = state.stand_in(*snapshot, key);
     if (!entry.tile) {
       state.sketch(snapshot, key);
@@ -316,8 +316,7 @@ std::shared_ptr<const Tile> TileStore::find(const std::shared_ptr<const Snapshot
     entry.stage = Stage::kStandIn;
   }
   if (!entry.refining) {
-    if (cost > kSampledFrom && request.row_samples == 0 && entry.stage < Stage::kSampled &&
-        state.options.refinement == Options::Refinement::kByStages) {
+    if (cost > state.options.sampled_from && request.row_samples == 0 && entry.stage < Stage::kSampled) {
       TileRequest sampled = request;
       sampled.row_samples = kSampledRows;
       entry.sampling = state.start(*snapshot, sampled, TileJob::Kind::kCells, kSampledTile);
@@ -354,7 +353,7 @@ std::shared_ptr<const std::vector<RowExtent>> TileStore::find_extents(const std:
     ++state.counters.extents;
   }
   if (!entry.is_exact && !entry.refining) {
-    if (cost > kSampledFrom && state.options.refinement == Options::Refinement::kByStages) {
+    if (cost > state.options.sampled_from) {
       TileRequest sampled = r;
       sampled.row_samples = 1;
       entry.sampling = state.start(*snapshot, sampled, TileJob::Kind::kRowExtents, kSampledExtents);

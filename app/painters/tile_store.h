@@ -24,9 +24,10 @@ class TileStore {
  public:
   struct Options {
     std::function<void()> wake;  ///< called from any thread when something became better and a new frame should be drawn
-    enum class Refinement { kByStages, kExactOnly } refinement = Refinement::kByStages;  ///< exports want nothing but the exact
-    int n_threads = 0;                                                                   ///< 0: as many as there are processors
+    int n_threads = 0;           ///< 0: as many as there are processors
     std::size_t most_bytes = kMostBytes;
+    double frame_budget = kFrameBudget;
+    double sampled_from = kSampledFrom;
   };
   explicit TileStore(Options options);
   explicit TileStore(std::function<void()> wake) : TileStore(Options{.wake = std::move(wake)}) {}
@@ -59,9 +60,9 @@ class TileStore {
   int take_evaluated() { return take_counters().evaluated; }
   std::size_t bytes() const;  ///< held by what is kept
 
-  /// Multiply-adds that one frame may spend on its own thread, and that one tile may: beyond it the worker evaluates.
+  /// Multiply-adds that one frame may spend on its own thread, and that one tile may: beyond it the threads evaluate.
   static constexpr double kFrameBudget = 4e6, kTileBudget = 2e6;
-  /// Tiles above this are sampled first.
+  /// Tiles of more multiply-adds are sampled first.
   static constexpr double kSampledFrom = 2e8;
   static constexpr std::int64_t kSampledRows = 2;
   static constexpr std::size_t kMostBytes = std::size_t{64} << 20U;

@@ -13,7 +13,7 @@ namespace headroom {
 namespace {
 
 // The first ones in the order of StageView.
-constexpr std::array<Choice, 11> kViews{{
+constexpr std::array<Choice, 12> kViews{{
     {"export/view/heads", "heads", "Every layer × head."},
     {"export/view/head", "head", "The chosen head, large."},
     {"export/view/token", "token", "The chosen token's way."},
@@ -22,6 +22,7 @@ constexpr std::array<Choice, 11> kViews{{
     {"export/view/roofline", "roofline", "Kernels under the machine's limits."},
     {"export/view/growth", "growth", "Time and memory over the number of tokens."},
     {"export/view/devices", "devices", "The layer on the CPU and on the GPU."},
+    {"export/view/row", "row", "The chosen token's row: its probability of every key."},
     {"export/view/kv", "kv", "The KV cache."},
     {"export/view/timing", "timing", "Stage times of the last pass."},
     {"export/view/window", "window", "The whole window as a picture; PNG only keeps it sharp."},

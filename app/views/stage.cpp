@@ -75,6 +75,39 @@ double draw_failure(const Frame& frame, const Rect& area) {
   return height;
 }
 
+/// "refining 63 %" over the picture's upper right corner, once it takes long enough to be noticed.
+void draw_refining(const Frame& frame, const Rect& area) {
+  constexpr double unnoticed = 0.3;
+  double& since = frame.state.refining_since;
+  if (!frame.painter.is_waiting()) {
+    since = -1;
+    return;
+  }
+  const double now = ImGui::GetTime();
+  if (since < 0) since = now;
+  if (now - since < unnoticed) {
+    frame.wake_after(unnoticed);
+    return;
+  }
+  const std::string text = "refining " + std::to_string(static_cast<int>(frame.painter.progress() * 100)) + " %";
+  TextStyle style = small_text(frame.look);
+  style.color = frame.theme.text;
+  // As wide for every number, so that it stands still.
+  const TextExtent extent = text_extent(frame.look, "refining 100 %", style);
+  const float pad = frame.look.px(6);
+  const Rect chip{area.x + area.w - extent.w - 2 * pad, area.y, extent.w + 2 * pad, extent.h + pad};
+  ImDrawList& list = *ImGui::GetWindowDrawList();
+  fill_rect(list, chip, frame.theme.raised);
+  draw_text(frame.look, list, {chip.x + pad, chip.y + pad / 2}, text, style);
+  // It lies on the figure, whose own item has the pointer.
+  const ImVec2 mouse = ImGui::GetIO().MousePos;
+  if (!chip.contains({mouse.x, mouse.y})) return;
+  tooltip_now(
+      frame.look,
+      "Exact values are on their way\nEvery pair that is seen is being computed from q and k in the background. Until then a "
+      "cell shows sampled rows, or a coarser or older picture.");
+}
+
 FigureKind kind_of(StageView stage) {
   return stage == StageView::kHeads ? FigureKind::kHeads : stage == StageView::kHead ? FigureKind::kHead : FigureKind::kToken;
 }
@@ -114,6 +147,7 @@ void draw_stage(const Frame& frame) {
       frame,
       {.kind = kind_of(stage), .name = "stage", .area = area, .zoom = frame.model.settings.is_presenter ? presenter_zoom : 1.0});
   wheel_and_drag(frame, area, answer);
+  draw_refining(frame, area);
   frame.state.hovered_head = answer.is_hovered && stage == StageView::kHeads ? head_of(answer.hover) : std::nullopt;
 }
 

@@ -101,6 +101,7 @@ struct UiScratch::State {
   std::optional<HeadRef> hovered_head;  ///< under the pointer on the stage
   bool is_panning = false;
   bool is_dragging_overview = false;  ///< since a press that began on one
+  double refining_since = -1;         ///< when the stage began to wait for exact tiles, seconds; negative: it does not
 
   double deepening_since = -1;  ///< when the deeper layers of a long text began to be computed, seconds; negative: they are not
   double busy_since = -1;       ///< when long work began, seconds; negative: none

@@ -50,8 +50,8 @@ void check(const ExportRequest& request) {
 }  // namespace
 
 const std::vector<std::string>& export_views() {
-  static const std::vector<std::string> views{"heads",  "head",    "token", "speed",  "ladder", "roofline",
-                                              "growth", "devices", "kv",    "timing", "window"};
+  static const std::vector<std::string> views{"heads",    "head",   "row",     "token", "speed",  "ladder",
+                                              "roofline", "growth", "devices", "kv",    "timing", "window"};
   return views;
 }
 

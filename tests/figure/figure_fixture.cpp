@@ -6,6 +6,7 @@
 
 #include "core/analysis/head_metrics.h"
 #include "core/attention/backend.h"
+#include "core/figure/tile_items.h"
 #include "core/model/forward.h"
 #include "core/model/surgery.h"
 #include "core/tensor/parallel.h"
@@ -147,6 +148,24 @@ const HitRegion* find_hit(const Figure& figure, const std::string& name) {
   return nullptr;
 }
 
+namespace {
+
+/// The figure's tiles, what the clip cuts off of them left away.
+std::vector<AttentionTile> clipped_tiles(const Figure& figure) {
+  std::vector<AttentionTile> tiles;
+  Rect clip;
+  for (const Item& item : figure.items) {
+    if (const auto* clip_to = std::get_if<ClipTo>(&item)) clip = clip_to->rect;
+    const auto* tile = std::get_if<AttentionTile>(&item);
+    if (tile == nullptr) continue;
+    tiles.push_back(*tile);
+    if (clip.w > 0) tiles.back().rect = intersection(tile->rect, clip);
+  }
+  return tiles;
+}
+
+}  // namespace
+
 std::vector<std::string> layout_faults(const Figure& figure, const TextMeasurer& measurer) {
   std::vector<std::string> faults;
   const std::string size = std::to_string(std::lround(figure.size.w)) + "x" + std::to_string(std::lround(figure.size.h));
@@ -171,7 +190,7 @@ std::vector<std::string> layout_faults(const Figure& figure, const TextMeasurer&
       }
     }
   }
-  for (const AttentionTile& tile : items_of<AttentionTile>(figure)) {
+  for (const AttentionTile& tile : clipped_tiles(figure)) {
     if (!is_inside(tile.rect, figure.size) || tile.rect.w <= 0 || tile.rect.h <= 0)
       faults.push_back(size + ": a tile sticks out at " + point_text({tile.rect.x, tile.rect.y}));
     for (const TextBox& box : boxes) {

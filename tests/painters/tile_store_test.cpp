@@ -43,7 +43,7 @@ void expect_same_values(const Tile& a, const Tile& b) {
 
 TEST(TileStore, ThumbnailsAreUsedWithoutEvaluating) {
   const auto snapshot = snapshot_of(9);
-  TileStore store({});
+  TileStore store(TileStore::Options{});
   store.begin_frame();
   const TileRequest request = whole(*snapshot, 2, 5);
   const auto tile = store.find(snapshot, request);
@@ -64,7 +64,7 @@ TEST(TileStore, ThumbnailsAreUsedWithoutEvaluating) {
 
 TEST(TileStore, ACheapTileIsEvaluatedAtOnceAndOnlyOnce) {
   const auto snapshot = snapshot_of(9);
-  TileStore store({});
+  TileStore store(TileStore::Options{});
   TileRequest request = whole(*snapshot, 1, 3);
   request.quantity = Quantity::kScores;
   std::shared_ptr<const Tile> first;
@@ -82,7 +82,7 @@ TEST(TileStore, ASnapshotThatOnlyAddsALossDrawsNothingAnew) {
   const auto snapshot = snapshot_of(9);
   auto later = std::make_shared<Snapshot>(*snapshot);
   later->version += 1000;
-  TileStore store({});
+  TileStore store(TileStore::Options{});
   store.begin_frame();
   const auto before = store.find(snapshot, whole(*snapshot, 0, 0));
   store.begin_frame();
@@ -113,7 +113,7 @@ TEST(TileStore, AnExpensiveTileComesLaterAndSomethingStandsInForIt) {
 
 TEST(TileStore, OneFrameSpendsABudgetHoweverManyTilesThereAre) {
   const auto snapshot = snapshot_of(200);  // 200 x 200 x 16 = 0.64 million multiply-adds a head
-  TileStore store({});
+  TileStore store(TileStore::Options{});
   store.begin_frame();
   for (std::int64_t layer = 0; layer < 4; ++layer) {
     for (std::int64_t head = 0; head < 8; ++head)
@@ -127,7 +127,7 @@ TEST(TileStore, OneFrameSpendsABudgetHoweverManyTilesThereAre) {
 
 TEST(TileStore, RequestsThatCannotBeAreAnsweredByNothing) {
   const auto snapshot = snapshot_of(5);
-  TileStore store({});
+  TileStore store(TileStore::Options{});
   store.begin_frame();
   EXPECT_EQ(store.find(nullptr, whole(*snapshot, 0, 0)), nullptr);
   TileRequest request = whole(*snapshot, 0, 0);

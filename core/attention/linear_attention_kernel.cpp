@@ -69,6 +69,29 @@ void multiply(const TileOperands& operands, std::int64_t width, float* tile) {
   }
 }
 
+float dot_product(const float* a, const float* b, std::int64_t n) {
+  const Floats d;
+  FloatVec sums = hn::Zero(d);
+  std::int64_t c = 0;
+  for (; c + kLanes <= n; c += kLanes) {
+    sums = hn::MulAdd(hn::LoadU(d, a + c), hn::LoadU(d, b + c), sums);
+  }
+  float sum = hn::GetLane(hn::SumOfLanes(d, sums));
+  for (; c < n; ++c) {
+    sum += a[c] * b[c];
+  }
+  return sum;
+}
+
+/// Asks for the rows of a chunk. They often lie pages apart (all heads between them), where the processor does not look ahead by itself.
+void fetch_rows(const ConstHeadsView& view, std::int64_t b, std::int64_t head, std::int64_t begin) {
+  for (std::int64_t i = begin; i < std::min(view.seq, begin + kChunk); ++i) {
+    for (std::int64_t c = 0; c < view.d_head; c += kFloatsPerLine) {
+      hwy::Prefetch(view.row(b, head, i) + c);
+    }
+  }
+}
+
 /// Sums over keys, and one thread's scratch memory, laid out.
 class LinearRun {
  public:
@@ -132,6 +155,8 @@ class LinearRun {
   /// keys_ [d_head, kChunk] = phi(k) transposed, zeros beyond the keys; values_. False when a value is NaN or infinite.
   bool pack(KeyRange keys) {
     const ConstHeadsView& k = call_.inputs.k;
+    fetch_rows(k, group_.b, group_.kv_head, keys.begin + kChunk);
+    fetch_rows(call_.inputs.v, group_.b, group_.kv_head, keys.begin + kChunk);
     const std::int64_t n = keys.end - keys.begin;
     for (std::int64_t lane = 0; lane < kChunk; lane += kLanes) {
       const std::int64_t n_here = std::clamp<std::int64_t>(n - lane, 0, kLanes);
@@ -199,6 +224,7 @@ class LinearRun {
   void pack_queries(std::int64_t head, KeyRange rows) {
     const Floats d;
     const std::int64_t n = rows.end - rows.begin;
+    fetch_rows(call_.inputs.q, group_.b, head, rows.begin + kChunk);
     for (std::int64_t i = 0; i < n; ++i) {
       const float* const q = call_.inputs.q.row(group_.b, head, rows.begin + i);
       float* const target = queries_ + i * d_head_;
@@ -221,11 +247,7 @@ class LinearRun {
     for (const std::int64_t head : group_.heads) {
       pack_queries(head, rows);
       for (std::int64_t i = 0; i < n_rows; ++i) {
-        float sum = 0;
-        for (std::int64_t c = 0; c < d_head_; ++c) {
-          sum += queries_[i * d_head_ + c] * key_sum_[c];
-        }
-        normaliser_[i] = sum;
+        normaliser_[i] = dot_product(queries_ + i * d_head_, key_sum_, d_head_);
       }
       if (n_keys > 0) weigh_own_keys(n_rows, n_keys);
       for (std::int64_t panel = 0; panel < columns_.n_panels; ++panel) {

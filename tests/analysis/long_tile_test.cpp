@@ -11,6 +11,7 @@
 #include "core/analysis/tile.h"
 #include "core/tensor/error.h"
 #include "tests/analysis/traces.h"
+#include "tests/tensor/each_simd.h"
 
 namespace headroom {
 namespace {
@@ -144,6 +145,26 @@ TEST(LongTile, AgreesWithItsDefinitionUnderEveryMask) {
           if (HasFatalFailure()) return;
         }
       }
+    }
+  }
+}
+
+TEST(LongTile, AgreesWithEveryInstructionSet) {
+  for (const Mask& mask : wide_masks(150)) {
+    const ForwardTrace trace = arbitrary_trace({.seq = 150, .d_head = 3}, mask);
+    for (const Pooling pooling : {Pooling::kMax, Pooling::kMean}) {
+      const TileRequest request{
+          .layer = 1, .head = 2, .row_end = 150, .col_begin = 3, .col_end = 150, .rows = 61, .cols = 49, .pooling = pooling};
+      const std::vector<float> expected = pooled(trace, request);
+      const HeadMetrics measured = measure_heads(trace, 3)[1][2];
+      for_each_simd([&] {
+        expect_near(evaluate_tile(trace, request).values, expected, 1e-5);
+        expect_near(evaluate_tile(forgetful(trace), request).values, expected, 1e-5);
+        const HeadMetrics again = measure_heads(trace, 3)[1][2];
+        EXPECT_NEAR(again.entropy, measured.entropy, 1e-5);
+        for (std::size_t s = 0; s < again.scores.size(); ++s)
+          EXPECT_NEAR(again.scores[s], measured.scores[s], 1e-5);
+      });
     }
   }
 }

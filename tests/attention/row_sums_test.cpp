@@ -13,6 +13,7 @@
 
 #include "core/tensor/error.h"
 #include "tests/attention/conformance_cases.h"
+#include "tests/tensor/each_simd.h"
 
 namespace headroom {
 namespace {
@@ -116,6 +117,19 @@ TEST(RowSums, AgreeWithTheDefinitionInEveryCase) {
       if (HasFatalFailure()) return;
     }
   }
+}
+
+TEST(RowSums, AgreeWithEveryInstructionSet) {
+  for_each_simd([] {
+    for (const Case& c : conformance::cases()) {
+      const bool is_chosen = c.name.starts_with("long_") || c.name.starts_with("d_head_") || c.name.starts_with("mqa_strided");
+      if (!is_chosen) continue;
+      SCOPED_TRACE(c.name);
+      const Problem problem(c);
+      expect_all_rows(text_of(c, problem, 0), 3e-6, nullptr);
+      if (testing::Test::HasFatalFailure()) return;
+    }
+  });
 }
 
 TEST(RowSums, AgreeOverManyChunksOfKeys) {

@@ -83,7 +83,7 @@ class DevicesPicture {
         if (devices_ != nullptr &&
             ((devices_->cpu && row.backend == devices_->cpu->backend) || (devices_->gpu && row.backend == "gl")))
           continue;
-        add_row("CPU " + row.backend, row, kernel_sign(theme, row.backend).color);
+        add_row(row.threads > 0 ? "CPU " + row.backend : "GPU, its kernel alone", row, kernel_sign(theme, row.backend).color);
       }
     }
     if (devices_ == nullptr) return;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <tuple>
 
 #include "core/figure/log_plot.h"
 #include "core/figure/number_text.h"
@@ -51,21 +52,27 @@ class GrowthPicture {
       return;
     }
     const double notes = draw_notes();
-    const Rect room{area_.x, area_.y, area_.w, area_.h - notes};
-    constexpr double kGap = 20;
-    const double left = std::floor((room.w - kGap) * 0.56), right = room.w - kGap - left;
-    draw_plot({room.x, room.y, left, room.h}, kTime);
-    const Rect beside{room.x + left + kGap, room.y, right, room.h};
-    if (room.h < 300) {
-      draw_plot(beside, kAllocated);
-      return;
-    }
-    const double half = std::floor((room.h - 12) / 2);
-    draw_plot({beside.x, beside.y, beside.w, half}, kAllocated);
-    draw_plot({beside.x, beside.y + half + 12, beside.w, room.h - half - 12}, kMoved);
+    const Places places = places_in({area_.x, area_.y, area_.w, area_.h - notes});
+    draw_plot(places.time, kTime);
+    draw_plot(places.allocated, kAllocated);
+    if (places.moved.h > 0) draw_plot(places.moved, kMoved);
   }
 
  private:
+  struct Places {
+    Rect time, allocated, moved;  ///< moved: empty where there is no room for it
+  };
+  static Places places_in(const Rect& room) {
+    constexpr double kGap = 20, kBetween = 12;
+    const double left = std::floor((room.w - kGap) * 0.56), right = room.w - kGap - left;
+    Places places{.time = {room.x, room.y, left, room.h}, .allocated = {room.x + left + kGap, room.y, right, room.h}, .moved = {}};
+    if (room.h < 300) return places;
+    const double half = std::floor((room.h - kBetween) / 2);
+    places.moved = {places.allocated.x, room.y + half + kBetween, right, room.h - half - kBetween};
+    places.allocated.h = half;
+    return places;
+  }
+
   /// Why a curve ends early, at the bottom. Returns the height used.
   double draw_notes() {
     std::string text;
@@ -165,21 +172,28 @@ class GrowthPicture {
 
   void draw_empty() {
     const LogAxis x{100, 10000}, y{1, 10000};
-    const LogPlot plot = draw_axes(canvas_, area_, x, y, {{128, 256, 512, 1024, 2048, 4096, 8192}, tokens_text, "tokens"},
-                                   {{}, short_ms, "time and bytes"});
+    const Places places = places_in(area_);
     const Color grey = canvas_.theme().border;
-    canvas_.line(plot.at(128, 1.6), plot.at(8192, 1.6 * 4096), grey, 2);
-    canvas_.line(plot.at(128, 8), plot.at(8192, 8 * 64), grey, 2);
+    for (const auto& [place, amount, n_exponent] :
+         {std::tuple{places.time, kTime, 2.0}, {places.allocated, kAllocated, 1.0}, {places.moved, kMoved, 1.0}}) {
+      if (place.h < 64) continue;
+      const LogPlot plot = draw_axes(canvas_, place, x, y, {{128, 256, 512, 1024, 2048, 4096, 8192}, tokens_text, "tokens"},
+                                     {{}, amount.text, amount.title});
+      canvas_.line(plot.at(128, 1.6), plot.at(8192, 1.6 * 4096), grey, 2);
+      canvas_.line(plot.at(128, 4), plot.at(8192, 4 * std::pow(64, n_exponent) / (n_exponent > 1 ? 8 : 1)), grey, 2);
+    }
     draw_speed_promise(
-        canvas_, plot.rect, "Quadratic or linear?",
-        "On logarithmic axes a power of n is a straight line and its slope is the exponent: about 2 for softmax attention, "
-        "about 1 for linear attention. The bytes beside show what flash does not store.");
-    canvas_.hit({.shape = plot.rect,
-                 .tooltip = "Time and memory over n\nNot measured yet: naive, flash and linear attention at 128 to 8,192 tokens.",
-                 .click = {},
-                 .double_click = {},
-                 .ctrl_click = {},
-                 .name = "speed growth"});
+        canvas_, places.time, "Quadratic or linear?",
+        "On logarithmic axes a power of n is a straight line; its slope is the exponent: about 2 for softmax attention, "
+        "about 1 for linear attention.");
+    canvas_.hit(
+        {.shape = area_,
+         .tooltip = "Time and memory over n\nNot measured yet: naive, flash and linear attention at 128 to 8,192 tokens. The bytes "
+                    "beside the times show what flash does not store.",
+         .click = {},
+         .double_click = {},
+         .ctrl_click = {},
+         .name = "speed growth"});
   }
 
   Canvas& canvas_;

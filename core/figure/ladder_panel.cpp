@@ -17,15 +17,10 @@ struct Rung {
   const char* why;
 };
 constexpr std::array<Rung, 5> kRungs{{
-    {"per-head loops", "naive",
-     "Each head multiplies x by its own slice of W_Q, W_K, W_V and writes its n × n scores to memory: many small products, x read "
-     "again "
-     "for each."},
-    {"fused q k v", "naive",
-     "One large product makes q, k and v of all heads: x is read once, and large products keep the multipliers busy."},
-    {"flash", "flash",
-     "Tiles with an online softmax: the n × n scores stay in registers and cache and are never written to memory."},
-    {"GQA", "flash", "Query heads share K/V heads: fewer columns to project, and each K/V tile that is read serves a whole group."},
+    {"per-head loops", "naive", "Many small products, each reading x again; every head writes its n × n scores to memory."},
+    {"fused q k v", "naive", "One large product makes q, k and v of all heads: x is read once and the multipliers stay busy."},
+    {"flash", "flash", "Tiles with an online softmax: the n × n scores stay in registers and are never written to memory."},
+    {"GQA", "flash", "Query heads share K/V heads: fewer columns to project, and each K/V tile read serves a whole group."},
     {"K/V cache", "flash", "A new token meets stored keys and values: one row of attention; nothing earlier is computed again."},
 }};
 
@@ -47,8 +42,10 @@ class LadderPicture {
  public:
   LadderPicture(Canvas& canvas, const Rect& area, const SpeedState& state)
       : canvas_(canvas), area_(area), ladder_(state.report && state.report->ladder ? &*state.report->ladder : nullptr) {
-    const std::string measured =
-        ladder_ == nullptr ? "" : "measured, " + count_text(ladder_->threads) + (ladder_->threads == 1 ? " thread" : " threads");
+    const std::string measured = ladder_ == nullptr ? ""
+                                                    : "measured, " + count_text(ladder_->threads) +
+                                                          (ladder_->threads == 1 ? " thread" : " threads") +
+                                                          ", × = times as fast as the first step";
     y_ = area.y + draw_speed_title(canvas, area, {SpeedSection::kLadder, "OPTIMISATION LADDER", measured}, state);
     make_rows();
   }

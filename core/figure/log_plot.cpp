@@ -130,6 +130,16 @@ bool LabelPlacer::is_free(const Rect& rect) const {
   return is_inside && std::none_of(taken_.begin(), taken_.end(), [&](const Rect& taken) { return overlap(taken, rect); });
 }
 
+bool LabelPlacer::is_line_free(Point from, Point to) const {
+  const int pieces = std::max(1, static_cast<int>(std::hypot(to.x - from.x, to.y - from.y) / 3));
+  for (int i = 0; i <= pieces; ++i) {
+    const double t = static_cast<double>(i) / pieces;
+    const Rect dot{from.x + t * (to.x - from.x), from.y + t * (to.y - from.y), 0.5, 0.5};
+    if (std::any_of(taken_.begin(), taken_.end(), [&](const Rect& taken) { return overlap(taken, dot); })) return false;
+  }
+  return true;
+}
+
 std::optional<Rect> LabelPlacer::place(const std::vector<Rect>& candidates) {
   for (const Rect& rect : candidates) {
     if (!is_free(rect)) continue;
@@ -139,10 +149,12 @@ std::optional<Rect> LabelPlacer::place(const std::vector<Rect>& candidates) {
   return std::nullopt;
 }
 
-std::vector<Rect> LabelPlacer::around(Point at, Size size, double radius) {
+std::vector<Rect> LabelPlacer::around(Point at, Size size, Reach reach) {
   std::vector<Rect> candidates;
-  for (const double extra : {3.0, 14.0, 28.0, 44.0, 64.0, 88.0, 116.0}) {
-    const double d = radius + extra;
+  const std::vector<double> extras =
+      reach == Reach::kNear ? std::vector<double>{3, 8} : std::vector<double>{14, 20, 28, 36, 44, 54, 64, 76};
+  for (const double extra : extras) {
+    const double d = kMarkerRadius + extra;
     for (const double dy : {0.0, -1.0, 1.0}) {
       candidates.push_back({at.x + d, at.y - size.h / 2 + dy * d, size.w, size.h});
       candidates.push_back({at.x - d - size.w, at.y - size.h / 2 + dy * d, size.w, size.h});

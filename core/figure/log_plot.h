@@ -47,10 +47,12 @@ class LabelPlacer {
   /// A line, so that words do not lie across it: blocked in small pieces.
   void block_line(Point from, Point to, double thickness = 3);
   bool is_free(const Rect& rect) const;
+  bool is_line_free(Point from, Point to) const;  ///< nothing taken lies on it
   /// The first free one becomes taken.
   std::optional<Rect> place(const std::vector<Rect>& candidates);
-  /// Rectangles of this size around a point, nearest first.
-  static std::vector<Rect> around(Point at, Size size, double radius);
+  /// Rectangles of this size around a point, nearest first; near: no farther than needs a line to it.
+  enum class Reach { kNear, kFar };
+  static std::vector<Rect> around(Point at, Size size, Reach reach);
 
  private:
   Rect bounds_;

@@ -4,6 +4,7 @@
 
 #include "core/figure/log_plot.h"
 #include "core/figure/number_text.h"
+#include "core/figure/roofline_text.h"
 #include "core/figure/speed_panels.h"
 
 namespace headroom {
@@ -14,13 +15,6 @@ constexpr const char* kYTitle = "GFLOP/s, measured";
 
 std::string plain(double value) {
   return value >= 1e6 ? compact(value, 1) : value >= 1 ? count_text(std::llround(value)) : compact(value, 2);
-}
-
-bool is_flat(const RooflineRoof& roof) { return roof.unit == "GFLOP/s"; }
-
-/// "memory reads 17.2 GB/s"
-std::string roof_text(const RooflineRoof& roof) {
-  return roof.name + " " + (is_flat(roof) ? gflops_text(roof.value) : fixed(roof.value, roof.value < 99.95 ? 1 : 0) + " GB/s");
 }
 
 class RooflinePicture {
@@ -50,11 +44,19 @@ class RooflinePicture {
       canvas_.paragraph({area_.x, area_.y + area_.h - h, area_.w, 0}, roofline_->note, canvas_.faint(), 2);
       area_.h -= h + 4;
     }
+    has_key_ = area_.w < 520 || area_.h < 240;
+    if (has_key_) {
+      const double key = draw_key();
+      area_.y += key;
+      area_.h -= key;
+      if (area_.h < 64) return;
+    }
     plot_ = make_plot();
     placer_ = LabelPlacer(plot_.rect);
-    draw_roofs();
     for (const RooflinePoint& point : roofline_->points)
       placer_.block(plot_.cover(point.intensity, point.gflops, kMarkerRadius + 1));
+    draw_roofs();
+    name_sides();
     for (const RooflinePoint& point : roofline_->points)
       draw_point(point);
   }
@@ -154,29 +156,36 @@ class RooflinePicture {
       placer_.block_line(left, right, kSmallLine);
       return;
     }
+    // No room along it: level words at its left, where no kernel can be.
+    std::vector<Rect> beside;
+    for (double share = 0.96; share > 0; share -= 0.04)
+      beside.push_back(
+          {from.x + share * (to.x - from.x) - w - 10, from.y + share * (to.y - from.y) - kSmallLine / 2, w, kSmallLine});
+    if (const auto place = placer_.place(beside)) canvas_.text({place->x + w / 2, place->y + kSmallLine / 2}, text, style);
   }
 
+  /// No other roof's words and no marker under a level or turned line of words.
   bool is_label_free(Point left, Point right) const {
-    for (const auto& [a, b] : roof_labels_) {
-      for (double s = 0; s <= 1; s += 0.1) {
-        for (double t = 0; t <= 1; t += 0.1) {
-          const double dx = left.x + s * (right.x - left.x) - a.x - t * (b.x - a.x),
-                       dy = left.y + s * (right.y - left.y) - a.y - t * (b.y - a.y);
-          if (std::hypot(dx, dy) < kSmallLine) return false;
+    constexpr int kSteps = 24;
+    for (int i = 0; i <= kSteps; ++i) {
+      const double s = static_cast<double>(i) / kSteps;
+      const Point p{left.x + s * (right.x - left.x), left.y + s * (right.y - left.y)};
+      for (const auto& [a, b] : roof_labels_) {
+        for (int k = 0; k <= kSteps; ++k) {
+          const double t = static_cast<double>(k) / kSteps;
+          if (std::hypot(p.x - a.x - t * (b.x - a.x), p.y - a.y - t * (b.y - a.y)) < kSmallLine) return false;
         }
+      }
+      for (const RooflinePoint& point : roofline_->points) {
+        const Point at = plot_.at(point.intensity, point.gflops);
+        if (std::hypot(p.x - at.x, p.y - at.y) < kMarkerRadius + kSmallLine / 2) return false;
       }
     }
     return true;
   }
 
   void add_roof_region(const RooflineRoof& roof, Point from, Point to) {
-    std::string text = roof.name + "\n" + roof_text(roof) + ", measured";
-    if (is_flat(roof)) {
-      text += "\nNo kernel on this machine can multiply and add faster, however little memory it needs.";
-    } else {
-      if (roof.working_set > 0) text += " over " + bytes_text(std::llround(roof.working_set)) + " read again and again";
-      text += "\nA kernel that does x FLOP for each byte can reach at most x times as many GFLOP/s from there.";
-    }
+    const std::string text = roof_tooltip(roof);
     // A slanted line as a few boxes along it.
     const int pieces = is_flat(roof) ? 1 : 12;
     for (int i = 0; i < pieces; ++i) {
@@ -195,45 +204,90 @@ class RooflinePicture {
   void draw_point(const RooflinePoint& point) {
     const KernelSign sign = kernel_sign(canvas_.theme(), point.kernel);
     const Point at = plot_.at(point.intensity, point.gflops);
-    std::string full = point.kernel + "  " + gflops_text(point.gflops);
-    if (!point.roof.empty()) full += " · " + percent_text(point.percent_of_roof / 100);
-    TextStyle style = canvas_.small();
-    style.color = canvas_.theme().text;
-    for (const std::string& text : {full, point.kernel}) {
-      const Size size{canvas_.width(text, style) + 4, kSmallLine};
-      const auto place = placer_.place(LabelPlacer::around(at, size, kMarkerRadius));
-      if (!place) continue;
-      const double near_x = std::clamp(at.x, place->x, place->x + place->w),
-                   near_y = std::clamp(at.y, place->y + 2, place->y + place->h - 2);
-      if (std::hypot(near_x - at.x, near_y - at.y) > kMarkerRadius + 8)
-        canvas_.line(at, {near_x, near_y}, mix(canvas_.theme().panel, canvas_.theme().text_faint, 0.7));
-      canvas_.text({place->x + 2, place->y + kSmallLine / 2}, text, style);
-      break;
-    }
+    if (!has_key_) label_point(point, at);
     draw_marker(canvas_, at, sign.marker, sign.color);
     canvas_.hit({.shape = {at.x - 9, at.y - 9, 18, 18},
-                 .tooltip = tooltip_of(point),
+                 .tooltip = point_tooltip(*roofline_, point),
                  .click = {},
                  .double_click = {},
                  .ctrl_click = {},
                  .name = "speed point " + point.kernel});
   }
 
-  std::string tooltip_of(const RooflinePoint& point) const {
-    std::string text = point.kernel + "\n" + gflops_text(point.gflops) + " in " + ms_text(point.ms) + ", measured, " +
-                       count_text(point.threads) + (point.threads == 1 ? " thread" : " threads");
-    text += "\n" + compact(point.intensity) + " FLOP/byte: " + compact(point.flops / 1e6) + " MFLOP and " +
-            bytes_text(std::llround(point.bytes)) + " moved, counted";
-    if (point.roof.empty()) return text + "\nOn a device of its own: this machine's roofs do not bound it.";
-    text += "\n" + percent_text(point.percent_of_roof / 100) + " of " + gflops_text(point.roof_gflops) + ", what " + point.roof +
-            " allow" + (is_peak(point.roof) ? "s" : "") + " at this intensity";
-    return text + "\nBounded by " +
-           (is_peak(point.roof) ? "how fast the machine multiplies and adds." : "how fast " + point.roof + " feed it.");
+  /// Words close by are read at once; a line to words farther away is the last resort.
+  void label_point(const RooflinePoint& point, Point at) {
+    const std::string full = point_text(point);
+    TextStyle style = canvas_.small();
+    style.color = canvas_.theme().text;
+    for (const auto& [text, reach] : {std::pair{full, LabelPlacer::Reach::kNear},
+                                      {point.kernel, LabelPlacer::Reach::kNear},
+                                      {full, LabelPlacer::Reach::kFar},
+                                      {point.kernel, LabelPlacer::Reach::kFar}}) {
+      const Size size{canvas_.width(text, style) + 4, kSmallLine};
+      const auto near_edge = [&](const Rect& place) {
+        return Point{std::clamp(at.x, place.x, place.x + place.w), std::clamp(at.y, place.y + 2, place.y + place.h - 2)};
+      };
+      std::vector<Rect> candidates = LabelPlacer::around(at, size, reach);
+      if (reach == LabelPlacer::Reach::kFar) {
+        std::erase_if(candidates, [&](const Rect& place) {
+          const Point to = near_edge(place);
+          const double length = std::max(1.0, std::hypot(to.x - at.x, to.y - at.y)), start = (kMarkerRadius + 4) / length;
+          return !placer_.is_line_free({at.x + start * (to.x - at.x), at.y + start * (to.y - at.y)}, to);
+        });
+      }
+      const auto place = placer_.place(candidates);
+      if (!place) continue;
+      if (reach == LabelPlacer::Reach::kFar) {
+        canvas_.line(at, near_edge(*place), mix(canvas_.theme().panel, canvas_.theme().text_faint, 0.7));
+        placer_.block_line(at, near_edge(*place), 2);
+      }
+      canvas_.text({place->x + 2, place->y + kSmallLine / 2}, text, style);
+      return;
+    }
   }
 
-  bool is_peak(const std::string& roof) const {
-    return std::any_of(roofline_->roofs.begin(), roofline_->roofs.end(),
-                       [&](const RooflineRoof& one) { return one.name == roof && is_flat(one); });
+  /// Where the plot is small: markers with names and rates above it, in GFLOP/s. Returns the height used.
+  double draw_key() {
+    TextStyle style = canvas_.small();
+    style.color = canvas_.theme().text;
+    double x = area_.x, y = area_.y;
+    for (const RooflinePoint& point : roofline_->points) {
+      const KernelSign sign = kernel_sign(canvas_.theme(), point.kernel);
+      const std::string text = point.kernel + " " + compact(point.gflops);
+      const double w = 14 + canvas_.width(text, style);
+      if (x > area_.x && x + w > area_.x + area_.w) {
+        x = area_.x;
+        y += kSmallLine;
+      }
+      draw_marker(canvas_, {x + kMarkerRadius, y + kSmallLine / 2}, sign.marker, sign.color);
+      canvas_.text({x + 14, y + kSmallLine / 2}, text, style, area_.w - 14);
+      x += w + 14;
+    }
+    return y + kSmallLine - area_.y + 4;
+  }
+
+  /// Left of the knee of the main roof memory is the limit, right of it arithmetic.
+  void name_sides() {
+    double slowest = 0;
+    for (const RooflineRoof& roof : roofline_->roofs) {
+      if (!is_flat(roof) && roof.value > 0 && (slowest == 0 || roof.value < slowest)) slowest = roof.value;
+    }
+    if (slowest == 0 || peak_ <= 0 || plot_.rect.h < 150) return;
+    const double knee = peak_ / slowest;
+    if (knee <= plot_.x.low || knee >= plot_.x.high) return;
+    const Point at = plot_.at(knee, peak_);
+    const double bottom = plot_.rect.y + plot_.rect.h;
+    const Color faint = mix(canvas_.theme().panel, canvas_.theme().text_faint, 0.5);
+    for (double y = at.y + 4; y + 4 < bottom; y += 9)
+      canvas_.line({at.x, y}, {at.x, y + 4}, faint);
+    placer_.block_line(at, {at.x, bottom});
+    const TextStyle style = canvas_.faint();
+    const std::string left = "memory is the limit ←", right = "→ arithmetic is the limit";
+    const double lw = canvas_.width(left, style), rw = canvas_.width(right, style), y = bottom - kSmallLine - 2;
+    if (const auto place = placer_.place({{at.x - 8 - lw, y, lw, kSmallLine}}))
+      canvas_.text({place->x, y + kSmallLine / 2}, left, style);
+    if (const auto place = placer_.place({{at.x + 8, y, rw, kSmallLine}}))
+      canvas_.text({place->x, y + kSmallLine / 2}, right, style);
   }
 
   void draw_empty() {
@@ -267,6 +321,7 @@ class RooflinePicture {
   LabelPlacer placer_{Rect{}};
   std::vector<std::pair<Point, Point>> roof_labels_;
   double peak_ = 0;
+  bool has_key_ = false;
 };
 
 }  // namespace

@@ -173,7 +173,7 @@ std::string gflops_text(double gflops) {
 
 std::string times_text(double ratio) {
   if (!std::isfinite(ratio)) return "–";
-  return (ratio >= 99.5 ? count_text(std::llround(ratio)) : fixed(ratio, ratio < 9.95 ? 1 : 0)) + "×";
+  return (ratio >= 99.5 ? count_text(std::llround(ratio)) : compact(ratio, 2)) + "×";
 }
 
 Figure speed_figure(const FigureInput& input, const SpeedState& state) {

@@ -1,38 +1,20 @@
 // What is particular to flash: its exponential, every instruction set, rows that share a block, and memory it must not read.
 
 #include <gtest/gtest.h>
-#include <hwy/targets.h>
 
 #include <cmath>
 #include <limits>
-#include <set>
 #include <string>
 #include <vector>
 
 #include "core/attention/flash_kernel.h"
-#include "core/tensor/machine.h"
 #include "tests/attention/conformance.h"
+#include "tests/tensor/each_simd.h"
 
 namespace headroom {
 namespace {
 
 constexpr float kInfinity = std::numeric_limits<float>::infinity();
-
-/// Runs `body` with each instruction set that this machine has, then gives all of them back.
-template <typename Body>
-void for_each_simd(const Body& body) {
-  const std::int64_t targets = hwy::SupportedTargets();
-  std::set<std::string> names;  // sets that are not compiled in fall back to the plainest one; once is enough
-  for (std::int64_t rest = targets; rest != 0; rest &= rest - 1) {
-    hwy::SetSupportedTargetsForTest(rest & -rest);
-    hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-    if (!names.insert(simd_name()).second) continue;
-    SCOPED_TRACE(simd_name());
-    body();
-  }
-  hwy::SetSupportedTargetsForTest(0);
-  hwy::GetChosenTarget().Update(hwy::SupportedTargets());
-}
 
 TEST(Exp2, ErrorStaysBelowItsBound) {
   for_each_simd([] {

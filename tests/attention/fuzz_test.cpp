@@ -7,6 +7,8 @@
 #include <cstdlib>
 #include <set>
 
+#include "tests/tensor/each_simd.h"
+
 namespace headroom {
 namespace {
 
@@ -53,6 +55,19 @@ TEST_P(Fuzz, NanAndInfinitiesReachTheRowsThatSeeThemAndNoOthers) {
 }
 
 TEST_P(Fuzz, ScoresBeyondFloat32StayInTheirRows) { run(80, {.max_seq = 90, .max_d_head = 70, .with_overflow = true}); }
+
+TEST(FuzzInstructionSets, EachAgreesWithTheReference) {
+  for_each_simd([] {
+    ThreadPool pool(2);
+    const auto flash = make_flash_backend(pool);
+    const auto [first, count] = seeds(60);
+    for (std::uint64_t seed = first; seed < first + count; ++seed) {
+      for (const Poison poison : {Poison::kNone, Poison::kAnywhere}) {
+        EXPECT_EQ(fuzz::check(*flash, fuzz::make_round(seed, {.max_seq = 70, .max_d_head = 140, .poison = poison})), "");
+      }
+    }
+  });
+}
 
 INSTANTIATE_TEST_SUITE_P(Backends, Fuzz, testing::Values(Which::kNaive, Which::kFlash),
                          [](const auto& instance) { return instance.param == Which::kNaive ? "naive" : "flash"; });

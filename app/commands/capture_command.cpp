@@ -8,6 +8,7 @@
 #include "app/commands/compute_options.h"
 #include "core/analysis/tile.h"
 #include "core/formats/safetensors.h"
+#include "core/session/on_demand.h"
 
 namespace headroom {
 
@@ -20,7 +21,7 @@ struct CaptureOptions {
   std::string out;
   bool with_probs = false;
   bool as_json = false;
-  std::size_t max_tokens = 4096;
+  std::size_t max_tokens = kMaxTokens;
 };
 
 constexpr std::int64_t kMaxProbsBytes = std::int64_t{8} << 30;
@@ -62,10 +63,11 @@ void add_layers(Capture& capture, const Snapshot& snapshot) {
     const auto& result = layer.attention;
     const auto n_heads = static_cast<std::int64_t>(layer.heads.size());
     const std::int64_t n_kv = snapshot.n_kv_heads_left[l];
+    const bool has_values = !result.v.empty() || n_heads == 0, has_sums = !result.logsumexp.empty() || n_heads == 0;
     capture.add(layer_name(l, "q"), {n_heads, seq, layer.d_head}, head_major(result.q, layer.d_head));
     capture.add(layer_name(l, "k"), {n_kv, seq, layer.d_head}, head_major(result.k, layer.d_head));
-    capture.add(layer_name(l, "v"), {n_kv, seq, layer.d_head}, head_major(result.v, layer.d_head));
-    capture.add(layer_name(l, "logsumexp"), {n_heads, seq}, result.logsumexp.span());
+    if (has_values) capture.add(layer_name(l, "v"), {n_kv, seq, layer.d_head}, head_major(result.v, layer.d_head));
+    if (has_sums) capture.add(layer_name(l, "logsumexp"), {n_heads, seq}, result.logsumexp.span());
     ordered_json heads = layer.heads;
     capture.writer.set_metadata(layer_name(l, "heads"), heads.dump());
   }
@@ -74,7 +76,7 @@ void add_layers(Capture& capture, const Snapshot& snapshot) {
 /// [n_layers, n_heads, n, n]; masked pairs and pruned heads are 0.
 void add_probs(Capture& capture, const Snapshot& snapshot) {
   const auto n = static_cast<std::int64_t>(snapshot.seq());
-  const std::int64_t n_layers = snapshot.config.shape.n_layers, n_heads = snapshot.compute.n_heads;
+  const std::int64_t n_layers = std::ssize(snapshot.trace->layers), n_heads = snapshot.compute.n_heads;
   const double bytes = 4.0 * static_cast<double>(n_layers * n_heads) * static_cast<double>(n) * static_cast<double>(n);
   if (bytes > static_cast<double>(kMaxProbsBytes)) {
     throw Error("--probs would write " + bytes_text(static_cast<std::int64_t>(bytes)) +
@@ -106,7 +108,7 @@ ordered_json write_capture(const Snapshot& snapshot, const CaptureOptions& optio
   const ForwardTrace& trace = *snapshot.trace;
   const auto n = static_cast<std::int64_t>(trace.ids.size());
   capture.add("input_ids", {n}, trace.ids);
-  capture.add("logits", {n, trace.logits.dim(1)}, trace.logits.span());
+  if (!trace.logits.empty()) capture.add("logits", {n, trace.logits.dim(1)}, trace.logits.span());
   add_layers(capture, snapshot);
   if (options.with_probs) add_probs(capture, snapshot);
 
@@ -150,7 +152,7 @@ void print_summary(const Snapshot& snapshot, const CaptureOptions& options, cons
     entropies.push_back(std::move(row));
   }
   auto& predictions = json["top_predictions"] = ordered_json::array();
-  for (const Prediction& p : top_predictions(snapshot.trace->logits, static_cast<std::int64_t>(snapshot.seq()) - 1, 5)) {
+  for (const Prediction& p : predictions_after(snapshot, static_cast<std::int64_t>(snapshot.seq()) - 1, 5)) {
     predictions.push_back(
         {{"id", p.id}, {"token", std::string(snapshot.tokenizer->token_text(p.id))}, {"probability", p.probability}});
   }
@@ -179,6 +181,8 @@ void add_capture_command(CommandLine& line) {
   command->footer(
       "Writes input_ids [n], logits [n, vocab], layers.{i}.q [h, n, d_k], .k and .v [kv_heads, n, d_k], .logsumexp [h, n];\n"
       "q and k are those after rotation, so probs = exp(q·k / sqrt(d_k) - logsumexp). Tokens and text are in the metadata.\n"
+      "Of a text of more than 4,096 tokens only q and k of the first layer are computed and written; with\n"
+      "--set compute.depth=\"all layers\" all layers are, without logits. --probs there needs a text short enough for it.\n"
       "Examples:\n"
       "  headroom capture --model grammar-base --text \"The cat that sat on the mat was fluffy\" --out cat.safetensors --json\n"
       "  headroom capture --model my-model/ --text-file story.txt --probs --out story.safetensors\n"

@@ -3,13 +3,16 @@
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <charconv>
+#include <cmath>
 #include <string_view>
 #include <utility>
 
 #include "app/commands/command.h"
 #include "app/window/gpu_provider.h"
+#include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
 #include "core/formats/plain_text.h"
+#include "core/formats/utf8.h"
 #include "core/session/engine.h"
 #include "core/session/names.h"
 #include "core/session/reduce.h"
@@ -158,8 +161,11 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
   }
   if (model) apply_model(session, *model, assets);
   if (text && text_file) throw UsageError("--text and --text-file cannot both be given");
-  if (text) session = reduce(session, TextEdited{*text}).session;
-  if (text_file) session = reduce(session, TextEdited{read_plain_text(*text_file)}).session;
+  if (text || text_file) {
+    auto edited = reduce(session, TextEdited{text ? *text : read_plain_text(*text_file)});
+    if (!edited.notice.empty()) print_note(edited.notice);
+    session = std::move(edited.session);
+  }
   if (d_model) apply_number(session, DModelSet{*d_model}, &Compute::d_model, {"--d-model", *d_model});
   if (heads) apply_number(session, HeadsCountSet{*heads}, &Compute::n_heads, {"--heads", *heads});
   if (kv_heads) apply_number(session, KvHeadsSet{*kv_heads}, &Compute::n_kv_heads, {"--kv-heads", *kv_heads});
@@ -176,6 +182,22 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
   return session;
 }
 
+namespace {
+
+/// What is computed of a long text, and what the rest would take.
+std::string depth_note(const Snapshot& snapshot) {
+  const PassEstimate& deeper = *snapshot.deeper;
+  const std::string layers = deeper.n_layers == 1 ? "the whole pass" : "all " + std::to_string(deeper.n_layers) + " layers";
+  const std::string cost = "about " + std::to_string(std::max<long long>(1, std::llround(deeper.seconds))) + " s (estimated) and " +
+                           bytes_text(deeper.bytes) + " of memory";
+  const std::string text = "The text has " + with_thousands(snapshot.seq()) + " tokens: ";
+  if (snapshot.compute.depth == Depth::kAllLayers && deeper.refusal.empty()) return text + layers + " of it take " + cost + ".";
+  return text + "the first layer is computed, its heads judged by sampled rows; " + layers + " take " + cost +
+         " (--set compute.depth=\"all layers\").";
+}
+
+}  // namespace
+
 std::shared_ptr<const Snapshot> compute_now(const Session& session, const ComputeRequest& request) {
   EngineOptions options;
   options.assets = request.assets;
@@ -184,6 +206,10 @@ std::shared_ptr<const Snapshot> compute_now(const Session& session, const Comput
   options.measures_held_out_loss = request.needs_held_out_loss;
   Computer computer(std::move(options));
   auto snapshot = computer.compute(session.compute, 1);
+  for (auto next = computer.refine(snapshot); next != snapshot; next = computer.refine(snapshot)) {
+    if (next->deeper && !snapshot->deeper) print_note(depth_note(*next));
+    snapshot = std::move(next);
+  }
   if (request.needs_held_out_loss) snapshot = computer.add_held_out_loss(snapshot);
   for (const auto& notice : snapshot->notices)
     print_note(notice);

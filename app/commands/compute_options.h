@@ -30,11 +30,12 @@ struct ComputeOptions {
   Session session(const std::filesystem::path& assets) const;
 };
 
-/// Computes a session's picture on this thread, notes on standard error.
+/// Computes a session's picture on this thread, as good as it gets: of a long text with all layers where the session asks for them. Notes on
+/// standard error.
 struct ComputeRequest {
   std::filesystem::path assets;
   bool needs_held_out_loss = false;
-  std::size_t max_tokens = 4096;
+  std::size_t max_tokens = kMaxTokens;
 };
 std::shared_ptr<const Snapshot> compute_now(const Session& session, const ComputeRequest& request);
 

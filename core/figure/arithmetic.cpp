@@ -79,10 +79,12 @@ CellArithmetic explain_cell(const ForwardTrace& trace, std::int64_t layer, std::
   answer.is_visible = cell.is_visible;
   answer.q = cell.q;
   answer.k = cell.k;
-  const std::int64_t kv = block.kv_head_of[static_cast<std::size_t>(index)];
-  const auto values =
-      block.attention.v.row(key).subspan(static_cast<std::size_t>(kv * block.d_head), static_cast<std::size_t>(block.d_head));
-  answer.v.assign(values.begin(), values.end());
+  if (!block.attention.v.empty()) {
+    const std::int64_t kv = block.kv_head_of[static_cast<std::size_t>(index)];
+    const auto values =
+        block.attention.v.row(key).subspan(static_cast<std::size_t>(kv * block.d_head), static_cast<std::size_t>(block.d_head));
+    answer.v.assign(values.begin(), values.end());
+  }
 
   const auto n = static_cast<std::int64_t>(trace.ids.size());
   const Tile row = evaluate_tile(trace, {.layer = layer,

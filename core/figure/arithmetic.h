@@ -20,7 +20,7 @@ struct CellArithmetic {
   bool is_visible = true;
   int decimals = 3;
   std::vector<float> q, k;       ///< [d_head] exact, after rotation
-  std::vector<float> v;          ///< [d_head] the key's value vector, which the probability weighs
+  std::vector<float> v;          ///< [d_head] the key's value vector, which the probability weighs; empty where the trace keeps none
   std::vector<double> products;  ///< [d_head]
   double sum = 0, scale = 0, score = 0;
   double row_max = 0, shifted = 0, exponential = 0, exp_sum = 0;

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/figure/number_text.h"
+#include "core/session/on_demand.h"
 
 namespace headroom {
 namespace {
@@ -24,7 +25,9 @@ class ArithmeticPanel {
         area_(area),
         cell_(cell),
         snapshot_(*canvas.input().snapshot),
-        math_(explain_cell(*snapshot_.trace, cell.head.layer, cell.head.head, cell.query, cell.key)) {}
+        math_(explain_cell(*snapshot_.trace, cell.head.layer, cell.head.head, cell.query, cell.key)) {
+    if (math_.v.empty()) math_.v = value_of_key();
+  }
 
   double draw() {
     const auto n_lines = math_.is_visible ? 5.0 : 3.0;
@@ -37,7 +40,7 @@ class ArithmeticPanel {
     left -= has_numbers ? kNumberHeight : 0;
     const bool has_q_and_k = product_height > 0 && left >= 88;
     left -= has_q_and_k ? 88 : 0;
-    const bool has_value = math_.is_visible && left >= 48;
+    const bool has_value = math_.is_visible && left >= 48 && !math_.v.empty();
 
     const Theme& theme = canvas_.theme();
     draw_pair();
@@ -57,6 +60,15 @@ class ArithmeticPanel {
   }
 
  private:
+  /// A long text's trace keeps no v: that of one token is computed when it is looked at.
+  std::vector<float> value_of_key() const {
+    const LayerTrace& block = snapshot_.trace->layers.at(static_cast<std::size_t>(cell_.head.layer));
+    const std::vector<float> all = token_values(snapshot_, cell_.head.layer, cell_.key);
+    const std::int64_t kv = block.kv_head_of.at(static_cast<std::size_t>(block.index_of(cell_.head.head)));
+    if (std::ssize(all) < (kv + 1) * block.d_head) return {};
+    return {all.begin() + kv * block.d_head, all.begin() + (kv + 1) * block.d_head};
+  }
+
   double bar_pitch() const {
     return (area_.w - kLabelWidth) / static_cast<double>(std::max<std::size_t>(1, math_.products.size()));
   }

@@ -4,6 +4,7 @@
 #include "core/figure/canvas.h"
 #include "core/figure/number_text.h"
 #include "core/figure/prediction_rows.h"
+#include "core/session/on_demand.h"
 
 namespace headroom {
 namespace {
@@ -29,12 +30,13 @@ std::string spelled(const Snapshot& snapshot, std::int32_t id) {
 
 double draw_predictions(Canvas& canvas, const Rect& area, std::int64_t position) {
   const FigureInput& input = canvas.input();
-  const Tensor& logits = input.snapshot->trace->logits;
-  if (logits.rank() != 2 || position >= logits.dim(0)) {
-    return canvas.paragraph(area, "Predictions are still being computed.", canvas.small(), 2);
-  }
   const auto most = static_cast<std::size_t>(std::max(0.0, std::floor(area.h / kLine)));
-  const std::vector<Prediction> all = top_predictions(logits, position, std::min(kMostPredictions, most));
+  if (most == 0) return 0;
+  const std::vector<Prediction> all = predictions_after(*input.snapshot, position, std::min(kMostPredictions, most));
+  if (all.empty()) {
+    return canvas.paragraph(area, "Not computed: predictions of a long text need a full pass over all its layers.", canvas.small(),
+                            std::min<std::size_t>(most, 3));
+  }
   const double pitch = std::clamp(area.h / static_cast<double>(std::max<std::size_t>(all.size(), 1)), kLine, 24.0);
   const TextStyle number = canvas.mono();
   const double number_width = canvas.width("0.000", number);

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "core/cost/work.h"
 #include "core/figure/canvas.h"
@@ -28,6 +29,18 @@ PassShape shape_of(const Snapshot& snapshot) {
   shape.seq = static_cast<std::int64_t>(snapshot.seq());
   shape.mask = snapshot.trace->mask;
   return shape;
+}
+
+bool has_first_layer_only(const Snapshot& snapshot) { return snapshot.is_long && snapshot.trace->output.empty(); }
+
+/// Of a long text's first layer: q and k of each different token, turned to every place where it stands.
+std::vector<StageWork> first_layer_work(const Snapshot& snapshot) {
+  const LayerTrace& layer = snapshot.trace->layers.front();
+  const std::set<std::int32_t> different(snapshot.trace->ids.begin(), snapshot.trace->ids.end());
+  const auto n = static_cast<double>(snapshot.seq()), n_different = static_cast<double>(different.size());
+  const auto d = static_cast<double>(snapshot.config.shape.d_model);
+  const auto width = static_cast<double>(layer.attention.q.dim(1) + layer.attention.k.dim(1));
+  return {{"norm", 4 * n_different * d}, {"q k v", 2 * n_different * d * width}, {"rotary", 3 * n * width}};
 }
 
 class TimingPicture {
@@ -95,7 +108,7 @@ class TimingPicture {
 
   void add_work() {
     Pass pass{"work", "a multiply-add counts two", {}, 0};
-    for (const StageWork& work : pass_work(shape_of(snapshot_))) {
+    for (const StageWork& work : has_first_layer_only(snapshot_) ? first_layer_work(snapshot_) : pass_work(shape_of(snapshot_))) {
       pass.parts.push_back({work.stage, work.flops});
       pass.total += work.flops;
     }
@@ -104,6 +117,8 @@ class TimingPicture {
 
   const char* hint() const {
     if (amount_ == Amount::kWork) return "Nothing was timed for this picture; the open window shows measured times.";
+    if (has_first_layer_only(snapshot_)) return "Of a long text only q and k of the first layer are computed at once.";
+    if (snapshot_.is_long) return "A long text is computed by one device.";
     return snapshot_.ran_on_gpu ? "“Measure CPU too” times the same pass on the processor."
                                 : "“Measure GPU too” times the same pass on the graphics device.";
   }

@@ -8,6 +8,7 @@
 #include "core/figure/prediction_rows.h"
 #include "core/figure/strip.h"
 #include "core/figure/tile_items.h"
+#include "core/session/on_demand.h"
 
 namespace headroom {
 namespace {
@@ -30,6 +31,7 @@ class TokenPicture {
         layer_(layer),
         block_(snapshot_.trace->layers[static_cast<std::size_t>(layer)]),
         token_(chosen_token(input)),
+        vectors_(token_vectors(snapshot_, layer, token_)),
         canvas_(input, "One token's way through layer " + std::to_string(layer)) {}
 
   Figure draw() {
@@ -65,10 +67,12 @@ class TokenPicture {
     const auto layer = static_cast<std::size_t>(layer_);
     return layer < snapshot_.heads.size() ? std::ssize(snapshot_.heads[layer]) : snapshot_.compute.n_heads;
   }
-  std::span<const float> part(const Tensor& tensor, std::int64_t index) const {
-    const auto d = static_cast<std::size_t>(block_.d_head);
-    return tensor.row(token_).subspan(static_cast<std::size_t>(index) * d, d);
+  /// Empty where the whole is.
+  std::span<const float> part(std::span<const float> whole, std::int64_t index) const {
+    const auto d = static_cast<std::size_t>(block_.d_head), begin = static_cast<std::size_t>(index) * d;
+    return begin + d <= whole.size() ? whole.subspan(begin, d) : std::span<const float>();
   }
+  bool has_all_vectors() const { return !vectors_.normed.empty() && !vectors_.v.empty() && !vectors_.out.empty(); }
   std::int64_t n_kv() const {
     return block_.d_head > 0 && block_.attention.k.rank() == 2 ? block_.attention.k.dim(1) / block_.d_head : 0;
   }
@@ -112,16 +116,12 @@ class TokenPicture {
       stages_[i].w = is_upright ? upright : i == 7 ? matrix : strip;
       x += stages_[i].w + gap;
     }
-    const auto size_of = [&](const Tensor& tensor) {
-      return tensor.rank() == 2 && token_ < tensor.dim(0) ? largest_size(tensor.row(token_)) : 0;
-    };
-    const AttentionLayerResult& a = block_.attention;
-    stages_[0].largest = size_of(block_.normed);
-    stages_[1].largest = size_of(a.q);
-    stages_[2].largest = size_of(a.k);
-    stages_[3].largest = size_of(a.v);
-    stages_[5].largest = stages_[6].largest = size_of(a.head_out);
-    stages_[8].largest = size_of(a.out);
+    stages_[0].largest = largest_size(vectors_.normed);
+    stages_[1].largest = largest_size(vectors_.q);
+    stages_[2].largest = largest_size(vectors_.k);
+    stages_[3].largest = largest_size(vectors_.v);
+    stages_[5].largest = stages_[6].largest = largest_size(vectors_.head_out);
+    stages_[8].largest = largest_size(vectors_.out);
     rows_ = {flow_.x, flow_.y + 2 * kSmallLine + 8, flow_.w, 0};
     rows_.h = std::max(16.0, flow_.y + flow_.h - rows_.y - 3 * kSmallLine - 8);
     // A few heads need not fill a tall page.
@@ -203,8 +203,7 @@ class TokenPicture {
   }
 
   void draw_vectors() {
-    const AttentionLayerResult& a = block_.attention;
-    upright(0, block_.normed, "x, normed: what W_Q, W_K and W_V read");
+    upright(0, vectors_.normed, "x, normed: what W_Q, W_K and W_V read");
     for (std::int64_t head = 0; head < n_all_heads(); ++head) {
       const std::int64_t index = block_.index_of(head);
       const std::string name = "head " + std::to_string(head);
@@ -219,19 +218,19 @@ class TokenPicture {
                      .name = "pruned " + name});
         continue;
       }
-      across({1, y_of(head)}, part(a.q, index), "q of " + name + ", after rotation");
+      across({1, y_of(head)}, part(vectors_.q, index), "q of " + name + ", after rotation");
       label({1, y_of(head)}, "H" + std::to_string(head));
       draw_attention(head);
-      across({5, y_of(head)}, part(a.head_out, index), "output of " + name);
+      across({5, y_of(head)}, part(vectors_.head_out, index), "output of " + name);
     }
     for (std::int64_t kv = 0; kv < n_kv(); ++kv) {
       if (n_kv() < std::ssize(block_.heads)) label({2, y_of_kv(kv)}, "K/V " + std::to_string(kv));
-      across({2, y_of_kv(kv)}, part(a.k, kv), "k of K/V head " + std::to_string(kv) + ", after rotation");
-      across({3, y_of_kv(kv)}, part(a.v, kv), "v of K/V head " + std::to_string(kv));
+      across({2, y_of_kv(kv)}, part(vectors_.k, kv), "k of K/V head " + std::to_string(kv) + ", after rotation");
+      across({3, y_of_kv(kv)}, part(vectors_.v, kv), "v of K/V head " + std::to_string(kv));
     }
-    upright(6, a.head_out, "head outputs side by side");
+    upright(6, vectors_.head_out, "head outputs side by side");
     draw_matrix();
-    upright(8, a.out, "output of attention, after W_O");
+    upright(8, vectors_.out, "output of attention, after W_O");
   }
 
   struct Place {
@@ -239,6 +238,7 @@ class TokenPicture {
     double middle;
   };
   void across(const Place& place, std::span<const float> values, const std::string& name) {
+    if (values.empty()) return;
     const Stage& stage = stages_[place.stage];
     draw_strip(canvas_, {.rect = {stage.x, place.middle - height_ / 2, stage.w, height_},
                          .values = values,
@@ -254,10 +254,10 @@ class TokenPicture {
     if (pitch_ - height_ < kSmallLine + 2 || canvas_.width(text, style) > stage.w) return;
     canvas_.text({stage.x, place.middle - height_ / 2 - kSmallLine / 2}, text, style);
   }
-  void upright(std::size_t stage, const Tensor& tensor, const std::string& name) {
-    if (tensor.rank() != 2 || token_ >= tensor.dim(0) || tensor.dim(1) == 0) return;
+  void upright(std::size_t stage, std::span<const float> values, const std::string& name) {
+    if (values.empty()) return;
     draw_strip(canvas_, {.rect = {stages_[stage].x, rows_.y, stages_[stage].w, rows_.h},
-                         .values = tensor.row(token_),
+                         .values = values,
                          .largest = stages_[stage].largest,
                          .name = name,
                          .direction = Strip::Direction::kDown});
@@ -301,6 +301,9 @@ class TokenPicture {
     std::string note = is_empty_layer() ? "Every head of this layer is pruned: attention adds nothing here."
                        : kv < h         ? std::to_string(h) + " query heads share " + std::to_string(kv) + " K/V heads."
                                         : "Each query head has keys and values of its own.";
+    if (!is_empty_layer() && !has_all_vectors())
+      note = "Columns without colours are not computed: of a long text only q and k of each token are kept" +
+             std::string(block_.attention.v.empty() ? "." : ", and v.");
     note += " Colours: blue below zero, orange above, to ± the number under each column.";
     const double y = rows_.y + rows_.h + kSmallLine + 8;
     const auto lines = static_cast<std::size_t>(std::max(0.0, std::floor((flow_.y + flow_.h - y) / kSmallLine)));
@@ -319,6 +322,7 @@ class TokenPicture {
   std::int64_t layer_;
   const LayerTrace& block_;
   std::int64_t token_;
+  TokenVectors vectors_;
   Canvas canvas_;
   Rect flow_, rows_;
   std::vector<Stage> stages_;

@@ -101,19 +101,20 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   return trace;
 }
 
-std::vector<float> first_layer_values(const ModelParams& params, std::int32_t id) {
+FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id) {
   const std::array ids{id};
-  check_ids(ids, params.config.shape.vocab_size);
+  const ModelShape& shape = params.config.shape;
+  check_ids(ids, shape.vocab_size);
   const LayerParams& layer = params.layers.at(0);
-  Tensor normed({1, params.config.shape.d_model});
-  std::vector<float> values(static_cast<std::size_t>(std::ssize(layer.kv_heads) * params.config.shape.d_head));
-  ThreadPool alone(1);
-  embed(alone, params.embedding, ids, normed.matrix());
-  rms_norm(alone, normed.matrix(), layer.attention_norm, params.config.rms_norm_eps, normed.matrix());
-  if (values.empty()) return values;
-  const auto width = static_cast<std::int64_t>(values.size());
-  linear(alone, normed.matrix(), layer.w_v.matrix(), layer.b_v.span(), {values.data(), 1, width, width});
-  return values;
+  const std::int64_t width = std::ssize(layer.kv_heads) * shape.d_head;
+  FirstLayerVectors vectors{std::vector<float>(static_cast<std::size_t>(shape.d_model)),
+                            std::vector<float>(static_cast<std::size_t>(width))};
+  const MatrixView normed{vectors.normed.data(), 1, shape.d_model, shape.d_model};
+  ThreadPool caller(1);
+  embed(caller, params.embedding, ids, normed);
+  rms_norm(caller, normed, layer.attention_norm, params.config.rms_norm_eps, normed);
+  if (width > 0) linear(caller, normed, layer.w_v.matrix(), layer.b_v.span(), {vectors.v.data(), 1, width, width});
+  return vectors;
 }
 
 }  // namespace headroom

@@ -28,8 +28,13 @@ struct LongPassOptions {
 ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
                               const LongPassOptions& options);
 
-/// v of one token in the first layer. Shape  [n_kv_heads * d_head]. Errors  Error when the id is outside the vocabulary.
-std::vector<float> first_layer_values(const ModelParams& params, std::int32_t id);
+/// What the first layer computes of one token by itself.
+struct FirstLayerVectors {
+  std::vector<float> normed;  ///< [d_model] what W_Q, W_K and W_V read
+  std::vector<float> v;       ///< [n_kv_heads * d_head]
+};
+/// Errors  Error when the id is outside the vocabulary.
+FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id);
 
 /// All layers: of each q, k, v and logsumexp, and ForwardTrace::output; input, normed, head_out, out and the logits are empty.
 /// `attention` runs on the processor, a stretch of queries at a time.

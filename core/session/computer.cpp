@@ -71,7 +71,7 @@ struct Computer::State {
   bool is_long(const ReadText& text) const { return text.tokens.size() > options.long_tokens; }
 
   PictureTools tools(const Compute& compute, const std::pair<std::stop_token, Progress>& control) {
-    return {devices, compute.n_heads, compute.backend, control.first, control.second};
+    return {devices, compute.n_heads, compute.backend, options.free_bytes, control.first, control.second};
   }
 
   std::shared_ptr<const Picture> picture(const PreparedModel& model, const Compute& compute, const ReadText& text,

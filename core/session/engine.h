@@ -37,6 +37,7 @@ struct EngineOptions {
   GpuProvider gpu;                        ///< empty functions: no GPU
   std::size_t max_tokens = kMaxTokens;    ///< longer texts are cut, with a notice
   std::size_t long_tokens = kLongTokens;  ///< of more tokens the first layer alone is computed at first
+  std::int64_t free_bytes = 0;            ///< of memory for a full pass over a long text; 0 = what the system says
   bool measures_held_out_loss = true;
 };
 
@@ -66,7 +67,7 @@ class Computer {
   std::shared_ptr<const Snapshot> compute(const Compute& compute, std::uint64_t id, std::stop_token stop = {},
                                           const Progress& progress = {});
   /// The next better snapshot of a long text, of the same id; `shown` itself when there is none, or when it is not the last one made. In
-  /// turn: what a full pass would take; that pass, where the session asks for all layers and it fits; heads judged by more rows, twice.
+  /// turn: what a full pass would take; that pass, where the session asks for all layers and it fits; heads judged by more rows, a few times.
   /// Errors  Error with one sentence; Cancelled. `shown` stands either way.
   std::shared_ptr<const Snapshot> refine(const std::shared_ptr<const Snapshot>& shown, std::stop_token stop = {},
                                          const Progress& progress = {});

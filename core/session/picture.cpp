@@ -23,7 +23,7 @@ struct Sampling {
   std::int64_t row_samples;  ///< of each thumbnail's cell row
   std::int64_t metric_rows;
 };
-constexpr std::array kSamplings{Sampling{1, 64}, Sampling{4, 256}, Sampling{16, 512}};
+constexpr std::array kSamplings{Sampling{1, 64}, Sampling{4, 256}, Sampling{16, 512}, Sampling{64, 1024}};
 
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
@@ -149,7 +149,8 @@ Picture with_estimate(const Picture& picture, const PassRequest& request, const 
   Picture made = picture;
   tools.progress("what a full pass would take", 0);
   made.plan = tools.devices.plan_long(request, *picture.pass.trace, tools.backend, tools.stop);
-  made.deeper = estimate_pass(request.params, std::ssize(request.ids), request.mask, *made.plan, free_bytes());
+  made.deeper = estimate_pass(request.params, std::ssize(request.ids), request.mask, *made.plan,
+                              tools.free_bytes > 0 ? tools.free_bytes : free_bytes());
   return made;
 }
 

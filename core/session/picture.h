@@ -41,6 +41,7 @@ struct PictureTools {
   Devices& devices;
   std::int64_t n_heads = 0;  ///< of the unpruned model
   BackendChoice backend = BackendChoice::kAuto;
+  std::int64_t free_bytes = 0;  ///< as EngineOptions
   std::stop_token stop;
   std::function<void(const std::string& stage, double share)> progress;
 };

@@ -91,6 +91,16 @@ TEST(Tokenizer, NulAndControlsSurvive) {
   EXPECT_EQ(encoding.tokens[2].source, std::string(1, '\0'));
 }
 
+TEST(Tokenizer, StopsWhenAsked) {
+  std::string text;
+  for (int i = 0; i < 2000; ++i)
+    text += "cat ";
+  std::stop_source source;
+  EXPECT_EQ(starter().encode(text, 4096, source.get_token()).tokens.size(), 2001u);
+  source.request_stop();
+  EXPECT_THROW(starter().encode(text, 4096, source.get_token()), Cancelled);
+}
+
 TEST(Tokenizer, HundredThousandWordsAreCutAndCounted) {
   std::string text;
   for (int i = 0; i < 100000; ++i)

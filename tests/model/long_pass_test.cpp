@@ -96,17 +96,18 @@ TEST(LongPass, TheFirstLayerIsThatOfAWholePass) {
   }
 }
 
-TEST(LongPass, ValuesOfTheFirstLayerComeTokenByToken) {
+TEST(LongPass, WhatATokenIsByItselfIsThatOfAWholePass) {
   const ModelParams params = test::odd_params(config_of(4, 2), 3);
   const std::vector<std::int32_t> ids = test::some_ids(40, 37);
   CpuAttention attention;
   const ForwardTrace whole = attention.pass(params, ids);
   for (std::size_t i = 0; i < ids.size(); ++i) {
-    EXPECT_LT(largest_error(first_layer_values(params, ids[i]), whole.layers[0].attention.v.row(static_cast<std::int64_t>(i))),
-              kTolerance);
+    const FirstLayerVectors alone = first_layer_vectors(params, ids[i]);
+    EXPECT_LT(largest_error(alone.v, whole.layers[0].attention.v.row(static_cast<std::int64_t>(i))), kTolerance);
+    EXPECT_LT(largest_error(alone.normed, whole.layers[0].normed.row(static_cast<std::int64_t>(i))), kTolerance);
   }
-  EXPECT_THROW(first_layer_values(params, 37), Error);
-  EXPECT_THROW(first_layer_values(params, -1), Error);
+  EXPECT_THROW(first_layer_vectors(params, 37), Error);
+  EXPECT_THROW(first_layer_vectors(params, -1), Error);
 }
 
 TEST(LongPass, AllLayersAreThoseOfAWholePassUnderEveryMask) {

@@ -1,0 +1,31 @@
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+#include "core/model/forward.h"
+#include "core/session/snapshot.h"
+
+namespace headroom {
+
+// What views ask of one token. A short text's trace holds it all; of a long text some is computed when it is looked at.
+
+/// A token's vectors in one layer. Empty: not there, as all that needs a pass over the whole text before it was run.
+struct TokenVectors {
+  std::vector<float> normed;    ///< [d_model] what W_Q, W_K and W_V read
+  std::vector<float> q;         ///< [n_heads * d_head] rotated
+  std::vector<float> k, v;      ///< [n_kv_heads * d_head], k rotated
+  std::vector<float> head_out;  ///< [n_heads * d_head]
+  std::vector<float> out;       ///< [d_model] after W_O
+};
+/// Errors  ShapeError when the trace has no such layer or token.
+TokenVectors token_vectors(const Snapshot& snapshot, std::int64_t layer, std::int64_t token);
+
+/// v of one token in one layer. Shape  [n_kv_heads * d_head], or empty where it is not there. Errors  as token_vectors.
+std::vector<float> token_values(const Snapshot& snapshot, std::int64_t layer, std::int64_t token);
+
+/// The n most probable tokens after `position`, as top_predictions gives them; none where the last layer was not computed.
+/// Errors  ShapeError when there is no such token.
+std::vector<Prediction> predictions_after(const Snapshot& snapshot, std::int64_t position, std::size_t n);
+
+}  // namespace headroom

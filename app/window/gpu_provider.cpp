@@ -5,6 +5,7 @@
 
 #include "core/gl/attention.h"
 #include "core/gl/context.h"
+#include "core/gl/measured.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -35,11 +36,12 @@ class GpuLayer : public AttentionLayer {
   std::unique_ptr<AttentionLayer> layer_;
 };
 
-/// Both kernels with the context that they need; the kernels go first.
+/// What is measured, with the context that it needs; the context goes last.
 struct MeasuredGpu {
   std::unique_ptr<gl::OffscreenContext> context = gl::OffscreenContext::open(gl::OffscreenContext::Need::kCompute43);
   std::unique_ptr<AttentionBackend> fused = gl::make_backend(*context, gl::Kernel::kFused),
                                     naive = gl::make_backend(*context, gl::Kernel::kNaive);
+  std::unique_ptr<gl::TimedProduct> product = gl::make_timed_product(*context);
 };
 
 GpuKernels open_kernels() {
@@ -50,6 +52,11 @@ GpuKernels open_kernels() {
   // Whoever holds one of them holds them all.
   kernels.fused = std::shared_ptr<AttentionBackend>(gpu, gpu->fused.get());
   kernels.naive = std::shared_ptr<AttentionBackend>(gpu, gpu->naive.get());
+  kernels.kernel_ms = [](const AttentionBackend& backend) { return gl::last_kernel_ms(backend); };
+  kernels.multiply_ms = [gpu](ConstMatrixView x, ConstMatrixView weight, MatrixView out) {
+    return gpu->product->multiply(x, weight, out);
+  };
+  kernels.fma_gflops = [gpu] { return gl::measure_fma_gflops(*gpu->context); };
   return kernels;
 }
 

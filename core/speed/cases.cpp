@@ -81,7 +81,7 @@ SpeedCase make_speed_case(const SpeedShape& shape) {
 }
 
 const std::vector<std::string>& speed_backends() {
-  static const std::vector<std::string> names{"reference", "naive", "flash", "gl"};
+  static const std::vector<std::string> names{"reference", "naive", "flash", "linear", "gl"};
   return names;
 }
 

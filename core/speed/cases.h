@@ -31,7 +31,7 @@ const SpeedCase& find_speed_case(const std::string& name);
 SpeedCase make_speed_case(const SpeedShape& shape);
 
 /// What computes a case: "flash" (the engine's own SIMD kernels; of products the packed one), "naive" (Eigen, scores materialised),
-/// "reference" (plain loops in double), "gl" (OpenGL).
+/// "reference" (plain loops in double), "linear" (linear attention: another function, so never by default), "gl" (OpenGL).
 const std::vector<std::string>& speed_backends();
 
 /// Floating-point operations of a case: 4 · visible pairs · heads · d_head, or 2 · rows · depth · width. A multiply-add counts two.
@@ -46,7 +46,7 @@ struct SpeedRow {
   std::string backend;  ///< "flash"
   int threads = 1;      ///< 0 for the GPU
   double ms = 0;        ///< median of the rounds, one call
-  double gflops = 0;    ///< GFLOP/s: flops_of / ms
+  double gflops = 0;    ///< GFLOP/s: flops_of / ms; of linear attention its own work
   /// Median of the rounds' own ratios, percent. Unset where no limit could be measured.
   std::optional<double> percent_of_limit;
   std::string limit;  ///< "FMA peak", "cache read" (K and V read again and again), "memory read" (caches in rotation, >= 512 MB)

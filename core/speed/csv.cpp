@@ -28,7 +28,7 @@ std::string number_or_nothing(const std::optional<double>& value) { return value
 
 /// A value with its unit, and where it comes from.
 struct Value {
-  const char* quantity;
+  std::string quantity;
   double value;
   const char* unit;
   const char* origin;  ///< "measured", "counted" (by the kernel as it ran), "fitted"
@@ -114,12 +114,16 @@ void add_growth(LongTable& table, const Growth& growth) {
                  {"moved", point.bytes_moved, "B", "counted"},
                  {"allocated", point.bytes_allocated, "B", "counted"}});
     }
-    const LongTable::Place place{"time over n", speed_shape_text(growth.shape), series.backend, growth.shape.config.seq_k,
-                                 growth.threads};
-    if (series.time) table.add(place, {{"exponent of time", series.time->exponent, "1", "fitted"}});
-    if (series.bytes_moved) table.add(place, {{"exponent of bytes moved", series.bytes_moved->exponent, "1", "fitted"}});
-    if (series.bytes_allocated)
-      table.add(place, {{"exponent of bytes allocated", series.bytes_allocated->exponent, "1", "fitted"}});
+    if (series.points.empty()) continue;
+    const auto add_fit = [&](const char* what, const std::optional<PowerFit>& fit) {
+      if (!fit) return;
+      const std::string quantity = std::string("exponent of ") + what + " over the " + std::to_string(fit->n_points) + " longest";
+      table.add({"time over n", "", series.backend, series.points.back().n, growth.threads},
+                {{quantity, fit->exponent, "1", "fitted"}});
+    };
+    add_fit("time", series.time);
+    add_fit("bytes moved", series.bytes_moved);
+    add_fit("bytes allocated", series.bytes_allocated);
   }
 }
 

@@ -2,9 +2,12 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <map>
 #include <memory>
 
+#include "core/attention/linear_attention.h"
+#include "core/speed/linear_run.h"
 #include "core/speed/problem.h"
 #include "core/speed/shapes.h"
 #include "core/speed/text.h"
@@ -18,7 +21,7 @@ constexpr int kFittedPoints = 3;
 
 struct Runner {
   GrowthSeries series;
-  std::shared_ptr<AttentionBackend> backend;
+  std::shared_ptr<AttentionBackend> backend;  ///< none: linear attention
   bool ended = false;
 };
 
@@ -48,20 +51,30 @@ void look_ahead(Runner& runner, const GrowthRequest& request, std::int64_t n) {
   runner.ended = !series.note.empty();
 }
 
+/// What a series does at one length, and the work that was counted.
+std::function<void()> prepare(const Runner& runner, const AttentionConfig& config, const SpeedTools& tools, AttentionWork& work) {
+  if (!runner.backend) {
+    LinearRun linear = prepare_linear_attention(config, tools.pool, tools.stop);
+    work = linear.work;
+    return linear.run;
+  }
+  const auto problem = std::make_shared<AttentionProblem>(config);
+  runner.backend->run(config, problem->inputs(), problem->outputs(&work), tools.stop);
+  return [&tools, backend = runner.backend, problem] {
+    backend->run(problem->config(), problem->inputs(), problem->outputs(), tools.stop);
+  };
+}
+
 /// All series at one length, in turns.
 void measure_length(std::vector<Runner>& runners, const AttentionConfig& config, const SpeedTools& tools) {
-  const auto problem = std::make_shared<AttentionProblem>(config);
   std::vector<Candidate> candidates;
   std::vector<GrowthPoint> points;
   for (const Runner& runner : runners) {
     if (runner.ended) continue;
     AttentionWork work;
-    runner.backend->run(config, problem->inputs(), problem->outputs(&work), tools.stop);
+    const auto run = prepare(runner, config, tools, work);
     points.push_back({config.seq_k, 0, work.flops, work.bytes_moved, work.bytes_allocated});
-    candidates.push_back(
-        {runner.series.backend, [&tools, backend = runner.backend, problem] {
-           return timed(tools.pool, [&] { backend->run(problem->config(), problem->inputs(), problem->outputs(), tools.stop); });
-         }});
+    candidates.push_back({runner.series.backend, [&tools, run] { return timed(tools.pool, run); }});
   }
   const std::vector<Timing> timings = measure_in_turns(candidates, tools);
   std::size_t i = 0;
@@ -108,15 +121,16 @@ std::optional<PowerFit> fit_power(const std::vector<double>& x, const std::vecto
 }
 
 Growth measure_growth(const SpeedShape& shape, const GrowthRequest& request, const SpeedTools& tools) {
-  const AttentionConfig config = whole_layer(shape).shape.config;
   Growth growth;
-  growth.shape = {config, whole_layer(shape).shape.d_model};
+  growth.shape = whole_layer(shape).shape;
+  const AttentionConfig& config = growth.shape.config;
   growth.threads = tools.pool.n_threads();
   std::vector<Runner> runners;
   runners.push_back({{.backend = "naive"}, make_naive_backend(tools.pool)});
   runners.push_back({{.backend = "flash"}, make_flash_backend(tools.pool)});
   for (const Runner& runner : runners)
     check_against_reference(*runner.backend, config);
+  if (LinearAttention::supports(config).ok) runners.push_back({{.backend = "linear"}, nullptr});
   std::vector<std::int64_t> lengths = request.lengths;
   std::sort(lengths.begin(), lengths.end());
   for (std::size_t i = 0; i < lengths.size(); ++i) {

@@ -23,7 +23,7 @@ struct PowerFit {
 std::optional<PowerFit> fit_power(const std::vector<double>& x, const std::vector<double>& y, int n_points);
 
 struct GrowthSeries {
-  std::string backend;  ///< "naive", "flash", "linear"
+  std::string backend;  ///< "naive", "flash", and "linear" (another function) where the mask allows it
   std::vector<GrowthPoint> points;
   std::optional<PowerFit> time, bytes_moved, bytes_allocated;
   std::string note;  ///< why it ends before the others; else empty

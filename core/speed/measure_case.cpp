@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/speed/cases.h"
+#include "core/speed/linear_run.h"
 #include "core/speed/problem.h"
 #include "core/speed/products.h"
 #include "core/speed/turns.h"
@@ -24,6 +25,7 @@ struct Job {
   SpeedRow row;
   Candidate candidate;
   double kv_bytes = 0;  ///< of decoding
+  double flops = 0;     ///< of one call
 };
 
 /// What the jobs of one case share.
@@ -76,8 +78,8 @@ std::shared_ptr<AttentionBackend> make_cpu_backend(const std::string& name, Thre
   return make_flash_backend(pool);
 }
 
-void finish_fma(Job& job, const Bench& bench, ThreadPool& pool) {
-  job.candidate.amount = flops_of(bench.c);
+void finish_fma(Job& job, ThreadPool& pool) {
+  job.candidate.amount = job.flops;
   job.candidate.limit = fma_limit(pool);
   job.row.limit = "FMA peak";
   job.row.limit_unit = "GFLOP/s";
@@ -86,26 +88,17 @@ void finish_fma(Job& job, const Bench& bench, ThreadPool& pool) {
 /// The limit of what runs on the GPU: its own peak, or the processors' where it is software.
 void finish_gpu(Job& job, Bench& bench) {
   job.row.threads = 0;
-  job.row.clock = bench.gpu->last_kernel_ms ? "gpu" : "wall";
+  job.row.clock = bench.gpu->kernel_ms || bench.c.kind == SpeedCase::Kind::kProduct ? "gpu" : "wall";
   if (bench.gpu->is_software) {
     if (!bench.all_processors) bench.all_processors = std::make_shared<ThreadPool>();
     job.row.threads = bench.all_processors->n_threads();
-    finish_fma(job, bench, *bench.all_processors);
+    finish_fma(job, *bench.all_processors);
   } else if (bench.gpu->fma_gflops) {
-    job.candidate.amount = flops_of(bench.c);
+    job.candidate.amount = job.flops;
     job.candidate.limit = [peak = bench.gpu->fma_gflops] { return 1e9 * peak(); };
     job.row.limit = "GPU FMA peak";
     job.row.limit_unit = "GFLOP/s";
   }
-}
-
-/// Seconds of a call on the GPU: its own timestamps where it has them.
-std::function<double()> gpu_call(const GpuKernels& gpu, std::function<void()> work) {
-  return [kernel_ms = gpu.last_kernel_ms, work = std::move(work)] {
-    const WorkClock clock(0);  // the wall's
-    work();
-    return kernel_ms ? kernel_ms() / 1000 : clock.seconds();
-  };
 }
 
 void add_attention(Bench& bench, const std::string& name) {
@@ -115,7 +108,7 @@ void add_attention(Bench& bench, const std::string& name) {
     if (!bench.request.backends.empty()) throw Error(name + " cannot run " + bench.c.name + ": " + support.reason);
     return;
   }
-  Job job{bench.row(name), {}, 0};
+  Job job{bench.row(name), {}, 0, flops_of(bench.c)};
   job.row.largest_error = check_against_reference(*backend, bench.c.config);
   const auto problem = std::make_shared<AttentionProblem>(bench.c.config);
   const auto run = [backend, problem, stop = bench.tools.stop] {
@@ -123,12 +116,26 @@ void add_attention(Bench& bench, const std::string& name) {
   };
   if (bench.c.kind == SpeedCase::Kind::kDecode) job.kv_bytes = kv_bytes_of(bench.c.config);
   if (is_gpu) {
-    job.candidate.call = gpu_call(*bench.gpu, run);
+    job.candidate.call = [gpu = *bench.gpu, run] {
+      const WorkClock clock(0);  // the wall's
+      run();
+      return gpu.kernel_ms ? gpu.kernel_ms(*gpu.fused) / 1000 : clock.seconds();
+    };
     finish_gpu(job, bench);
   } else {
     job.candidate.call = [&pool = bench.tools.pool, run] { return timed(pool, run); };
-    finish_fma(job, bench, bench.tools.pool);
+    finish_fma(job, bench.tools.pool);
   }
+  bench.jobs.push_back(std::move(job));
+}
+
+/// Another function with work of its own, counted as it runs: O(n d²).
+void add_linear_attention(Bench& bench) {
+  LinearRun linear = prepare_linear_attention(bench.c.config, bench.tools.pool, bench.tools.stop);
+  Job job{bench.row("linear"), {}, 0, linear.work.flops};
+  job.row.largest_error = linear.largest_error;
+  job.candidate.call = [&pool = bench.tools.pool, run = std::move(linear.run)] { return timed(pool, run); };
+  finish_fma(job, bench.tools.pool);
   bench.jobs.push_back(std::move(job));
 }
 
@@ -139,7 +146,7 @@ void add_decoding(Bench& bench, const std::string& name, KvStorage storage, KvPl
   config.kv_storage = storage;
   ThreadPool& pool = bench.tools.pool;
   const auto backend = make_cpu_backend(name, pool);
-  Job job{bench.row(name), {}, 0};
+  Job job{bench.row(name), {}, 0, flops_of(bench.c)};
   job.row.storage = kv_storage_name(storage);
   job.row.largest_error = check_against_reference(*backend, config);
   const auto problem = std::make_shared<AttentionProblem>(config, place == KvPlace::kMemory ? bench.request.memory_bytes : 0);
@@ -170,7 +177,10 @@ void add_decoding(Bench& bench, const std::string& name) {
 
 Multiply multiply_of(const Bench& bench, const std::string& name) {
   if (name == "reference") return multiply_plainly;
-  if (name == "gl") return bench.gpu->linear;
+  if (name == "gl") {
+    if (!bench.gpu->multiply_ms) return {};
+    return [gpu = *bench.gpu](ConstMatrixView x, ConstMatrixView weight, MatrixView out) { gpu.multiply_ms(x, weight, out); };
+  }
   ThreadPool& pool = bench.tools.pool;
   if (name == "naive") {
     return [&pool](ConstMatrixView x, ConstMatrixView weight, MatrixView out) { multiply_by_eigen(pool, x, weight, out); };
@@ -185,16 +195,18 @@ void add_product(Bench& bench, const std::string& name) {
     if (!bench.request.backends.empty()) throw Error(name + " cannot run " + c.name + ": this device's products are not measured");
     return;
   }
-  Job job{bench.row(name), {}, 0};
+  Job job{bench.row(name), {}, 0, flops_of(c)};
   job.row.largest_error = check_product(name, multiply, c.depth);
   const auto product = std::make_shared<Product>(c.rows, c.depth, c.width);
   const auto run = [multiply, product] { multiply(product->x(), product->weight(), product->out()); };
   if (name == "gl") {
-    job.candidate.call = gpu_call(*bench.gpu, run);
+    job.candidate.call = [gpu = *bench.gpu, product] {
+      return gpu.multiply_ms(product->x(), product->weight(), product->out()) / 1000;
+    };
     finish_gpu(job, bench);
   } else {
     job.candidate.call = [&pool = bench.tools.pool, run] { return timed(pool, run); };
-    finish_fma(job, bench, bench.tools.pool);
+    finish_fma(job, bench.tools.pool);
   }
   bench.jobs.push_back(std::move(job));
 }
@@ -226,10 +238,10 @@ std::vector<std::string> choose_backends(Bench& bench) {
   return names;
 }
 
-SpeedRow filled(const Job& job, const Timing& timing, double flops) {
+SpeedRow filled(const Job& job, const Timing& timing) {
   SpeedRow row = job.row;
   row.ms = 1000 * timing.seconds;
-  row.gflops = 1e-9 * flops / timing.seconds;
+  row.gflops = 1e-9 * job.flops / timing.seconds;
   row.rounds = timing.rounds;
   if (timing.ratio) {
     row.percent_of_limit = 100 * *timing.ratio;
@@ -245,7 +257,12 @@ std::vector<SpeedRow> measure_case(const SpeedCase& c, const CaseRequest& reques
   Bench bench{c, request, tools};
   for (const std::string& name : choose_backends(bench)) {
     report_progress(tools, c.name, 0);
-    if (c.kind == SpeedCase::Kind::kProduct) {
+    if (name == "linear" && c.kind == SpeedCase::Kind::kProduct) {
+      throw Error("linear is a kind of attention: it cannot run " + c.name);
+    }
+    if (name == "linear") {
+      add_linear_attention(bench);
+    } else if (c.kind == SpeedCase::Kind::kProduct) {
       add_product(bench, name);
     } else if (c.kind == SpeedCase::Kind::kDecode) {
       add_decoding(bench, name);
@@ -259,7 +276,7 @@ std::vector<SpeedRow> measure_case(const SpeedCase& c, const CaseRequest& reques
   const std::vector<Timing> timings = measure_in_turns(candidates, tools);
   std::vector<SpeedRow> rows;
   for (std::size_t i = 0; i < timings.size(); ++i)
-    rows.push_back(filled(bench.jobs[i], timings[i], flops_of(c)));
+    rows.push_back(filled(bench.jobs[i], timings[i]));
   return rows;
 }
 

@@ -24,10 +24,10 @@ struct GpuKernels {
   std::string name;          ///< "llvmpipe (LLVM 15.0.6, 256 bits)"
   bool is_software = false;  ///< then the processor's FMA peak over all threads is its limit
   std::shared_ptr<AttentionBackend> fused, naive;
-  /// out = x · weightᵀ. Empty: products are not measured on this device.
-  std::function<void(ConstMatrixView x, ConstMatrixView weight, MatrixView out)> linear;
-  /// Time of the last call's kernels by the device's own timestamps, ms. Empty: the whole call is timed, upload and read back included.
-  std::function<double()> last_kernel_ms;
+  /// out = x · weightᵀ; returns the kernel's own time, ms. Empty: products are not measured on this device.
+  std::function<double(ConstMatrixView x, ConstMatrixView weight, MatrixView out)> multiply_ms;
+  /// Time of a backend's last run by the device's own timestamps, ms. Empty: the whole call is timed, upload and read back included.
+  std::function<double(const AttentionBackend& backend)> kernel_ms;
   /// The device's own FMA peak, GFLOP/s, measured now. Empty: no limit is stated beside its figures (unless it is software).
   std::function<double()> fma_gflops;
 };

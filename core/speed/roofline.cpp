@@ -98,9 +98,9 @@ std::vector<Kernel> gpu_kernels(const AttentionConfig& config, const SpeedTools&
     if (!gpu.fused->supports(config).ok) return {};
     Kernel kernel = attention_kernel("gl", gpu.fused, config, tools);
     kernel.point.threads = 0;
-    kernel.candidate.call = [call = kernel.candidate.call, kernel_ms = gpu.last_kernel_ms] {
+    kernel.candidate.call = [call = kernel.candidate.call, gpu] {
       const double wall = call();
-      return kernel_ms ? kernel_ms() / 1000 : wall;
+      return gpu.kernel_ms ? gpu.kernel_ms(*gpu.fused) / 1000 : wall;
     };
     std::vector<Kernel> kernels;
     kernels.push_back(std::move(kernel));

@@ -158,6 +158,17 @@ TEST(MeasureCase, GivesARowABackendWithItsLimit) {
   EXPECT_EQ(rows[2].backend, "flash");
 }
 
+TEST(MeasureCase, TimesLinearAttentionByItsOwnWork) {
+  ThreadPool pool(1);
+  const SpeedCase c = make_speed_case(small_shape(4, 2, 200));
+  const auto rows = measure_case(c, {.backends = {"linear", "flash"}}, quick_tools(pool));
+  ASSERT_EQ(rows.size(), 2u);
+  EXPECT_EQ(rows[0].backend, "linear");
+  EXPECT_GT(rows[0].gflops * rows[0].ms * 1e6, 2.0 * 200 * 16 * 16 * 4);  // phi(q) times a [d, d] sum, at least
+  EXPECT_LT(rows[0].gflops * rows[0].ms, rows[1].gflops * rows[1].ms);
+  EXPECT_THROW(measure_case(find_speed_case("gemm-128"), {.backends = {"linear"}}, quick_tools(pool)), Error);
+}
+
 TEST(MeasureCase, DecodesInThreeStoragesFromCacheAndFromMemory) {
   ThreadPool pool(2);
   SpeedShape shape = small_shape(4, 2, 64);
@@ -200,7 +211,7 @@ GpuKernels pretended_gpu() {
   gpu.name = "pretended";
   gpu.fused = make_reference_backend();
   gpu.naive = make_reference_backend();
-  gpu.last_kernel_ms = [] { return 2.5; };
+  gpu.kernel_ms = [](const AttentionBackend&) { return 2.5; };
   gpu.fma_gflops = [] { return 1000.0; };
   return gpu;
 }

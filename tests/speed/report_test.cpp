@@ -54,20 +54,34 @@ TEST(Growth, CountsSquaresForNaiveAndLinesForFlash) {
   GrowthRequest request;
   request.lengths = {512, 128, 256};
   const Growth growth = measure_growth(shape, request, quick_tools(pool));
-  ASSERT_EQ(growth.series.size(), 2u);
+  ASSERT_EQ(growth.series.size(), 3u);
   for (const GrowthSeries& series : growth.series) {
     ASSERT_EQ(series.points.size(), 3u);
     EXPECT_EQ(series.points[0].n, 128);
     EXPECT_EQ(series.points[2].n, 512);
     EXPECT_TRUE(series.time.has_value());
-    for (const GrowthPoint& point : series.points)
-      EXPECT_GE(point.flops, 4.0 * static_cast<double>(point.n * point.n) * 16 * 2);
+    for (const GrowthPoint& point : series.points) {
+      const double pairs = series.backend == "linear" ? 0 : static_cast<double>(point.n * point.n);
+      EXPECT_GE(point.flops, 4 * pairs * 16 * 2);
+    }
   }
   const GrowthSeries &naive = growth.series[0], &flash = growth.series[1];
   EXPECT_EQ(naive.backend, "naive");
   EXPECT_NEAR(naive.bytes_allocated->exponent, 2, 1e-9);  // the scores
   EXPECT_LT(flash.points[2].bytes_allocated, naive.points[2].bytes_allocated / 4);
   EXPECT_LT(flash.points[2].bytes_moved, naive.points[2].bytes_moved);
+  const GrowthSeries& linear = growth.series[2];
+  EXPECT_EQ(linear.backend, "linear");
+  EXPECT_NEAR(linear.points[2].flops / linear.points[1].flops, 2, 0.1);
+}
+
+TEST(Growth, LeavesLinearAttentionOutWhereAPatternHidesPairs) {
+  ThreadPool pool(1);
+  SpeedShape shape = small_shape(2, 2, 16);
+  shape.config.mask.pattern.kind = PatternKind::kLocalWindow;
+  GrowthRequest request;
+  request.lengths = {8, 16};
+  EXPECT_EQ(measure_growth(shape, request, quick_tools(pool)).series.size(), 2u);
 }
 
 TEST(Growth, EndsASeriesBeforeItTakesTooMuchMemoryOrTime) {
@@ -121,7 +135,7 @@ GpuKernels pretended_gpu() {
   gpu.name = "pretended, \"GPU\"";
   gpu.fused = make_reference_backend();
   gpu.naive = make_reference_backend();
-  gpu.last_kernel_ms = [] { return 2.5; };
+  gpu.kernel_ms = [](const AttentionBackend&) { return 2.5; };
   return gpu;
 }
 

@@ -16,8 +16,10 @@ layout(local_size_x = LOCAL_SIZE) in;
 layout(std430, binding = 0) writeonly buffer Out { vec4 head_out[]; };
 layout(std430, binding = 1) writeonly buffer LogSumExp { float logsumexp[]; };
 
+// Wider heads would take twice as long to compile with both q and out unrolled, and their q leaves the nearest cache: it is fetched each time.
 #define PARTS ((D4 + 31) / 32)
 #define PART4 ((D4 + PARTS - 1) / PARTS)
+#define KEEPS_Q (PARTS == 1)
 
 const float kLog2E = 1.44269504088896341;
 
@@ -29,7 +31,9 @@ void main() {
   ivec2 keys = visible_keys_of(place.batch, i0, i1);
 
   QueryMask query[QUERIES];
-  vec4 q[QUERIES][PARTS][PART4];  // times scale and log2 e, so that exp2 does
+#if KEEPS_Q
+  vec4 q[QUERIES][PART4];  // times scale and log2 e, so that exp2 does
+#endif
   vec4 mix_of_v[QUERIES][PARTS][PART4];
   float top[QUERIES];  // running maximum of the scores
   float sum[QUERIES];  // running sum of exp2(score - top)
@@ -39,11 +43,11 @@ void main() {
     top[r] = kMinusInfinity;
     sum[r] = 0.0;
     for (int p = 0; p < PARTS; ++p) {
-      for (int c = 0; c < PART4; ++c) {
-        mix_of_v[r][p][c] = vec4(0.0);
-        q[r][p][c] = fetch_q(place.q_at + i * params.q_row4 + min(p * PART4 + c, D4 - 1)) * (params.scale * kLog2E);
-      }
+      for (int c = 0; c < PART4; ++c) mix_of_v[r][p][c] = vec4(0.0);
     }
+#if KEEPS_Q
+    for (int c = 0; c < PART4; ++c) q[r][c] = fetch_q(place.q_at + i * params.q_row4 + c) * (params.scale * kLog2E);
+#endif
   }
 
   for (int j = next_tile(ivec2(i0, i1), keys.x, keys.y, 4 * KEYS4); j < keys.y;
@@ -54,16 +58,25 @@ void main() {
       rows[g] = min(j + 4 * g + ivec4(0, 1, 2, 3), ivec4(keys.y - 1)) * params.kv_row4;
       for (int r = 0; r < QUERIES; ++r) score[r][g] = vec4(0.0);
     }
-    for (int p = 0; p < PARTS; ++p) {
-      for (int c = 0; c < PART4; ++c) {
-        if (p * PART4 + c < D4) {
-          for (int g = 0; g < KEYS4; ++g) {
-            mat4 k = fetch_k4(rows[g] + (place.k_at + p * PART4 + c));
-            for (int r = 0; r < QUERIES; ++r) score[r][g] += q[r][p][c] * k;
-          }
-        }
+#if KEEPS_Q
+    for (int c = 0; c < PART4; ++c) {
+      for (int g = 0; g < KEYS4; ++g) {
+        mat4 k = fetch_k4(rows[g] + (place.k_at + c));
+        for (int r = 0; r < QUERIES; ++r) score[r][g] += q[r][c] * k;
       }
     }
+#else
+    for (int c = 0; c < D4; ++c) {
+      vec4 q[QUERIES];
+      for (int r = 0; r < QUERIES; ++r) {
+        q[r] = fetch_q(place.q_at + min(i0 + r, i1 - 1) * params.q_row4 + c) * (params.scale * kLog2E);
+      }
+      for (int g = 0; g < KEYS4; ++g) {
+        mat4 k = fetch_k4(rows[g] + (place.k_at + c));
+        for (int r = 0; r < QUERIES; ++r) score[r][g] += q[r] * k;
+      }
+    }
+#endif
     for (int r = 0; r < QUERIES; ++r) {
       float new_top = top[r];
       bvec4 seen[KEYS4];

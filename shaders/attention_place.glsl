@@ -1,6 +1,7 @@
 // Which batch entry and head a work group computes, and where their rows lie. Needs attention_params.h and mask.glsl.
 
-const float kMinusInfinity = uintBitsToFloat(0xff800000u);
+// No const float: not every compiler takes this for a constant expression.
+#define kMinusInfinity uintBitsToFloat(0xff800000u)
 
 struct Place {
   int batch;

@@ -4,7 +4,9 @@
 #include "core/gl/attention_kernels.h"
 #include "core/gl/context.h"
 #include "core/gl/context_scope.h"
+#include "core/gl/measured.h"
 #include "core/gl/packed_heads.h"
+#include "core/gl/stage_timer.h"
 #include "core/tensor/error.h"
 
 namespace headroom::gl {
@@ -30,10 +32,15 @@ class GlBackend final : public AttentionBackend {
     device_.enter();
     const DeviceAttention tensors = state_->packed.upload(config, inputs);
     if (!config.pruned.empty()) std::fill(outputs.probs.begin(), outputs.probs.end(), 0.0F);
+    StageTimer timer;
+    timer.begin("attention");
     state_->kernels.run(config, tensors, {outputs.probs, outputs.work}, stop);
+    kernel_ms_ = timer.finish().front().ms;
     state_->packed.logsumexp.read(0, outputs.logsumexp);
     state_->packed.read_out(config, outputs.out);
   }
+
+  double kernel_ms() const { return kernel_ms_; }
 
  private:
   struct State {
@@ -45,6 +52,7 @@ class GlBackend final : public AttentionBackend {
   Kernel kernel_;
   ContextScope device_;
   std::unique_ptr<State> state_;
+  double kernel_ms_ = 0;  ///< of the last run
 };
 
 }  // namespace
@@ -52,6 +60,12 @@ class GlBackend final : public AttentionBackend {
 std::unique_ptr<AttentionBackend> make_backend(OffscreenContext& context, Kernel kernel, const GpuOptions& options) {
   require_compute(context);
   return std::make_unique<GlBackend>(context, kernel, options);
+}
+
+double last_kernel_ms(const AttentionBackend& backend) {
+  const auto* gl_backend = dynamic_cast<const GlBackend*>(&backend);
+  if (gl_backend == nullptr) throw Error("the backend \"" + std::string(backend.name()) + "\" is none of OpenGL's");
+  return gl_backend->kernel_ms();
 }
 
 }  // namespace headroom::gl

@@ -19,6 +19,8 @@ using RowSums = FusedShape::RowSums;
 
 constexpr std::int64_t kRowThreads = 8;  ///< threads that share a row of a tiled group, and vec4s of a chunk of q and k
 constexpr std::int64_t kVec4Bytes = 16;
+// Milliseconds and hundredths of a second on a software renderer.
+constexpr double kLittleFlops = 2e7, kMuchFlops = 1e9;
 
 /// vec4s of a row of out that one thread of a tiled group holds.
 std::int64_t out4_of(std::int64_t d_head) { return ceil_div(vec4s(d_head), kRowThreads); }
@@ -43,8 +45,9 @@ bool fits(const FusedShape& shape, const DeviceFacts& facts, const AttentionConf
   if (shape.row_sums == RowSums::kSubgroups && facts.subgroup_size < kRowThreads) return false;
   if (registers(shape, config.d_head) > 255 || value_keys(shape, config.d_head) < 1) return false;
   if (shape.reads == Reads::kTexels) return true;
-  const std::int64_t heads = std::max(config.n_heads * config.seq_q, config.n_kv_heads * config.seq_k);
-  return config.batch * heads * vec4s(config.d_head) <= facts.max_storage_block_bytes / kVec4Bytes;
+  // As if they lay in one buffer, which they do in a layer.
+  const std::int64_t rows = config.n_heads * config.seq_q + 2 * config.n_kv_heads * config.seq_k;
+  return config.batch * rows * vec4s(config.d_head) <= facts.max_storage_block_bytes / kVec4Bytes;
 }
 
 FusedShape straight(int queries, int keys) { return {Family::kStraight, queries, keys, 8}; }
@@ -116,9 +119,13 @@ std::vector<FusedShape> all_fused_shapes(const DeviceFacts& facts, const Attenti
 
 std::vector<FusedShape> fused_shapes(const DeviceFacts& facts, const AttentionConfig& config) {
   if (facts.is_software) {
-    // A lane of the processor's vectors is a thread: few queries leave lanes idle, and wide heads compile for many seconds.
-    if (config.d_head > 128 || config.seq_q <= 32) return {straight(4, 4)};
-    if (config.seq_q <= 128) return {straight(4, 8)};
+    // A lane of the processor's vectors is a thread, so few queries would leave lanes of wide shapes idle; and wide shapes take seconds to
+    // compile, once: only where there is much to compute.
+    const double flops =
+        4.0 * static_cast<double>(config.batch * config.n_heads * config.d_head * config.seq_q) * static_cast<double>(config.seq_k);
+    if (flops < kLittleFlops || config.seq_q <= 8) return {straight(1, 4)};
+    if (config.d_head > 128) return {flops < kMuchFlops ? straight(4, 4) : straight(4, 8)};
+    if (config.seq_q <= 128 || config.d_head > 64 || flops < kMuchFlops) return {straight(4, 8)};
     return {straight(8, 8), straight(4, 8)};
   }
   std::vector<FusedShape> shapes;

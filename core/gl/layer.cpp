@@ -84,7 +84,8 @@ std::vector<float> read_rows(const Buffer& buffer, std::int64_t seq, std::int64_
 
 class GlLayer final : public AttentionLayer {
  public:
-  GlLayer(OffscreenContext& context, Kernel kernel, const GpuOptions& options) : kernel_(kernel), device_(context) {
+  GlLayer(OffscreenContext& context, Kernel kernel, const GpuOptions& options)
+      : kernel_(kernel), facts_(context.facts()), device_(context) {
     device_.enter();
     state_ = std::make_unique<State>(context.facts(), kernel, options);
   }
@@ -98,6 +99,15 @@ class GlLayer final : public AttentionLayer {
     if (config.seq_q != config.seq_k) return {false, "self-attention needs seq_q equal to seq_k"};
     if (config.mask.query_offset != 0) {
       return {false, "self-attention of a whole sequence begins at position 0, not at query_offset"};
+    }
+    if (config.kv_storage != KvStorage::kFloat32) {
+      return {false, "the layer computes its own keys and values, in float32; " + std::string(kv_storage_name(config.kv_storage)) +
+                         " is for stored ones"};
+    }
+    const std::int64_t texels = config.seq_q * (config.n_heads + 2 * config.n_kv_heads) * vec4s(config.d_head);
+    if (texels > facts_.max_buffer_texels) {
+      return {false, "q, k and v together take " + std::to_string(texels) +
+                         " texels; this OpenGL fetches from buffers of at most " + std::to_string(facts_.max_buffer_texels)};
     }
     return state_->attention.supports(config);
   }
@@ -213,6 +223,7 @@ class GlLayer final : public AttentionLayer {
   }
 
   Kernel kernel_;
+  DeviceFacts facts_;
   ContextScope device_;
   std::unique_ptr<State> state_;
 };

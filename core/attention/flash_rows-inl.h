@@ -9,6 +9,7 @@
 
 #include <hwy/highway.h>
 
+#include <atomic>
 #include <cmath>
 #include <cstdint>
 
@@ -83,7 +84,8 @@ HWY_INLINE void pack_lanes(const float* const* rows, std::int64_t d_head, float 
   const Floats wide;
   const FloatVec times = hn::Set(wide, factor);
   for (; c + kLanes <= d_head; c += kLanes) {
-    HWY_FENCE;  // or the compiler would keep the rows' addresses in vector registers, for want of others
+    std::atomic_signal_fence(
+        std::memory_order_acq_rel);  // or the compiler would keep the rows' addresses in vector registers, for want of others
     FloatVec square[16];
     for (int i = 0; i < 16; ++i)
       square[i] = hn::LoadU(wide, rows[i] + c);
@@ -96,7 +98,7 @@ HWY_INLINE void pack_lanes(const float* const* rows, std::int64_t d_head, float 
   const Floats d;
   const FloatVec scale = hn::Set(d, factor);
   for (; c + 4 <= d_head; c += 4) {
-    HWY_FENCE;
+    std::atomic_signal_fence(std::memory_order_acq_rel);
     FloatVec v0 = load_quads(d, rows, c), v1 = load_quads(d, rows + 1, c), v2 = load_quads(d, rows + 2, c),
              v3 = load_quads(d, rows + 3, c);
     transpose_blocks(v0, v1, v2, v3);
@@ -122,7 +124,7 @@ HWY_INLINE void unpack_lanes(const float* panel, std::int64_t stride, const floa
   const Floats wide;
   const FloatVec times = hn::Load(wide, factors);
   for (; c + kLanes <= d_head; c += kLanes) {
-    HWY_FENCE;
+    std::atomic_signal_fence(std::memory_order_acq_rel);
     FloatVec square[16];
     for (int i = 0; i < 16; ++i)
       square[i] = hn::Mul(hn::Load(wide, panel + (c + i) * stride), times);
@@ -135,7 +137,7 @@ HWY_INLINE void unpack_lanes(const float* panel, std::int64_t stride, const floa
   const Floats d;
   const FloatVec factor = hn::Load(d, factors);
   for (; c + 4 <= d_head; c += 4) {
-    HWY_FENCE;
+    std::atomic_signal_fence(std::memory_order_acq_rel);
     const float* const from = panel + c * stride;
     FloatVec v0 = hn::Mul(hn::Load(d, from), factor), v1 = hn::Mul(hn::Load(d, from + stride), factor);
     FloatVec v2 = hn::Mul(hn::Load(d, from + 2 * stride), factor), v3 = hn::Mul(hn::Load(d, from + 3 * stride), factor);

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "app/views/context.h"
+#include "app/views/token_text.h"
 #include "app/widgets/controls.h"
 
 namespace headroom {
@@ -25,7 +26,7 @@ struct Step {
 std::string quoted_token(const Frame& frame, std::int64_t index) {
   if (frame.snapshot == nullptr || index < 0 || index >= static_cast<std::int64_t>(frame.snapshot->seq()))
     return std::to_string(index);
-  return "“" + imgui_drawable(display_token(frame.snapshot->tokens[static_cast<std::size_t>(index)]), FontFace::kSans) + "”";
+  return "“" + token_line(frame.snapshot->tokens[static_cast<std::size_t>(index)], FontFace::kSans) + "”";
 }
 
 std::array<Step, 5> steps_of(const Frame& frame) {

@@ -90,8 +90,7 @@ double draw_depth_card(const Frame& frame, const Rect& area) {
                             .stage = frame.model.progress.stage,
                             .share = frame.model.progress.share,
                             .width = std::min(inner, look.px(620))})) {
-      frame.send(DepthSet{Depth::kFirstLayer});
-      frame.command(CancelWork{});
+      frame.send(DepthSet{Depth::kFirstLayer});  // another request stops what runs for this one
     }
     return height + look.px(8);
   }

@@ -38,6 +38,9 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
   return {};
 }
 
+/// Whether it is zoomed and moved; the others stand still meanwhile and need not be built anew.
+bool moves(FigureKind kind) { return kind == FigureKind::kHeads || kind == FigureKind::kHead; }
+
 CachedFigure& cached(const Frame& frame, FigureKind kind) { return frame.state.figures[static_cast<std::size_t>(kind)]; }
 
 std::optional<HeadRef> head_of(const std::optional<Action>& action) {
@@ -109,7 +112,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
   CachedFigure& cache = cached(frame, kind);
   UiScratch::State& state = frame.state;
   const FigureKey key{.snapshot = frame.snapshot == nullptr ? 0 : frame.snapshot->version,
-                      .session = state.session_version,
+                      .session = moves(kind) ? state.session_version : state.content_version,
                       .runs = kind == FigureKind::kTiming ? state.runs_version : 0,
                       .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
                       .size = size,

@@ -19,10 +19,25 @@ UiScratch::~UiScratch() = default;
 
 namespace {
 
+/// The same but for the parts of zoomed pictures that are shown.
+bool differs_in_place_only(const Session& a, Session b) {
+  View& view = b.view;
+  const View& other = a.view;
+  view.heads_zoom = other.heads_zoom;
+  view.heads_pan_x = other.heads_pan_x;
+  view.heads_pan_y = other.heads_pan_y;
+  view.zoom = other.zoom;
+  view.stretch = other.stretch;
+  view.pan_x = other.pan_x;
+  view.pan_y = other.pan_y;
+  return a == b;
+}
+
 /// Versions that caches are keyed by: counted here, so that no view compares whole sessions.
 void count_changes(const AppModel& model, UiScratch::State& state) {
   const Session& session = model.history.current();
   if (state.session_version == 0 || state.seen != session) {
+    if (state.session_version == 0 || !differs_in_place_only(state.seen, session)) ++state.content_version;
     state.seen = session;
     ++state.session_version;
   }

@@ -10,6 +10,7 @@
 #include "app/views/context.h"
 #include "app/views/loss_line.h"
 #include "app/widgets/controls.h"
+#include "core/figure/number_text.h"
 
 namespace headroom {
 namespace {
@@ -119,16 +120,17 @@ struct PairCount {
 
 /// All pairs of a sentence, or an estimate from evenly spread rows where counting them would hold up the frame.
 PairCount count_pairs(const Mask& mask, std::int64_t seq) {
-  constexpr std::int64_t max_rows = 512, exact_up_to = 1024;
-  if (seq <= exact_up_to) return {.visible = count_visible(mask, 0, seq, seq)};
+  constexpr std::int64_t most_pairs = 1 << 20;  // looked at in one frame
+  if (is_range_mask(mask) || seq * seq <= most_pairs) return {.visible = count_visible(mask, 0, seq, seq)};
+  const std::int64_t n_rows = std::max<std::int64_t>(16, most_pairs / seq);
   std::int64_t seen = 0;
-  for (std::int64_t row = 0; row < max_rows; ++row) {
-    const std::int64_t query = (2 * row + 1) * seq / (2 * max_rows);
+  for (std::int64_t row = 0; row < n_rows; ++row) {
+    const std::int64_t query = (2 * row + 1) * seq / (2 * n_rows);
     const KeyRange range = key_range(mask, 0, query, seq);
     for (std::int64_t key = range.begin; key < range.end; ++key)
       seen += is_visible(mask, 0, query, key) ? 1 : 0;
   }
-  return {.visible = seen / max_rows * seq, .is_exact = false};
+  return {.visible = seen / n_rows * seq, .is_exact = false};
 }
 
 void visible_pairs(const Frame& frame) {
@@ -142,9 +144,8 @@ void visible_pairs(const Frame& frame) {
     const PairCount count = count_pairs(mask, seq);
     std::array<char, 96> text{};
     const double share = seq > 0 ? 100.0 * static_cast<double>(count.visible) / static_cast<double>(seq * seq) : 0;
-    std::snprintf(text.data(), text.size(), "%s%lld of %lld pairs visible (%.0f %%)", count.is_exact ? "" : "about ",
-                  static_cast<long long>(count.visible), static_cast<long long>(seq * seq), share);
-    state.pairs_text = text.data();
+    std::snprintf(text.data(), text.size(), share < 1 ? " pairs visible (%.2g %%)" : " pairs visible (%.0f %%)", share);
+    state.pairs_text = (count.is_exact ? "" : "about ") + count_text(count.visible) + " of " + count_text(seq * seq) + text.data();
   }
   paragraph(frame.look, state.pairs_text, small_text(frame.look));
   const bool is_changed = mask.direction != Direction::kCausal || mask.pattern.kind != PatternKind::kDense;

@@ -27,9 +27,9 @@ std::string parameters_text(std::int64_t n) {
 void update_facts(const Frame& frame) {
   UiScratch::State& state = frame.state;
   const std::uint64_t version = frame.snapshot == nullptr ? 0 : frame.snapshot->version;
-  if (state.facts_snapshot == version && state.facts_session == state.session_version) return;
+  if (state.facts_snapshot == version && state.facts_session == state.content_version) return;
   state.facts_snapshot = version;
-  state.facts_session = state.session_version;
+  state.facts_session = state.content_version;
   const bool is_lab = frame.session.compute.parameters == ParameterSource::kLab;
   const std::int64_t n_layers = frame.session.compute.trained.n_layers;
   state.facts = std::to_string(n_layers) + (n_layers == 1 ? " layer" : " layers") + (is_lab ? " · untrained" : " · trained");

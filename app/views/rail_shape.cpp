@@ -18,8 +18,8 @@ bool is_lab(const Compute& compute) { return compute.parameters == ParameterSour
 
 void update_values(const Frame& frame) {
   UiScratch::State& state = frame.state;
-  if (state.values_session == state.session_version) return;
-  state.values_session = state.session_version;
+  if (state.values_session == state.content_version) return;
+  state.values_session = state.content_version;
   const Compute& compute = frame.session.compute;
   state.heads_values = is_lab(compute) ? valid_lab_heads(compute.d_model) : valid_heads(compute.trained);
   state.kv_values = is_lab(compute) ? valid_lab_kv_heads(compute.n_heads) : valid_kv_heads(compute.trained, compute.n_heads);

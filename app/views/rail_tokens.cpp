@@ -7,6 +7,7 @@
 #include "app/views/context.h"
 #include "app/views/find_token.h"
 #include "app/views/flow.h"
+#include "app/views/token_text.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
 
@@ -20,8 +21,8 @@ constexpr double kRowHeight = 20;  // logical pixels
 
 std::string token_tip(const Snapshot& snapshot, std::size_t index) {
   const Token& token = snapshot.tokens[index];
-  std::string tip = "Token " + count_text(static_cast<std::int64_t>(index)) + ", “" +
-                    imgui_drawable(display_token(token), FontFace::kSans) + "”\n";
+  std::string tip =
+      "Token " + count_text(static_cast<std::int64_t>(index)) + ", “" + token_line(token, FontFace::kSans, 60) + "”\n";
   if (token.is_unknown) {
     tip += "The model does not know this word: it reads <unk> (id " + std::to_string(token.id) + ") in its place.";
   } else {
@@ -37,7 +38,7 @@ void token_chips(const Frame& frame, const Snapshot& snapshot) {
   Flow flow(frame.look, 4, 24);
   for (std::size_t i = 0; i < snapshot.seq(); ++i) {
     const Token& token = snapshot.tokens[i];
-    const std::string label = imgui_drawable(display_token(token), FontFace::kMono);
+    const std::string label = token_line(token, FontFace::kMono);
     const bool is_chosen = frame.session.view.query == static_cast<std::int64_t>(i);
     Chip spec{
         .name = {}, .label = label, .tooltip = {}, .fill = theme.raised, .text = theme.text, .border = {}, .face = FontFace::kMono};
@@ -88,8 +89,8 @@ void token_row(const Frame& frame, const Snapshot& snapshot, std::size_t index, 
   if (token.is_unknown) mark_style.color = theme.warning;
   const float mark_width = *mark == '\0' ? 0 : text_extent(look, mark, mark_style).w + look.px(12);
   style.color = token.is_unknown ? theme.warning : token.is_special ? theme.text_dim : theme.text;
-  draw_text_fitted(look, list, {state.rect.x + left + look.px(10), top}, imgui_drawable(display_token(token), FontFace::kMono),
-                   style, width - left - look.px(14) - mark_width);
+  draw_text_fitted(look, list, {state.rect.x + left + look.px(10), top}, token_line(token, FontFace::kMono), style,
+                   width - left - look.px(14) - mark_width);
   if (mark_width > 0)
     draw_text(look, list, {state.rect.x + width - mark_width + look.px(4), state.rect.y + (height - line_px(look, mark_style)) / 2},
               mark, mark_style);

@@ -9,6 +9,7 @@
 namespace headroom {
 namespace {
 
+constexpr double kWidth = 860;  ///< logical pixels
 constexpr double kBurstSeconds = 0.8;
 constexpr std::size_t kMaxDraftBytes = 64u << 20;  ///< of all steps together
 
@@ -54,7 +55,9 @@ void draw_text_dialog(const Frame& frame) {
   const Look& look = frame.look;
   TextDialogState& draft = frame.state.text_dialog;
   if (frame.state.opens_dialog || draft.steps.empty()) begin_draft(frame);
-  if (!begin_dialog(frame, DialogKind::kText, "The text", 860)) return;
+  if (!begin_dialog(frame, DialogKind::kText, "The text", kWidth)) return;
+  // Known in the first frame already: a long text is wrapped once.
+  const float width = std::min(look.px(kWidth), ImGui::GetIO().DisplaySize.x - look.px(24)) - look.px(40);
   const double room = ImGui::GetIO().DisplaySize.y / static_cast<double>(look.scale) - 210;
   const int n_lines = static_cast<int>(std::clamp(room / 18, 4.0, 32.0));
   const auto edited = sentence_box(look,
@@ -62,7 +65,7 @@ void draw_text_dialog(const Frame& frame) {
                                     .tooltip = "The whole text. Ctrl+Z and Ctrl+Y go through what was typed here.",
                                     .placeholder = "Type or paste a text…",
                                     .text = draft.steps[draft.at].text,
-                                    .width = ImGui::GetContentRegionAvail().x,
+                                    .width = width,
                                     .min_lines = n_lines,
                                     .max_lines = n_lines},
                                    draft.box);

@@ -127,9 +127,7 @@ std::string in_visual_order(const std::string& text) {
   return ordered;
 }
 
-std::string visible(const Token& token) {
-  const std::string& spelled = token.is_unknown && !token.source.empty() ? token.source : token.text;
-  std::string shown;
+void append_spelled(std::string& shown, std::string_view spelled) {
   for (std::size_t at = 0; at < spelled.size();) {
     const Utf8Step step = decode_utf8(spelled, at);
     if (step.is_valid) {
@@ -142,6 +140,26 @@ std::string visible(const Token& token) {
       }
     }
     at += step.bytes;
+  }
+}
+
+/// Of a word of a megabyte only the ends: nobody sees its middle, and each label would cost as much as a page.
+std::string visible(const Token& token) {
+  constexpr std::size_t end = 1024;
+  const std::string_view spelled = token.is_unknown && !token.source.empty() ? token.source : token.text;
+  const auto is_torn = [&](std::size_t at) { return (static_cast<unsigned char>(spelled[at]) & 0xC0) == 0x80; };
+  std::string shown;
+  if (spelled.size() <= 2 * end) {
+    append_spelled(shown, spelled);
+  } else {
+    std::size_t head = end, tail = spelled.size() - end;
+    for (int step = 0; step < 3 && is_torn(head); ++step)
+      --head;
+    for (int step = 0; step < 3 && is_torn(tail); ++step)
+      ++tail;
+    append_spelled(shown, spelled.substr(0, head));
+    shown += "…";
+    append_spelled(shown, spelled.substr(tail));
   }
   if (shown.empty()) shown = "∅";
   return shown;

@@ -52,6 +52,20 @@ TEST(DisplayToken, MarksUnknownWords) {
   EXPECT_EQ(display_token(token), "‹zebra›");
 }
 
+TEST(DisplayToken, AWordOfAMegabyteIsShownByItsEnds) {
+  Token token;
+  token.is_unknown = true;
+  for (int i = 0; i < 300000; ++i)
+    token.source += "é€";
+  token.source += "last";
+  const std::string shown = display_token(token);
+  EXPECT_LT(shown.size(), 2100u);
+  EXPECT_EQ(shown.substr(0, 8), "‹é€");
+  EXPECT_NE(shown.find("…"), std::string::npos);
+  EXPECT_EQ(shown.substr(shown.size() - 7), "last›");
+  EXPECT_EQ(shown.find("\\x"), std::string::npos) << "no character is torn by the cut";
+}
+
 TEST(ShortenMiddle, KeepsWhatFitsAndBothEnds) {
   const EvenMeasurer measurer;
   const auto shorten = [&](const std::string& text, std::size_t n) {

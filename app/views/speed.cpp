@@ -25,7 +25,7 @@ constexpr std::array<Choice, 5> kShown{{
 }};
 constexpr std::array<std::int64_t, 8> kTokens{0, 128, 256, 512, 1024, 2048, 4096, 8192};
 constexpr std::array<Choice, 8> kTokenChoices{{
-    {"speed/tokens/sentence", "as the sentence", "As many tokens as the sentence has."},
+    {"speed/tokens/sentence", "as the sentence", "As many tokens as the sentence has; of a long text the first 4,096."},
     {"speed/tokens/128", "128", "A short paragraph."},
     {"speed/tokens/256", "256", "Half a page."},
     {"speed/tokens/512", "512", "A page; BERT's longest input."},

@@ -115,19 +115,23 @@ LogPlot draw_axes(Canvas& canvas, const Rect& area, const LogAxis& x, const LogA
   return plot;
 }
 
-void LabelPlacer::block_line(Point from, Point to, double thickness) {
+void LabelPlacer::block_line(Point from, Point to, double thickness, Crossing crossing) {
   const double length = std::hypot(to.x - from.x, to.y - from.y);
   const int pieces = std::max(1, static_cast<int>(length / 6));
   for (int i = 0; i <= pieces; ++i) {
     const double t = static_cast<double>(i) / pieces;
-    block({from.x + t * (to.x - from.x) - thickness / 2, from.y + t * (to.y - from.y) - thickness / 2, thickness, thickness});
+    (crossing == Crossing::kAllowed ? crossable_ : taken_)
+        .push_back(
+            {from.x + t * (to.x - from.x) - thickness / 2, from.y + t * (to.y - from.y) - thickness / 2, thickness, thickness});
   }
 }
 
 bool LabelPlacer::is_free(const Rect& rect) const {
   const bool is_inside = rect.x >= bounds_.x && rect.y >= bounds_.y && rect.x + rect.w <= bounds_.x + bounds_.w &&
                          rect.y + rect.h <= bounds_.y + bounds_.h;
-  return is_inside && std::none_of(taken_.begin(), taken_.end(), [&](const Rect& taken) { return overlap(taken, rect); });
+  const auto covers = [&](const Rect& taken) { return overlap(taken, rect); };
+  return is_inside && std::none_of(taken_.begin(), taken_.end(), covers) &&
+         std::none_of(crossable_.begin(), crossable_.end(), covers);
 }
 
 bool LabelPlacer::is_line_free(Point from, Point to) const {

@@ -45,9 +45,10 @@ class LabelPlacer {
   explicit LabelPlacer(const Rect& bounds) : bounds_(bounds) {}
   void block(const Rect& rect) { taken_.push_back(rect); }
   /// A line, so that words do not lie across it: blocked in small pieces.
-  void block_line(Point from, Point to, double thickness = 3);
+  enum class Crossing { kForbidden, kAllowed };  ///< whether a line that leads to words may cross it
+  void block_line(Point from, Point to, double thickness = 3, Crossing crossing = Crossing::kForbidden);
   bool is_free(const Rect& rect) const;
-  bool is_line_free(Point from, Point to) const;  ///< nothing taken lies on it
+  bool is_line_free(Point from, Point to) const;  ///< nothing lies on it that may not be crossed
   /// The first free one becomes taken.
   std::optional<Rect> place(const std::vector<Rect>& candidates);
   /// Rectangles of this size around a point, nearest first; near: no farther than needs a line to it.
@@ -56,7 +57,7 @@ class LabelPlacer {
 
  private:
   Rect bounds_;
-  std::vector<Rect> taken_;
+  std::vector<Rect> taken_, crossable_;
 };
 
 /// Colour is never the only sign: each kernel has a shape too.

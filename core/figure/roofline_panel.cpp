@@ -105,7 +105,7 @@ class RooflinePicture {
       const auto [from, to] = ends_of(roof);
       if (to.x <= from.x) continue;
       canvas_.line(from, to, is_main ? theme.text_dim : theme.text_faint, is_main ? 2 : 1);
-      placer_.block_line(from, to);
+      placer_.block_line(from, to, 3, LabelPlacer::Crossing::kAllowed);
     }
     for (const RooflineRoof& roof : roofline_->roofs) {
       if (roof.value > 0) label_roof(roof);
@@ -121,6 +121,7 @@ class RooflinePicture {
     const auto [from, to] = ends_of(roof);
     const double length = std::hypot(to.x - from.x, to.y - from.y);
     add_roof_region(roof, from, to);
+    if (has_key_) return;
     if (is_flat(roof)) {
       const double x = to.x - w / 2 - 4;
       if (x - w / 2 < plot_.rect.x) return;
@@ -263,7 +264,13 @@ class RooflinePicture {
       canvas_.text({x + 14, y + kSmallLine / 2}, text, style, area_.w - 14);
       x += w + 14;
     }
-    return y + kSmallLine - area_.y + 4;
+    y += kSmallLine;
+    std::string roofs = "roofs: ";
+    for (const RooflineRoof& roof : roofline_->roofs)
+      roofs += (&roof == &roofline_->roofs.front() ? "" : " · ") + roof_text(roof);
+    const std::size_t lines = std::min<std::size_t>(2, canvas_.wrap(roofs, canvas_.faint(), area_.w).size());
+    y += canvas_.paragraph({area_.x, y, area_.w, 0}, roofs, canvas_.faint(), lines);
+    return y - area_.y + 4;
   }
 
   /// Left of the knee of the main roof memory is the limit, right of it arithmetic.
@@ -280,7 +287,7 @@ class RooflinePicture {
     const Color faint = mix(canvas_.theme().panel, canvas_.theme().text_faint, 0.5);
     for (double y = at.y + 4; y + 4 < bottom; y += 9)
       canvas_.line({at.x, y}, {at.x, y + 4}, faint);
-    placer_.block_line(at, {at.x, bottom});
+    placer_.block_line(at, {at.x, bottom}, 3, LabelPlacer::Crossing::kAllowed);
     const TextStyle style = canvas_.faint();
     const std::string left = "memory is the limit ←", right = "→ arithmetic is the limit";
     const double lw = canvas_.width(left, style), rw = canvas_.width(right, style), y = bottom - kSmallLine - 2;

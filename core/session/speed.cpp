@@ -39,7 +39,8 @@ const char* speed_part_name(SpeedPart part) {
 SpeedShape speed_shape_of(const Session& session, std::int64_t sentence_tokens) {
   const Compute& compute = session.compute;
   SpeedShape shape;
-  const std::int64_t n = session.view.speed_tokens > 0 ? session.view.speed_tokens : std::max<std::int64_t>(1, sentence_tokens);
+  const std::int64_t of_sentence = std::clamp<std::int64_t>(sentence_tokens, 1, static_cast<std::int64_t>(kLongTokens));
+  const std::int64_t n = session.view.speed_tokens > 0 ? session.view.speed_tokens : of_sentence;
   shape.config.n_heads = compute.n_heads;
   shape.config.n_kv_heads = compute.n_kv_heads;
   shape.config.d_head = compute.d_head();

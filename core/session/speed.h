@@ -36,7 +36,7 @@ std::vector<SpeedPart> speed_parts(SpeedSection section);
 const char* speed_part_name(SpeedPart part);
 
 /// The layer that is measured: the session's h, kv_heads, d_k, d_model and mask over view.speed_tokens, or over as many tokens as the
-/// sentence has. Pruned heads count: what is compared are ways to compute, not what is left away.
+/// sentence has, at most kLongTokens: nobody waits minutes unasked. Pruned heads count: what is compared are ways to compute, not what is left away.
 SpeedShape speed_shape_of(const Session& session, std::int64_t sentence_tokens);
 SpeedRequest speed_request_of(const Session& session, std::int64_t sentence_tokens, SpeedSection section);
 

@@ -245,6 +245,7 @@ TEST(RooflineFigure, ASmallOneNamesItsMarkersAboveThePlot) {
   const std::string text = text_of(roofline_figure(input_for(session, {480, 320}), made_up_state()));
   EXPECT_THAT(text, HasSubstr("flash float16 301"));
   EXPECT_THAT(text, HasSubstr("decode 13.1"));
+  EXPECT_THAT(text, HasSubstr("L2 reads 341"));
 }
 
 TEST(GrowthFigure, GivesTheFittedExponentsAndEveryPoint) {

@@ -77,11 +77,18 @@ void main() {
       }
     }
 #endif
+#if HAS_HOLES
+    ivec4 is_seen[KEYS4];  // by any of the queries
+    for (int g = 0; g < KEYS4; ++g) is_seen[g] = ivec4(0);
+#endif
     for (int r = 0; r < QUERIES; ++r) {
       float new_top = top[r];
       bvec4 seen[KEYS4];
       for (int g = 0; g < KEYS4; ++g) {
         seen[g] = seen_of_four(query[r], j + 4 * g);
+#if HAS_HOLES
+        is_seen[g] |= ivec4(seen[g]);
+#endif
         score[r][g] = mix(vec4(kMinusInfinity), score[r][g], seen[g]);
         new_top = max(max(max(score[r][g].x, score[r][g].y), max(score[r][g].z, score[r][g].w)), new_top);
       }
@@ -104,6 +111,9 @@ void main() {
         if (p * PART4 + c < D4) {
           for (int g = 0; g < KEYS4; ++g) {
             mat4 v = fetch_v4(rows[g] + (place.v_at + p * PART4 + c));
+#if HAS_HOLES
+            v = seen_values(v, bvec4(is_seen[g]));
+#endif
             for (int r = 0; r < QUERIES; ++r) mix_of_v[r][p][c] += v * score[r][g];
           }
         }

@@ -30,6 +30,11 @@ void main() {
     // Rows past the end repeat the last one; their probabilities are 0.
     ivec4 v_row = min(ivec4(j, j + 1, j + 2, j + 3), ivec4(keys.y - 1)) * params.kv_row4 + place.v_at + column;
     mat4 v = fetch_v4(v_row);
+#if HAS_HOLES
+    ivec4 is_seen = ivec4(0);  // by any of the queries
+    for (int r = 0; r < QUERIES; ++r) is_seen |= ivec4(seen_of_four(query_mask(place.batch, min(i0 + r, i1 - 1)), j));
+    v = seen_values(v, bvec4(is_seen));
+#endif
     for (int r = 0; r < QUERIES; ++r) {
       vec4 kept = kept_factors(dropout_row(place.batch, place.head, min(i0 + r, i1 - 1)), j);
       total[r] += v * (texelFetch(prob_texels, prob_row[r] + j4) * kept);

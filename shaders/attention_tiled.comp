@@ -26,6 +26,9 @@ layout(std430, binding = 1) writeonly buffer LogSumExp { float logsumexp[]; };
 
 // exp2(score - maximum) of four queries of a key, [TILE_COLS][ROW4]; between the steps, what threads tell each other of their rows.
 shared vec4 weights[TILE_COLS * ROW4];
+#if HAS_HOLES
+shared int is_seen[TILE_COLS];  // by any of the queries
+#endif
 
 const float kLog2E = 1.44269504088896341;
 
@@ -102,6 +105,9 @@ void main() {
         bool is_there = j + key < keys.y && c0 + c < params.d4;
         tiles[column_slot(key, c)] = is_there ? fetch_k(place.k_at + (j + key) * params.kv_row4 + c0 + c) : vec4(0.0);
       }
+#if HAS_HOLES
+      for (int key = int(gl_LocalInvocationIndex); key < TILE_COLS; key += THREADS) is_seen[key] = 0;
+#endif
       wait_for_group();
       add_products(score);
     }
@@ -112,6 +118,9 @@ void main() {
       for (int s = 0; s < THREAD_COLS; s += 4) {
         bvec4 seen = seen_of_four(query[r], j + column_of(s));
         for (int e = 0; e < 4; ++e) {
+#if HAS_HOLES
+          if (seen[e]) is_seen[column_of(s) + e] = 1;
+#endif
           if (!seen[e]) score[r][s + e] = kMinusInfinity;
           tile_top[r] = max(tile_top[r], score[r][s + e]);
         }
@@ -147,7 +156,11 @@ void main() {
       wait_for_group();  // the weights are there; the tiles, or the values before, are used up
       for (int slot = int(gl_LocalInvocationIndex); slot < VALUE_KEYS * VALUE4; slot += THREADS) {
         int key = j + key0 + slot / VALUE4, c = slot % VALUE4;
-        tiles[slot] = key < keys.y && c < params.d4 ? fetch_v(place.v_at + key * params.kv_row4 + c) : vec4(0.0);
+        bool is_there = key < keys.y && c < params.d4;
+#if HAS_HOLES
+        is_there = is_there && is_seen[key - j] != 0;
+#endif
+        tiles[slot] = is_there ? fetch_v(place.v_at + key * params.kv_row4 + c) : vec4(0.0);
       }
       wait_for_group();
       for (int key = 0; key < VALUE_KEYS; ++key) {

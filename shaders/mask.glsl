@@ -1,6 +1,9 @@
 // Which keys a query may see: mirrors is_visible in core/attention/mask.h. Needs attention_params.h and PATTERN.
 // Positions stay below 2^30, so that sums of two of them fit an int.
 
+// Whether a tile may hold keys that none of its queries sees. Their values must not count, not even times 0: they may be anything.
+#define HAS_HOLES (PATTERN >= HEADROOM_STRIDED)
+
 layout(binding = 3) uniform usamplerBuffer mask_words;
 
 int mask_word(int at) { return int(texelFetch(mask_words, at).r); }
@@ -106,4 +109,10 @@ int next_tile(ivec2 queries, int j, int end, int step) {
   while (j < end && !may_see(queries.x, queries.y, j, j + step)) j += step;
 #endif
   return j;
+}
+
+// Values of four keys, zeros for those that no query sees.
+mat4 seen_values(mat4 v, bvec4 seen) {
+  return mat4(mix(vec4(0.0), v[0], bvec4(seen.x)), mix(vec4(0.0), v[1], bvec4(seen.y)), mix(vec4(0.0), v[2], bvec4(seen.z)),
+              mix(vec4(0.0), v[3], bvec4(seen.w)));
 }

@@ -41,7 +41,10 @@ std::int64_t registers(const FusedShape& shape, std::int64_t d_head) {
 
 bool fits(const FusedShape& shape, const DeviceFacts& facts, const AttentionConfig& config) {
   if (shape.family == Family::kStraight) return true;
-  if (shape.shared_bytes() > facts.max_shared_bytes || kRowThreads * shape.rows > facts.max_invocations) return false;
+  // Sparse patterns keep a flag for each key of a step.
+  const bool has_holes = config.mask.pattern.kind != PatternKind::kDense && config.mask.pattern.kind != PatternKind::kLocalWindow;
+  const std::int64_t flag_bytes = has_holes ? shape.tile_keys() * std::int64_t{sizeof(int)} : 0;
+  if (shape.shared_bytes() + flag_bytes > facts.max_shared_bytes || kRowThreads * shape.rows > facts.max_invocations) return false;
   if (shape.row_sums == RowSums::kSubgroups && facts.subgroup_size < kRowThreads) return false;
   if (registers(shape, config.d_head) > 255 || value_keys(shape, config.d_head) < 1) return false;
   if (shape.reads == Reads::kTexels) return true;
@@ -86,6 +89,7 @@ std::int64_t FusedShape::padded_d_head(std::int64_t d_head) const {
 std::int64_t FusedShape::shared_bytes() const {
   if (family == Family::kStraight) return 0;
   return tile_vec4s(*this) * kVec4Bytes + group_queries() * tile_keys() * std::int64_t{sizeof(float)};
+};
 }
 
 std::vector<ShaderDefine> FusedShape::defines(const AttentionConfig& config) const {

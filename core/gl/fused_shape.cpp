@@ -89,7 +89,6 @@ std::int64_t FusedShape::padded_d_head(std::int64_t d_head) const {
 std::int64_t FusedShape::shared_bytes() const {
   if (family == Family::kStraight) return 0;
   return tile_vec4s(*this) * kVec4Bytes + group_queries() * tile_keys() * std::int64_t{sizeof(float)};
-};
 }
 
 std::vector<ShaderDefine> FusedShape::defines(const AttentionConfig& config) const {

@@ -3,6 +3,7 @@
 #include <memory>
 #include <utility>
 
+#include "app/window/xdg.h"
 #include "core/gl/attention.h"
 #include "core/gl/context.h"
 #include "core/gl/measured.h"
@@ -12,11 +13,19 @@ namespace headroom {
 
 namespace {
 
+/// Kernels are chosen by timing them on the first problem of each class; what was found is kept in the user's cache.
+gl::GpuOptions gpu_options() {
+  gl::GpuOptions options;
+  options.tuning = gl::Tuning::kMeasured;
+  if (const std::filesystem::path cache = user_folders().cache; !cache.empty()) options.tuning_file = cache / "gpu_kernels.json";
+  return options;
+}
+
 /// An attention layer together with the context that it needs; the layer goes first.
 class GpuLayer : public AttentionLayer {
  public:
   explicit GpuLayer(std::unique_ptr<gl::OffscreenContext> context)
-      : context_(std::move(context)), layer_(gl::make_attention_layer(*context_)) {}
+      : context_(std::move(context)), layer_(gl::make_attention_layer(*context_, gl::Kernel::kFused, gpu_options())) {}
   ~GpuLayer() override {
     context_->make_current();
     layer_.reset();
@@ -39,9 +48,9 @@ class GpuLayer : public AttentionLayer {
 /// What is measured, with the context that it needs; the context goes last.
 struct MeasuredGpu {
   std::unique_ptr<gl::OffscreenContext> context = gl::OffscreenContext::open(gl::OffscreenContext::Need::kCompute43);
-  std::unique_ptr<AttentionBackend> fused = gl::make_backend(*context, gl::Kernel::kFused),
+  std::unique_ptr<AttentionBackend> fused = gl::make_backend(*context, gl::Kernel::kFused, gpu_options()),
                                     naive = gl::make_backend(*context, gl::Kernel::kNaive);
-  std::unique_ptr<gl::TimedProduct> product = gl::make_timed_product(*context);
+  std::unique_ptr<gl::TimedProduct> product = gl::make_timed_product(*context, gpu_options());
 };
 
 GpuKernels open_kernels() {

@@ -6,6 +6,7 @@
 #include <map>
 
 #include "core/session/memory.h"
+#include "core/session/not_finite.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -28,9 +29,6 @@ constexpr std::array kSamplings{Sampling{1, 64}, Sampling{4, 256}, Sampling{16, 
 bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
-
-const char* const kNotFinite =
-    "The model computes values that are not numbers (NaN or infinite); cells without a value look masked.";
 
 TileRequest thumbnail_request(std::int64_t seq, std::int64_t row_samples) {
   TileRequest request;
@@ -132,7 +130,7 @@ Picture short_picture(const PassRequest& request, const PictureTools& tools) {
   made.losses = next_token_losses(trace.logits, request.ids);
   made.heads = measure_heads(trace, tools.n_heads, {.stop = tools.stop});
   made.thumbnails = make_thumbnails(trace, tools);
-  if (!all_finite(trace.logits.span())) made.notices.push_back(kNotFinite);
+  if (!all_finite(trace.logits.span())) made.notices.push_back(not_finite_notice(trace));
   return made;
 }
 
@@ -141,7 +139,7 @@ Picture first_layer_picture(const PassRequest& request, const PictureTools& tool
   made.is_long = true;
   made.pass = tools.devices.run_first_layer(request, options_of(request, tools, "the first layer"));
   sample_heads(made, tools);
-  if (!is_finite_in_places(made.pass.trace->layers.front())) made.notices.push_back(kNotFinite);
+  if (!is_finite_in_places(made.pass.trace->layers.front())) made.notices.push_back(not_finite_notice(*made.pass.trace));
   return made;
 }
 
@@ -162,7 +160,7 @@ Picture deep_picture(const Picture& picture, const PassRequest& request, const P
   const ForwardTrace& trace = *made.pass.trace;
   made.losses = next_token_losses(request.params, trace, tools.devices.pool(), options_of(request, tools, "losses"));
   sample_heads(made, tools);
-  if (!all_finite(trace.output.row(trace.output.dim(0) - 1))) made.notices.push_back(kNotFinite);
+  if (!all_finite(trace.output.row(trace.output.dim(0) - 1))) made.notices.push_back(not_finite_notice(trace));
   return made;
 }
 

@@ -36,8 +36,8 @@ void DecodeStretch(const Call&, const Stretch&, float*, float*) {}  // never cal
 #else
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-constexpr std::int64_t kTileKeys = 64;
-constexpr std::int64_t kRowsAhead = 8;  // whose memory is asked for before it is read
+/// Keys that all groups work on before the next. Rows of K and V may lie pages apart, and the nearest address table holds 64 to 96 pages.
+constexpr std::int64_t kTileKeys = 32;
 std::int64_t padded(std::int64_t d_head) { return (d_head + kLanes - 1) / kLanes * kLanes; }
 /// Rows computed for so many real ones; the surplus repeats the last.
 std::int64_t computed_rows(std::int64_t n_rows) { return n_rows <= 2 ? n_rows : n_rows <= 4 ? 4 : 8; }
@@ -46,7 +46,7 @@ std::size_t ScratchSize(const Call& call) {
   std::int64_t rows = 0;
   for (const HeadGroup& group : call.plan.groups())
     rows += computed_rows(call.config.seq_q * group.size());
-  return static_cast<std::size_t>(2 * rows * padded(call.config.d_head) + kTileKeys * kMostRows + kLanes);
+  return static_cast<std::size_t>(2 * rows * padded(call.config.d_head) + kTileKeys * kMostRows + 2 * kLanes);
 }
 
 /// Rows of K or V in one of the storages, read as float32 vectors.
@@ -59,7 +59,7 @@ struct Wide {
   void fetch(std::int64_t key, std::int64_t d_head) const { fetch_row(first + key * stride, d_head * 4); }
   static void fetch_row(const void* row, std::int64_t bytes) {
     for (std::int64_t at = 0; at < bytes; at += 64)
-      __builtin_prefetch(static_cast<const char*>(row) + at, 0, 3);
+      __builtin_prefetch(static_cast<const char*>(row) + at, 0, 2);  // into the second-level cache
   }
 };
 template <typename Number, KvStorage kKind>
@@ -98,7 +98,8 @@ struct GroupRows {
   std::int64_t n_rows = 0;
   float* q = nullptr;    // [computed rows, width], scaled to base 2, zeros beyond d_head
   float* out = nullptr;  // [computed rows, width]
-  std::array<float, 8> maximum, sum, factor;
+  // By lane: lane l of a vector of scores belongs to row l % computed rows.
+  HWY_ALIGN std::array<float, kLanes> maximum, sum, factor;
 };
 
 /// One group and one tile of keys, all of which every row sees.
@@ -109,6 +110,7 @@ class Tile {
     const Memory &k, &v;
     std::int64_t d_head = 0, width = 0;
     float* scores = nullptr;  // [kTileKeys, kRows]
+    std::int64_t end = 0;     // of the keys that will be read
   };
   Tile(const Panel& panel, KeyRange keys, GroupRows& rows) : panel_(panel), keys_(keys), rows_(rows) {}
 
@@ -125,55 +127,70 @@ class Tile {
   }
 
  private:
-  static constexpr std::int64_t kKeysAtOnce = std::max(1, 4 / kRows);
-  static constexpr auto kSums = static_cast<std::size_t>(kKeysAtOnce * kRows);
-
   std::int64_t n_keys() const { return keys_.end - keys_.begin; }
   static std::int64_t rounded(std::int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-  /// scores[key][row]; four sums at a time, whichever way keys and rows share them.
+  /// scores[key][row]. Memory is read strictly in its order, so that the processor reads ahead by itself.
   void score() {
-    const Floats d;
-    const hn::Full128<float> quad;
     const std::int64_t whole = panel_.d_head / kLanes * kLanes;
+    constexpr std::int64_t kKeysAtOnce = kRows >= 4 ? 1 : 4 / kRows;  // four sums at least
     for (std::int64_t j = 0; j < n_keys(); j += kKeysAtOnce) {
-      std::array<FloatVec, kSums> sums;
-      std::array<std::int64_t, kKeysAtOnce> key;
-      for (std::int64_t i = 0; i < kKeysAtOnce; ++i) {
-        key[static_cast<std::size_t>(i)] = keys_.begin + std::min(j + i, n_keys() - 1);
-        fetch(j + i + kRowsAhead);
-      }
-      for (FloatVec& sum : sums)
-        sum = hn::Zero(d);
-      for (std::int64_t c = 0; c < whole; c += kLanes) {
-        for (std::size_t i = 0; i < kKeysAtOnce; ++i)
-          add_products(panel_.k.load(key[i], c), c, i, sums);
-      }
-      for (std::size_t i = 0; i < kKeysAtOnce && whole < panel_.d_head; ++i) {
-        add_products(load_tail(panel_.k, key[i], whole), whole, i, sums);
-      }
-      for (std::size_t s = 0; s < kSums; s += 4) {
-        hn::StoreU(sums_of(sums[s], sums[s + 1], sums[s + 2], sums[s + 3]), quad,
-                   panel_.scores + j * kRows + static_cast<std::int64_t>(s));
+      const auto sums_of_key = [&](std::int64_t i) HWY_ATTR {
+        const std::int64_t key = keys_.begin + std::min(j + i, n_keys() - 1);
+        fetch(j + i);
+        RowSums sums;
+        sums.clear();
+        for (std::int64_t c = 0; c < whole; c += kLanes)
+          sums.add(panel_.k.load(key, c), rows_.q + c, panel_.width);
+        if (whole < panel_.d_head) sums.add(load_tail(panel_.k, key, whole), rows_.q + whole, panel_.width);
+        return sums;
+      };
+      const RowSums a = sums_of_key(0);
+      float* const to = panel_.scores + j * kRows;
+      if constexpr (kRows == 1) {
+        const RowSums b = sums_of_key(1), c = sums_of_key(2), e = sums_of_key(3);
+        store_sums(a.s0, b.s0, c.s0, e.s0, to);
+      } else if constexpr (kRows == 2) {
+        const RowSums b = sums_of_key(1);
+        store_sums(a.s0, a.s1, b.s0, b.s1, to);
+      } else {
+        store_sums(a.s0, a.s1, a.s2, a.s3, to);
+        if constexpr (kRows > 4) store_sums(a.s4, a.s5, a.s6, a.s7, to + 4);
       }
     }
     std::fill(panel_.scores + n_keys() * kRows, panel_.scores + rounded(n_keys() * kRows), kMinusInfinity);
   }
 
-  HWY_INLINE void add_products(FloatVec values, std::int64_t c, std::size_t i, std::array<FloatVec, kSums>& sums) const {
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const FloatVec q = hn::Load(Floats(), rows_.q + static_cast<std::int64_t>(r) * panel_.width + c);
-      sums[i * kRows + r] = hn::MulAdd(values, q, sums[i * kRows + r]);
+  /// One key's products with each row, not yet summed over the lanes. Named members: the compiler keeps them in registers.
+  struct RowSums {
+    FloatVec s0, s1, s2, s3, s4, s5, s6, s7;
+
+    HWY_INLINE void clear() { s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = hn::Zero(Floats()); }
+    HWY_INLINE void add(FloatVec values, const float* q, std::int64_t width) {
+      const Floats d;
+      s0 = hn::MulAdd(values, hn::Load(d, q), s0);
+      if constexpr (kRows > 1) s1 = hn::MulAdd(values, hn::Load(d, q + width), s1);
+      if constexpr (kRows > 2) s2 = hn::MulAdd(values, hn::Load(d, q + 2 * width), s2);
+      if constexpr (kRows > 2) s3 = hn::MulAdd(values, hn::Load(d, q + 3 * width), s3);
+      if constexpr (kRows > 4) {
+        s4 = hn::MulAdd(values, hn::Load(d, q + 4 * width), s4);
+        s5 = hn::MulAdd(values, hn::Load(d, q + 5 * width), s5);
+        s6 = hn::MulAdd(values, hn::Load(d, q + 6 * width), s6);
+        s7 = hn::MulAdd(values, hn::Load(d, q + 7 * width), s7);
+      }
     }
+  };
+
+  static HWY_INLINE void store_sums(FloatVec a, FloatVec b, FloatVec c, FloatVec e, float* to) {
+    hn::StoreU(sums_of(a, b, c, e), hn::Full128<float>(), to);
   }
 
-  /// Keys first, then the values that are read after them.
-  HWY_INLINE void fetch(std::int64_t ahead) const {
-    if (ahead < n_keys()) {
-      panel_.k.fetch(keys_.begin + ahead, panel_.d_head);
-    } else if (ahead < 2 * n_keys()) {
-      panel_.v.fetch(keys_.begin + ahead - n_keys(), panel_.d_head);
-    }
+  /// Asks for what this group reads of the next tile.
+  HWY_INLINE void fetch(std::int64_t j) const {
+    const std::int64_t ahead = keys_.end + j;
+    if (ahead >= panel_.end) return;
+    panel_.k.fetch(ahead, panel_.d_head);
+    panel_.v.fetch(ahead, panel_.d_head);
   }
 
   FloatVec load_tail(const Memory& memory, std::int64_t key, std::int64_t from) const {
@@ -183,60 +200,79 @@ class Tile {
     return hn::Load(Floats(), tail.data());
   }
 
-  /// Lane l of a vector of scores belongs to row l % kRows.
   void exponentiate() {
     const Floats d;
     const std::int64_t n = rounded(n_keys() * kRows);
-    FloatVec maxima = hn::Set(d, kMinusInfinity);
+    const FloatVec old = hn::Load(d, rows_.maximum.data());
+    FloatVec maximum = old;
     for (std::int64_t at = 0; at < n; at += kLanes)
-      maxima = hn::Max(maxima, hn::Load(d, panel_.scores + at));
-    HWY_ALIGN std::array<float, kLanes> lanes;
-    hn::Store(maxima, d, lanes.data());
-    const std::array<float, 8> old = rows_.maximum;
-    for (std::size_t l = 0; l < lanes.size(); ++l) {
-      rows_.maximum[l % kRows] = std::max(rows_.maximum[l % kRows], lanes[l]);
-    }
-    for (std::size_t l = 0; l < lanes.size(); ++l) {
-      const float maximum = rows_.maximum[l % kRows];
-      lanes[l] = maximum == kMinusInfinity ? 0 : maximum;  // -inf - -inf would be NaN
-    }
-    for (std::size_t r = 0; r < kRows; ++r) {
-      rows_.factor[r] = std::exp2(old[r] - lanes[r]);
-      rows_.sum[r] *= rows_.factor[r];
-    }
-    const FloatVec origin = hn::Load(d, lanes.data());
-    FloatVec sums = hn::Zero(d);
+      maximum = hn::Max(maximum, hn::Load(d, panel_.scores + at));
+    maximum = over_rows(maximum);
+    // A row whose scores are all -inf has that maximum too; -inf - -inf would be NaN.
+    const FloatVec origin = hn::IfThenZeroElse(hn::Eq(maximum, hn::Set(d, kMinusInfinity)), maximum);
+    const FloatVec factor = exp2_non_positive(d, hn::Sub(old, origin));
+    FloatVec sum = hn::Mul(hn::Load(d, rows_.sum.data()), factor);
     for (std::int64_t at = 0; at < n; at += kLanes) {
       const FloatVec p = exp2_non_positive(d, hn::Sub(hn::Load(d, panel_.scores + at), origin));
       hn::Store(p, d, panel_.scores + at);
-      sums = hn::Add(sums, p);
+      sum = hn::Add(sum, p);
     }
-    hn::Store(sums, d, lanes.data());
-    for (std::size_t l = 0; l < lanes.size(); ++l)
-      rows_.sum[l % kRows] += lanes[l];
+    hn::Store(maximum, d, rows_.maximum.data());
+    hn::Store(sum, d, rows_.sum.data());
+    hn::Store(factor, d, rows_.factor.data());
+  }
+
+  /// The largest of all lanes of the same row, in each of them.
+  static FloatVec over_rows(FloatVec lanes) {
+    const Floats d;
+    HWY_ALIGN std::array<float, 2 * kLanes> twice;
+    for (std::int64_t step = kLanes / 2; step >= kRows; step /= 2) {
+      hn::Store(lanes, d, twice.data());
+      hn::Store(lanes, d, twice.data() + kLanes);
+      lanes = hn::Max(lanes, hn::LoadU(d, twice.data() + step));
+    }
+    return lanes;
+  }
+
+  /// Whole rows of values for two rows of out at a time: the first time they are read in the order of memory.
+  void add_values() {
+    std::int64_t c = 0;
+    for (; c + 8 * kLanes <= panel_.d_head; c += 8 * kLanes)
+      add_columns<8>(c);
+    for (; c + 4 * kLanes <= panel_.d_head; c += 4 * kLanes)
+      add_columns<4>(c);
+    for (; c + kLanes <= panel_.d_head; c += kLanes)
+      add_columns<1>(c);
+    if (c < panel_.d_head) add_tail(c);
   }
 
   template <int kVectors>
   HWY_INLINE void add_columns(std::int64_t c) {
+    constexpr std::size_t kAtOnce = std::min(kRows, 2);
+    for (std::size_t row = 0; row < kRows; row += kAtOnce)
+      add_columns_of<kVectors, kAtOnce>(c, row);
+  }
+
+  template <int kVectors, std::size_t kAtOnce>
+  HWY_INLINE void add_columns_of(std::int64_t c, std::size_t row) {
     const Floats d;
-    std::array<std::array<FloatVec, kVectors>, kRows> sums;
-    for (std::size_t r = 0; r < kRows; ++r) {
-      const FloatVec factor = hn::Set(d, rows_.factor[r]);
+    std::array<std::array<FloatVec, kVectors>, kAtOnce> sums;
+    for (std::size_t r = 0; r < kAtOnce; ++r) {
+      const FloatVec factor = hn::Set(d, rows_.factor[row + r]);
       for (std::size_t i = 0; i < kVectors; ++i)
-        sums[r][i] = hn::Mul(factor, hn::Load(d, out_at(r, c, i)));
+        sums[r][i] = hn::Mul(factor, hn::Load(d, out_at(row + r, c, i)));
     }
-    const float* p = panel_.scores;
+    const float* p = panel_.scores + row;
     for (std::int64_t key = keys_.begin; key < keys_.end; ++key, p += kRows) {
-      if (c == 0 && key + kRowsAhead < keys_.end) panel_.v.fetch(key + kRowsAhead, panel_.d_head);
       for (std::size_t i = 0; i < kVectors; ++i) {
         const FloatVec values = panel_.v.load(key, c + static_cast<std::int64_t>(i) * kLanes);
-        for (std::size_t r = 0; r < kRows; ++r)
+        for (std::size_t r = 0; r < kAtOnce; ++r)
           sums[r][i] = hn::MulAdd(hn::Set(d, p[r]), values, sums[r][i]);
       }
     }
-    for (std::size_t r = 0; r < kRows; ++r) {
+    for (std::size_t r = 0; r < kAtOnce; ++r) {
       for (std::size_t i = 0; i < kVectors; ++i)
-        hn::Store(sums[r][i], d, out_at(r, c, i));
+        hn::Store(sums[r][i], d, out_at(row + r, c, i));
     }
   }
 
@@ -256,8 +292,8 @@ class Tile {
     return rows_.out + static_cast<std::int64_t>(r) * panel_.width + c + static_cast<std::int64_t>(i) * kLanes;
   }
 
-  const Panel& panel_;
-  KeyRange keys_;
+  const Panel panel_;
+  const KeyRange keys_;
   GroupRows& rows_;
 };
 
@@ -283,6 +319,7 @@ class StretchRun {
 
   void run(float* partial) {
     const KeyRange common = flash_detail::common_keys(call_.config, stretch_);
+    end_ = common.end;
     for (std::int64_t begin = common.begin; begin < common.end; begin += kTileKeys) {
       const KeyRange tile{begin, std::min(common.end, begin + kTileKeys)};
       for (GroupRows& rows : groups_)
@@ -297,7 +334,10 @@ class StretchRun {
       for (std::int64_t r = 0; r < rows.n_rows; ++r, partial += d_head_ + 2) {
         std::copy_n(rows.out + r * width_, d_head_, partial);
         partial[d_head_] = rows.maximum[static_cast<std::size_t>(r)];
-        partial[d_head_ + 1] = rows.sum[static_cast<std::size_t>(r)];
+        partial[d_head_ + 1] = 0;
+        for (std::int64_t lane = r; lane < kLanes; lane += computed_rows(rows.n_rows)) {
+          partial[d_head_ + 1] += rows.sum[static_cast<std::size_t>(lane)];
+        }
       }
     }
   }
@@ -333,13 +373,13 @@ class StretchRun {
     const auto [k, v] = memory_of(rows);
     switch (computed_rows(rows.n_rows)) {
       case 1:
-        return Tile<Memory, 1>({k, v, d_head_, width_, scores_}, keys, rows).run();
+        return Tile<Memory, 1>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
       case 2:
-        return Tile<Memory, 2>({k, v, d_head_, width_, scores_}, keys, rows).run();
+        return Tile<Memory, 2>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
       case 4:
-        return Tile<Memory, 4>({k, v, d_head_, width_, scores_}, keys, rows).run();
+        return Tile<Memory, 4>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
       default:
-        if constexpr (kMostRows == 8) Tile<Memory, 8>({k, v, d_head_, width_, scores_}, keys, rows).run();
+        if constexpr (kMostRows == 8) Tile<Memory, 8>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
     }
   }
 
@@ -357,8 +397,11 @@ class StretchRun {
       const float old = rows.maximum[at], maximum = std::max(old, score);
       const float origin = maximum == kMinusInfinity ? 0 : maximum;
       const float factor = std::exp2(old - origin), p = std::exp2(score - origin);
-      rows.maximum[at] = maximum;
-      rows.sum[at] = rows.sum[at] * factor + p;
+      for (std::int64_t lane = r; lane < kLanes; lane += computed_rows(rows.n_rows)) {
+        rows.maximum[static_cast<std::size_t>(lane)] = maximum;
+        rows.sum[static_cast<std::size_t>(lane)] *= factor;
+      }
+      rows.sum[at] += p;
       for (std::int64_t c = 0; c < d_head_; ++c) {
         float& out = rows.out[r * width_ + c];
         out = out * factor + p * v.at(key, c);
@@ -371,6 +414,7 @@ class StretchRun {
   std::int64_t d_head_, width_;
   std::vector<GroupRows> groups_;
   float* scores_ = nullptr;
+  std::int64_t end_ = 0;
 };
 
 void DecodeStretch(const Call& call, const Stretch& stretch, float* partial, float* scratch) {

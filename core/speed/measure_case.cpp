@@ -16,7 +16,8 @@
 namespace headroom {
 namespace {
 
-constexpr double kLimitSeconds = 0.003;
+/// Of one look at a limit. Several threads must first be woken, which the wall clock sees.
+double limit_seconds(const ThreadPool& pool) { return pool.n_threads() == 1 ? 0.003 : 0.01; }
 /// By default a software GPU is spared what would take it many seconds.
 constexpr double kMostSoftwareFlops = 10e9;
 
@@ -27,6 +28,8 @@ struct Job {
   double kv_bytes = 0;  ///< of decoding
   double flops = 0;     ///< of one call
 };
+
+enum class KvPlace { kCache, kMemory };
 
 /// What the jobs of one case share.
 struct Bench {
@@ -50,7 +53,7 @@ struct Bench {
 };
 
 std::function<double()> fma_limit(ThreadPool& pool) {
-  return [&pool] { return 1e9 * fma_gflops(pool, kLimitSeconds); };
+  return [&pool] { return 1e9 * fma_gflops(pool, limit_seconds(pool)); };
 }
 
 /// The better of both ways to read K and V, in bytes a second: the copy that comes next, or the same one where there is only one.
@@ -65,7 +68,7 @@ std::function<double()> kv_read_limit(ThreadPool& pool, const std::shared_ptr<At
         problem->turn_to_next_copy();
         sum += 1 / read_gbps(pool, problem->kv_blocks(), order);
         ++passes;
-      } while (clock.seconds() < kLimitSeconds / 2);
+      } while (clock.seconds() < limit_seconds(pool) / 2);
       best = std::max(best, passes / sum);
     }
     return 1e9 * best;
@@ -85,15 +88,24 @@ void finish_fma(Job& job, ThreadPool& pool) {
   job.row.limit_unit = "GFLOP/s";
 }
 
-/// The limit of what runs on the GPU: its own peak, or the processors' where it is software.
-void finish_gpu(Job& job, Bench& bench) {
+void finish_read(Job& job, KvPlace place, ThreadPool& pool, const std::shared_ptr<AttentionProblem>& problem) {
+  job.kv_bytes = job.candidate.amount = kv_bytes_of(problem->config());
+  job.candidate.limit = kv_read_limit(pool, problem);
+  job.row.limit = place == KvPlace::kCache ? "cache read" : "memory read";
+  job.row.limit_unit = "GB/s";
+}
+
+/// The limit of what runs on the GPU: its own peak, or the processors' where it is software. `problem` is set for attention.
+void finish_gpu(Job& job, Bench& bench, const std::shared_ptr<AttentionProblem>& problem) {
+  const bool is_decoding = bench.c.kind == SpeedCase::Kind::kDecode;
   job.row.threads = 0;
   job.row.clock = bench.gpu->kernel_ms || bench.c.kind == SpeedCase::Kind::kProduct ? "gpu" : "wall";
+  if (is_decoding) job.kv_bytes = kv_bytes_of(bench.c.config);
   if (bench.gpu->is_software) {
     if (!bench.all_processors) bench.all_processors = std::make_shared<ThreadPool>();
     job.row.threads = bench.all_processors->n_threads();
-    finish_fma(job, *bench.all_processors);
-  } else if (bench.gpu->fma_gflops) {
+    is_decoding ? finish_read(job, KvPlace::kCache, *bench.all_processors, problem) : finish_fma(job, *bench.all_processors);
+  } else if (bench.gpu->fma_gflops && !is_decoding) {
     job.candidate.amount = job.flops;
     job.candidate.limit = [peak = bench.gpu->fma_gflops] { return 1e9 * peak(); };
     job.row.limit = "GPU FMA peak";
@@ -114,14 +126,13 @@ void add_attention(Bench& bench, const std::string& name) {
   const auto run = [backend, problem, stop = bench.tools.stop] {
     backend->run(problem->config(), problem->inputs(), problem->outputs(), stop);
   };
-  if (bench.c.kind == SpeedCase::Kind::kDecode) job.kv_bytes = kv_bytes_of(bench.c.config);
   if (is_gpu) {
     job.candidate.call = [gpu = *bench.gpu, run] {
       const WorkClock clock(0);  // the wall's
       run();
       return gpu.kernel_ms ? gpu.kernel_ms(*gpu.fused) / 1000 : clock.seconds();
     };
-    finish_gpu(job, bench);
+    finish_gpu(job, bench, problem);
   } else {
     job.candidate.call = [&pool = bench.tools.pool, run] { return timed(pool, run); };
     finish_fma(job, bench.tools.pool);
@@ -139,8 +150,6 @@ void add_linear_attention(Bench& bench) {
   bench.jobs.push_back(std::move(job));
 }
 
-enum class KvPlace { kCache, kMemory };
-
 void add_decoding(Bench& bench, const std::string& name, KvStorage storage, KvPlace place) {
   AttentionConfig config = bench.c.config;
   config.kv_storage = storage;
@@ -154,10 +163,7 @@ void add_decoding(Bench& bench, const std::string& name, KvStorage storage, KvPl
     problem->turn_to_next_copy();
     return timed(pool, [&] { backend->run(problem->config(), problem->inputs(), problem->outputs(), stop); });
   };
-  job.kv_bytes = job.candidate.amount = kv_bytes_of(config);
-  job.candidate.limit = kv_read_limit(pool, problem);
-  job.row.limit = place == KvPlace::kCache ? "cache read" : "memory read";
-  job.row.limit_unit = "GB/s";
+  finish_read(job, place, pool, problem);
   bench.jobs.push_back(std::move(job));
 }
 
@@ -203,7 +209,7 @@ void add_product(Bench& bench, const std::string& name) {
     job.candidate.call = [gpu = *bench.gpu, product] {
       return gpu.multiply_ms(product->x(), product->weight(), product->out()) / 1000;
     };
-    finish_gpu(job, bench);
+    finish_gpu(job, bench, nullptr);
   } else {
     job.candidate.call = [&pool = bench.tools.pool, run] { return timed(pool, run); };
     finish_fma(job, bench.tools.pool);

@@ -169,7 +169,8 @@ FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
     send_click(frame, answer.hover, state);
     if (!ImGui::IsMouseDown(ImGuiMouseButton_Left)) {
       if (answer.hover.grid != nullptr && figure.snapshot != nullptr) {
-        tooltip_now(frame.look, cell_tooltip(*figure.snapshot, answer.hover.grid->request, *query, *key));
+        tooltip_now(frame.look, cell_tooltip(*figure.snapshot, answer.hover.grid->request, *query, *key) +
+                                    covered_tooltip(*figure.snapshot, *answer.hover.grid, *query, *key));
       } else if (answer.hover.region != nullptr) {
         tooltip_now(frame.look, answer.hover.region->tooltip);
       } else if (answer.hover.overview != nullptr) {

@@ -106,6 +106,8 @@ struct CellGrid {
   bool opens_head = false;  ///< click: HeadOpened (overview) instead of CellSelected
   /// The key that each of as many equal columns stands for, where one covers several; null: keys are evenly spread.
   std::shared_ptr<const std::vector<std::int64_t>> column_keys;
+  /// Queries and keys that a drawn cell covers, counted from token 0; 1: each pair has its own.
+  std::int64_t cell_queries = 1, cell_keys = 1;
 };
 
 /// A small picture of a whole head: a click or a drag there moves what the large picture shows.
@@ -147,6 +149,9 @@ struct Hover {
   std::int64_t query = -1, key = -1;   ///< when grid or overview is set
 };
 Hover hit_test(const Figure& figure, Point at);
+
+/// What a drawn cell says of all the pairs that it covers, for a tooltip; empty where a cell is one pair, or where it is not known yet.
+std::string covered_tooltip(const Snapshot& snapshot, const CellGrid& grid, std::int64_t query, std::int64_t key);
 
 /// Tooltip of a cell: tokens, score, probability, masked or not.
 std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std::int64_t query, std::int64_t key);

@@ -55,6 +55,13 @@ Figure head_figure(const FigureInput& input) {
   }
   const View& view = input.session.view;
   const Snapshot& snapshot = *input.snapshot;
+  if (view.head && view.head->layer >= std::ssize(snapshot.trace->layers) && snapshot.is_long) {
+    return message_figure(
+        input, title,
+        {"Layer " + std::to_string(view.head->layer) + " is not computed",
+         "Of a text this long the first layer is computed at first, deeper ones when they are asked for; a click on a "
+         "head among all heads (key 1) opens one that is there."});
+  }
   if (!view.head || !exists(snapshot, *view.head)) {
     return message_figure(
         input, title, {"No head is chosen", "Click a head among all heads (key 1), or move with the arrow keys and press Enter."});

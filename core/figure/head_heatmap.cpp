@@ -176,7 +176,12 @@ class Heatmap {
     if (hangs_over) canvas_.unclip();
     like_.rect = square_;
     like_.request = make_tile(canvas_.input(), view_.head, square_, window_).request;
-    canvas_.cells({.rect = square_, .request = like_.request, .opens_head = false, .column_keys = nullptr});
+    canvas_.cells({.rect = square_,
+                   .request = like_.request,
+                   .opens_head = false,
+                   .column_keys = nullptr,
+                   .cell_queries = std::int64_t{1} << block_level(window_.rows(), square_.h),
+                   .cell_keys = std::int64_t{1} << block_level(window_.cols(), square_.w)});
     if (std::min(cell_w(), cell_h()) >= kPrintedCell) print_values();
   }
   double cell_w() const { return square_.w / static_cast<double>(window_.cols()); }
@@ -306,12 +311,12 @@ class Heatmap {
     std::string caption = "Row " + count_text(*view_.query) + " " +
                           display_token(snapshot_.tokens[static_cast<std::size_t>(*view_.query)]) + ": probability of each key";
     if (peak.key >= 0) {
-      caption += ", largest " + probability_text(peak.probability) + " at key " + count_text(peak.key) + " " +
+      caption += " · largest " + probability_text(peak.probability) + " at key " + count_text(peak.key) + " " +
                  display_token(snapshot_.tokens[static_cast<std::size_t>(peak.key)]);
     }
-    if (like_.scale == ColorScale::kLog) caption += ", log scale";
+    if (like_.scale == ColorScale::kLog) caption += " · log scale";
     if (pooled > 1) {
-      caption += std::string(", ") + (has_whole ? "all keys: " : "") + "a bar is the largest of up to " + count_text(pooled);
+      caption += std::string(" · ") + (has_whole ? "all keys: " : "") + "a bar is the largest of up to " + count_text(pooled);
     }
     const double right = view_.area.x + view_.area.w;
     canvas_.parts({profile_.x, bottom + kPlotCaption / 2 + 2}, caption, canvas_.faint(), right - profile_.x);

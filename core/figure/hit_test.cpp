@@ -70,4 +70,45 @@ std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std:
   }
 }
 
+std::string covered_tooltip(const Snapshot& snapshot, const CellGrid& grid, std::int64_t query, std::int64_t key) {
+  if (grid.cell_queries * grid.cell_keys <= 1 || snapshot.trace == nullptr) return "";
+  const auto n = std::ssize(snapshot.trace->ids);
+  TileRequest cell = grid.request;
+  cell.row_begin = query / grid.cell_queries * grid.cell_queries;
+  cell.col_begin = key / grid.cell_keys * grid.cell_keys;
+  cell.row_end = std::min(n, cell.row_begin + grid.cell_queries);
+  cell.col_end = std::min(n, cell.col_begin + grid.cell_keys);
+  cell.rows = cell.row_end - cell.row_begin;
+  cell.cols = cell.col_end - cell.col_begin;
+  if (cell.rows <= 0 || cell.cols <= 0 || cell.layer >= std::ssize(snapshot.trace->layers)) return "";
+  const LayerTrace& layer = snapshot.trace->layers[static_cast<std::size_t>(cell.layer)];
+  const std::int64_t index = layer.index_of(cell.head);
+  if (index < 0) return "";
+  // Of rows that no picture needed yet, learning the sums would take longer than a tooltip may.
+  for (std::int64_t row = cell.row_begin; row < cell.row_end && layer.row_sums != nullptr; ++row) {
+    if (!layer.row_sums->is_known(index, row)) return "";
+  }
+  const Tile pairs = evaluate_tile(*snapshot.trace, cell);
+  double sum = 0, largest = 0;
+  std::int64_t n_visible = 0, best = -1;
+  for (std::size_t i = 0; i < pairs.values.size(); ++i) {
+    const double value = pairs.values[i];
+    if (std::isnan(value)) continue;
+    sum += value;
+    ++n_visible;
+    if (best >= 0 && value <= largest) continue;
+    largest = value;
+    best = static_cast<std::int64_t>(i);
+  }
+  std::string text = "\nthis cell: queries " + count_text(cell.row_begin) + " to " + count_text(cell.row_end - 1) + ", keys " +
+                     count_text(cell.col_begin) + " to " + count_text(cell.col_end - 1);
+  if (best < 0) return text + ", all masked";
+  const bool is_probs = cell.quantity == Quantity::kProbs;
+  const auto value_text = [&](double value) { return is_probs ? probability_text(value) : fixed(value, 3) + " nats"; };
+  const std::int64_t at_query = cell.row_begin + best / cell.cols, at_key = cell.col_begin + best % cell.cols;
+  return text + "\nlargest " + value_text(largest) + " at query " + count_text(at_query) + " " + token_at(snapshot, at_query) +
+         "  →  key " + count_text(at_key) + " " + token_at(snapshot, at_key) + ", mean " +
+         value_text(sum / static_cast<double>(n_visible));
+}
+
 }  // namespace headroom

@@ -35,8 +35,7 @@ double height_of(const RowPlot& plot, float probability) {
   if (!(probability > 0) || !(plot.largest > 0)) return 0;
   double share = probability / plot.largest;
   if (plot.scale == ColorScale::kLog) share = 1 + std::log(share) / std::log(1 / kLogFloor);
-  // A key that is looked at at all is seen, if only as a hairline.
-  return std::max(std::clamp(share, 0.0, 1.0) * plot.rect.h, 0.5);
+  return std::clamp(share, 0.0, 1.0) * plot.rect.h;
 }
 
 }  // namespace
@@ -63,7 +62,7 @@ void draw_row_plot(Canvas& canvas, const RowPlot& plot) {
   if (bars.empty() || plot.rect.h <= 0) return;
   const double width = plot.rect.w / static_cast<double>(bars.size()), bottom = plot.rect.y + plot.rect.h;
   const double gap = width >= 6 ? 1 : 0;
-  canvas.fill(plot.rect, theme.raised);
+  canvas.fill(plot.rect, theme.window);
   for (std::size_t i = 0; i < bars.size();) {
     // Neighbours alike are one rectangle: most of a long row is masked or next to nothing.
     const bool is_masked = std::isnan(bars[i].probability);
@@ -81,6 +80,7 @@ void draw_row_plot(Canvas& canvas, const RowPlot& plot) {
     }
     i = end;
   }
+  canvas.outline({plot.rect.x - 1, plot.rect.y - 1, plot.rect.w + 2, plot.rect.h + 2}, theme.border);
   const auto mark = [&](const std::optional<std::int64_t>& key, Color color, double line) {
     if (!key || *key < plot.begin || *key >= plot.end) return;
     const double key_width = plot.rect.w / static_cast<double>(plot.end - plot.begin);

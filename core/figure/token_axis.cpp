@@ -21,6 +21,15 @@ std::string label_of(const TokenAxis& axis, std::int64_t token) {
   return axis.labels == TokenAxis::Labels::kNumbered ? count_text(token) + " " + word : word;
 }
 
+/// As much of the label as there is room for: a number is never cut, its word may go.
+std::string fitting_label(const Canvas& canvas, const TokenAxis& axis, std::int64_t token) {
+  const TextStyle style = token_style(canvas);
+  std::string label = label_of(axis, token);
+  if (canvas.width(label, style) <= axis.room) return label;
+  if (axis.labels == TokenAxis::Labels::kNumbered) label = count_text(token);
+  return shorten_middle(label, axis.room, style.face, style.size, canvas.input().measurer);
+}
+
 /// 1, 2, 5, 10, 20, 50, … : the next that is not below `least`.
 std::int64_t round_step(std::int64_t least) {
   for (std::int64_t power = 1;; power *= 10) {
@@ -74,7 +83,7 @@ void draw_row_labels(Canvas& canvas, const TokenAxis& axis) {
     TextStyle style = token_style(canvas);
     style.anchor = Anchor::kRight;
     if (is_emphasised(axis, token)) style.color = canvas.theme().text;
-    canvas.text({axis.edge - 8, centre_of(axis, token)}, label_of(axis, token), style, axis.room);
+    canvas.text({axis.edge - 8, centre_of(axis, token)}, fitting_label(canvas, axis, token), style, axis.room);
   }
 }
 
@@ -82,7 +91,7 @@ void draw_column_labels(Canvas& canvas, const TokenAxis& axis) {
   for (const std::int64_t token : labelled_tokens(axis, kColumnLabelPitch)) {
     TextStyle style = token_style(canvas);
     if (is_emphasised(axis, token)) style.color = canvas.theme().text;
-    std::string shown = shorten_middle(label_of(axis, token), axis.room, style.face, style.size, canvas.input().measurer);
+    std::string shown = fitting_label(canvas, axis, token);
     if (shown.empty()) continue;
     canvas.add(TextRun{.at = {centre_of(axis, token), axis.edge - 8},
                        .text = std::move(shown),

@@ -149,7 +149,7 @@ TEST(BlockTiles, AMoveByLessThanABlockAsksForTheSameTiles) {
     }
     return all;
   };
-  EXPECT_EQ(requests(20500), requests(20590));
+  EXPECT_EQ(requests(20500), requests(20540));
   EXPECT_NE(requests(20500), requests(22000));
 }
 

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "core/figure/head_window.h"
+#include "core/figure/number_text.h"
 #include "tests/figure/figure_fixture.h"
 
 namespace headroom {
@@ -19,6 +20,7 @@ Scene zoomed_scene(const TokenWindow& window) {
   Scene scene = make_scene({.n_layers = 1, .n_heads = 2, .n_kv_heads = 2, .n_tokens = 1000});
   scene.session.view.head = HeadRef{0, 1};
   scene.session.view.stage = StageView::kHead;
+  scene.session.view.query.reset();
   const ZoomSet zoom = showing(window, 1000);
   scene.session.view.zoom = zoom.zoom;
   scene.session.view.stretch = zoom.stretch;
@@ -71,6 +73,24 @@ TEST(LongHead, TheMinimapShowsAndMovesTheWindow) {
   }
   EXPECT_TRUE(has_frame);
   EXPECT_THAT(map.tooltip, HasSubstr("queries 500 to 599"));
+}
+
+TEST(LongHead, ATooltipTellsWhatTheCellCovers) {
+  const Scene scene = zoomed_scene({0, 1000, 0, 1000});
+  const Figure figure = head_figure(input_of(scene, {880, 640}));
+  const CellGrid& grid = figure.cell_grids[0];
+  ASSERT_EQ(grid.cell_queries, 4);
+  EXPECT_THAT(covered_tooltip(*scene.snapshot, grid, 500, 999), HasSubstr("keys 996 to 999, all masked"));
+  const std::string text = covered_tooltip(*scene.snapshot, grid, 502, 301);
+  double largest = 0;
+  for (std::int64_t query = 500; query < 504; ++query) {
+    for (std::int64_t key = 300; key < 304; ++key)
+      largest = std::max(largest, evaluate_cell(*scene.snapshot->trace, 0, 1, query, key).probability);
+  }
+  EXPECT_THAT(text, HasSubstr("queries 500 to 503, keys 300 to 303"));
+  EXPECT_THAT(text, HasSubstr("largest " + probability_text(largest)));
+  const Figure exact = head_figure(input_of(zoomed_scene({0, 100, 0, 100}), {880, 640}));
+  EXPECT_EQ(covered_tooltip(*scene.snapshot, exact.cell_grids[0], 5, 5), "");
 }
 
 TEST(LongHead, TheRowStandsUnderItsKeys) {

@@ -51,12 +51,11 @@ std::vector<Rect> bars_of(const Figure& figure) {
 TEST(RowPlot, ABarAKeyAsHighAsItsProbability) {
   const Drawn drawn = draw(row_of(10), 200);
   const std::vector<Rect> bars = bars_of(drawn.figure);
-  ASSERT_EQ(bars.size(), 9U) << "one is masked";
+  ASSERT_EQ(bars.size(), 2U) << "what is next to nothing has no bar";
   EXPECT_EQ(bars[0].h, 100);
-  EXPECT_EQ(bars[5].h, 50);
+  EXPECT_EQ(bars[1].h, 50);
   EXPECT_EQ(bars[0].x, 10);
-  EXPECT_EQ(bars[5].x, 110);
-  EXPECT_GT(bars[1].h, 0) << "what is looked at at all is seen";
+  EXPECT_EQ(bars[1].x, 110);
   ASSERT_NE(drawn.grid().column_keys, nullptr);
   EXPECT_EQ(drawn.grid().column_keys->size(), 10U);
   EXPECT_EQ(drawn.grid().request.row_begin, 3);
@@ -79,7 +78,7 @@ TEST(RowPlot, ABarThatCoversManyKeysStandsForTheLargest) {
 
 TEST(RowPlot, TheFirstTokenLeftOutDoesNotSetTheScale) {
   EXPECT_EQ(row_peak(row_of(10), FirstToken::kLeftOut).key, 5);
-  EXPECT_EQ(bars_of(draw(row_of(10), 200, FirstToken::kLeftOut).figure)[5].h, 100);
+  EXPECT_EQ(bars_of(draw(row_of(10), 200, FirstToken::kLeftOut).figure)[1].h, 100);
   EXPECT_EQ(row_peak(std::vector<float>(4, NAN), FirstToken::kShown).key, -1);
 }
 

@@ -105,6 +105,53 @@ TEST_F(AttentionKernelsTest, SlicesChangeNothing) {
   }
 }
 
+/// A long text's out is larger than a storage block: it is written in ranges, and the answer stays the same to the last bit.
+TEST_F(AttentionKernelsTest, OutMayBeLargerThanAStorageBlock) {
+  for (const Kernel kernel : {Kernel::kFused, Kernel::kNaive}) {
+    Case c = make_case("ranges", {3, 1, 37, 41, 8});
+    c.config.batch = 2;
+    AttentionKernels whole(context().facts(), kernel);
+    Call expected(c.config);
+    expected.run(whole);
+    DeviceFacts small = context().facts();
+    for (const std::int64_t bytes : {2048, 4096}) {
+      small.max_storage_block_bytes = bytes;
+      AttentionKernels cut(small, kernel);
+      ASSERT_TRUE(cut.supports(c.config).ok) << cut.supports(c.config).reason;
+      Call call(c.config);
+      call.run(cut);
+      EXPECT_EQ(call.out_values, expected.out_values) << bytes << " bytes a block";
+      EXPECT_EQ(call.logsumexp_values, expected.logsumexp_values) << bytes << " bytes a block";
+    }
+  }
+}
+
+/// 100,000 tokens of 12 heads of 64: no limit of a software renderer is in the way.
+TEST_F(AttentionKernelsTest, LongTextsAreSupported) {
+  AttentionConfig config = make_case("long", {12, 12, 100000, 100000, 64}).config;
+  const Support support = AttentionKernels(context().facts(), Kernel::kFused).supports(config);
+  EXPECT_TRUE(support.ok) << support.reason;
+  config.kv_storage = KvStorage::kFloat16;
+  EXPECT_TRUE(AttentionKernels(context().facts(), Kernel::kFused).supports(config).ok);
+}
+
+/// Dispatches follow the time that they are to take: ever more of them for next to none, a single one for hours.
+TEST_F(AttentionKernelsTest, DispatchesFollowTheirTime) {
+  const Case c = make_case("paced", {4, 4, 400, 400, 16}, PatternKind::kDense, Direction::kBidirectional);
+  const auto dispatches_of_last_run = [&](double dispatch_ms) {
+    AttentionKernels kernels(context().facts(), Kernel::kFused, {.attention_shape = "straight 1x4", .dispatch_ms = dispatch_ms});
+    std::int64_t before = 0;
+    for (int run = 0; run < 8; ++run) {
+      before = kernels.n_dispatches();
+      Call call(c.config);
+      call.run(kernels);
+    }
+    return kernels.n_dispatches() - before;
+  };
+  EXPECT_EQ(dispatches_of_last_run(1e7), 1);
+  EXPECT_GE(dispatches_of_last_run(1e-6), 4.0 * 4 * 400 * 400 * 16 / 1e6);
+}
+
 /// More queries than an axis of work groups counts.
 TEST_F(AttentionKernelsTest, ManyQueriesAreCut) {
   for (const Kernel kernel : {Kernel::kFused, Kernel::kNaive}) {

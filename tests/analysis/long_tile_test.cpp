@@ -3,110 +3,24 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <bit>
 #include <cmath>
 #include <thread>
 
 #include "core/analysis/head_metrics.h"
-#include "core/analysis/tile.h"
 #include "core/tensor/error.h"
-#include "tests/analysis/traces.h"
+#include "tests/analysis/tile_oracle.h"
 #include "tests/tensor/each_simd.h"
 
 namespace headroom {
 namespace {
 
 using test::arbitrary_trace;
-
-/// The same q and k; no row sum known.
-ForwardTrace forgetful(const ForwardTrace& trace) {
-  ForwardTrace result = trace;
-  for (LayerTrace& layer : result.layers) {
-    layer.attention.logsumexp = {};
-    layer.row_sums = make_row_sums(layer, trace.mask);
-  }
-  return result;
-}
-
-/// One pair by its definition, in double.
-double pair_value(const ForwardTrace& trace, const TileRequest& request, std::int64_t i, std::int64_t j) {
-  const LayerTrace& layer = trace.layers[static_cast<std::size_t>(request.layer)];
-  const auto index = layer.index_of(request.head);
-  const std::int64_t kv = layer.kv_head_of[static_cast<std::size_t>(index)];
-  double score = 0;
-  for (std::int64_t c = 0; c < layer.d_head; ++c) {
-    score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(index * layer.d_head + c)]) *
-             static_cast<double>(layer.attention.k.row(j)[static_cast<std::size_t>(kv * layer.d_head + c)]);
-  }
-  score *= static_cast<double>(layer.scale);
-  if (request.quantity == Quantity::kScores) return score;
-  return std::exp(score - static_cast<double>(layer.attention.logsumexp.row(index)[static_cast<std::size_t>(i)]));
-}
-
-/// Every cell by its definition, from the rows that the request looks at; NaN where nothing is visible.
-std::vector<float> pooled(const ForwardTrace& trace, const TileRequest& r) {
-  std::vector<double> sums(static_cast<std::size_t>(r.rows * r.cols)), counts(sums.size()), largest(sums.size(), -INFINITY);
-  const std::int64_t n_rows = r.row_end - r.row_begin, n_cols = r.col_end - r.col_begin;
-  const auto cell_of = [](std::int64_t offset, std::int64_t size, std::int64_t cells) {
-    std::int64_t cell = 0;
-    while ((cell + 1) * size / cells <= offset)
-      ++cell;
-    return cell;
-  };
-  std::vector<std::size_t> col_of;
-  for (std::int64_t offset = 0; offset < n_cols; ++offset)
-    col_of.push_back(static_cast<std::size_t>(cell_of(offset, n_cols, r.cols)));
-  for (const std::int64_t offset : sampled_offsets(r)) {
-    const auto base = static_cast<std::size_t>(cell_of(offset, n_rows, r.rows) * r.cols);
-    for (std::int64_t j = 0; j < n_cols; ++j) {
-      if (!is_visible(trace.mask, 0, r.row_begin + offset, r.col_begin + j)) continue;
-      const double value = pair_value(trace, r, r.row_begin + offset, r.col_begin + j);
-      const std::size_t cell = base + col_of[static_cast<std::size_t>(j)];
-      sums[cell] += value;
-      ++counts[cell];
-      largest[cell] = std::max(largest[cell], value);
-    }
-  }
-  std::vector<float> values(sums.size(), test::kNaN);
-  for (std::size_t cell = 0; cell < values.size(); ++cell) {
-    if (counts[cell] > 0) values[cell] = static_cast<float>(r.pooling == Pooling::kMax ? largest[cell] : sums[cell] / counts[cell]);
-  }
-  return values;
-}
-
-void expect_near(const std::vector<float>& got, const std::vector<float>& expected, double tolerance) {
-  ASSERT_EQ(got.size(), expected.size());
-  for (std::size_t i = 0; i < got.size(); ++i) {
-    if (std::isnan(expected[i])) {
-      ASSERT_TRUE(std::isnan(got[i])) << i << ": " << got[i];
-    } else {
-      ASSERT_NEAR(got[i], expected[i], tolerance * (1 + std::abs(static_cast<double>(expected[i])))) << i;
-    }
-  }
-}
-
-bool has_same_bits(const std::vector<float>& a, const std::vector<float>& b) {
-  return std::equal(a.begin(), a.end(), b.begin(), b.end(),
-                    [](float x, float y) { return std::bit_cast<std::uint32_t>(x) == std::bit_cast<std::uint32_t>(y); });
-}
-
-std::vector<Mask> wide_masks(std::int64_t seq) {
-  std::vector<Mask> masks;
-  for (const PatternKind kind : {PatternKind::kDense, PatternKind::kLocalWindow, PatternKind::kStrided, PatternKind::kGlobalLocal,
-                                 PatternKind::kRandomBlocks, PatternKind::kHashedBuckets}) {
-    for (const Direction direction : {Direction::kCausal, Direction::kBidirectional}) {
-      Mask& mask = masks.emplace_back();
-      mask.direction = direction;
-      mask.pattern = {.kind = kind, .window = 90, .stride = 70, .n_global = 3, .block = 9, .blocks_per_row = 2, .seed = 5};
-      for (std::int64_t i = 0; i < seq && kind == PatternKind::kHashedBuckets; ++i) {
-        mask.pattern.query_bucket.push_back(static_cast<std::int32_t>(i * i % 7));
-        mask.pattern.key_bucket.push_back(static_cast<std::int32_t>(i % 5));
-      }
-    }
-  }
-  masks.front().key_lengths = {seq - 11};
-  return masks;
-}
+using test::expect_near;
+using test::forgetful;
+using test::has_same_bits;
+using test::pair_value;
+using test::pooled;
+using test::wide_masks;
 
 std::vector<TileRequest> requests() {
   const TileRequest whole{
@@ -350,95 +264,6 @@ TEST(LongTile, RowsAndCellsComeFromTheSameSums) {
   }
   EXPECT_NEAR(sum, 1, 1e-5);
   EXPECT_TRUE(std::isnan(row[601]));
-}
-
-/// A cell row's extent from a tile over all keys, cells as wide as the request's.
-std::vector<RowExtent> expected_extents(const ForwardTrace& trace, TileRequest request) {
-  const std::int64_t seq = std::ssize(trace.ids), width = (request.col_end - request.col_begin) / request.cols;
-  const bool is_max = request.pooling == Pooling::kMax;
-  std::vector<RowExtent> extents(static_cast<std::size_t>(request.rows), {test::kNaN, test::kNaN, test::kNaN, test::kNaN});
-  const auto take = [&](std::int64_t begin, std::int64_t end, bool is_later, bool is_whole) {
-    request.col_begin = begin;
-    request.col_end = std::min(end, seq);
-    request.cols = 1;
-    const std::vector<float> largest = pooled(trace, request);
-    for (std::size_t r = 0; r < extents.size(); ++r) {
-      const auto widen = [](float value, float& low, float& high) {
-        low = std::fmin(low, value);
-        high = std::fmax(high, value);
-      };
-      if (is_whole) widen(largest[r], extents[r].smallest, extents[r].largest);
-      if (is_later) widen(largest[r], extents[r].smallest_later, extents[r].largest_later);
-    }
-  };
-  if (is_max && request.rows == request.row_end - request.row_begin) {
-    for (std::int64_t j = 0; j < seq; ++j)
-      take(j, j + 1, j > 0, true);
-  } else {
-    for (std::int64_t j = 0; j < seq; j += width)
-      take(j, j + width, j > 0 || width == 1, true);
-    if (width > 1) take(1, width, true, false);
-  }
-  return extents;
-}
-
-TEST(RowExtents, SpanAllKeysWhateverTheColumns) {
-  Mask mask = test::blind_rows(310, {100, 101, 102}, Direction::kCausal);
-  for (const bool has_blind_rows : {true, false}) {
-    if (!has_blind_rows) mask = {};
-    const ForwardTrace trace = arbitrary_trace({.seq = 310, .d_head = 3}, mask);
-    TileRequest exact{
-        .layer = 1, .head = 1, .row_begin = 90, .row_end = 190, .col_begin = 40, .col_end = 80, .rows = 100, .cols = 40};
-    TileRequest coarse = exact;
-    coarse.rows = 25;
-    coarse.cols = 5;
-    coarse.pooling = Pooling::kMean;
-    TileRequest sampled = coarse;
-    sampled.row_samples = 2;
-    for (TileRequest request : {exact, coarse, sampled}) {
-      for (const Quantity quantity : {Quantity::kProbs, Quantity::kScores}) {
-        request.quantity = quantity;
-        SCOPED_TRACE(std::to_string(request.rows) + " rows");
-        const std::vector<RowExtent> expected = expected_extents(trace, request);
-        TileRequest elsewhere = request;
-        elsewhere.col_begin = 200;
-        elsewhere.col_end = 240;
-        for (const auto& got :
-             {row_extents(trace, request), row_extents(forgetful(trace), request), row_extents(trace, elsewhere)}) {
-          ASSERT_EQ(got.size(), expected.size());
-          for (std::size_t r = 0; r < got.size(); ++r) {
-            expect_near({got[r].smallest, got[r].largest, got[r].smallest_later, got[r].largest_later},
-                        {expected[r].smallest, expected[r].largest, expected[r].smallest_later, expected[r].largest_later}, 1e-5);
-            if (HasFatalFailure()) return;
-          }
-        }
-      }
-    }
-  }
-}
-
-TEST(RowExtents, OfMaximaAreThoseOfThePairsOfAllRowsOfACell) {
-  const ForwardTrace trace = arbitrary_trace({.seq = 310, .d_head = 3}, {});
-  TileRequest request{
-      .layer = 0, .head = 0, .row_begin = 10, .row_end = 300, .col_begin = 40, .col_end = 80, .rows = 29, .cols = 4};
-  const std::vector<RowExtent> got = row_extents(trace, request);
-  TileRequest strip = request;
-  strip.col_begin = 0;
-  strip.col_end = 310;
-  strip.cols = 310;
-  const std::vector<float> all = pooled(trace, strip);
-  for (std::size_t r = 0; r < 29; ++r) {
-    float largest = -1, later = -1;
-    for (std::size_t c = 0; c < 310; ++c) {
-      largest = std::fmax(largest, all[r * 310 + c]);
-      if (c > 0) later = std::fmax(later, all[r * 310 + c]);
-    }
-    EXPECT_NEAR(got[r].largest, largest, 1e-6);
-    EXPECT_NEAR(got[r].largest_later, later, 1e-6);
-  }
-  EXPECT_TRUE(row_extents(trace, {.head = 9, .row_end = 4, .col_end = 4, .rows = 4, .cols = 4}).empty());
-  request.col_end = 400;
-  EXPECT_THROW(row_extents(trace, request), ShapeError);
 }
 
 TEST(MeasureHeads, FromRowSumsAndAnyPoolAreTheSame) {

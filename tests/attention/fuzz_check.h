@@ -38,7 +38,9 @@ class RowBounds {
     for (std::int64_t j = 0; j < config_.seq_k; ++j) {
       if (!is_visible(config_.mask, b, i, j)) continue;
       const double p = static_cast<double>(expected_.probs[first + static_cast<std::size_t>(j)]);
-      const double change = std::min(1.0, p * (std::expm1(std::min(80.0, 2 * bound.score)) + 1e-6) + 1e-37);
+      // Scores so large that rounding alone decides which key wins; p may be 0 for the one that does.
+      const double growth = 2 * bound.score > 80 ? std::numeric_limits<double>::infinity() : std::expm1(2 * bound.score) + 1e-6;
+      const double change = std::isinf(growth) ? 1.0 : std::min(1.0, p * growth + 1e-37);
       for (std::size_t c = 0; c < d_head; ++c) {
         const double v = element(inputs_.v, inputs_.v16, {b, config_.kv_head(head), j, static_cast<std::int64_t>(c)});
         if (!std::isfinite(v)) bound.is_value_touched[c] = true;

@@ -8,7 +8,7 @@ namespace headroom {
 
 void add_open_command(CommandLine& line) {
   auto path = std::make_shared<std::string>();
-  line.app.add_option("PATH", *path, "A session (*.headroom.json) or a model folder to open");
+  line.app.add_option("PATH", *path, "A session (*.headroom.json), a model folder or a text file to open");
   line.run = [path](const std::filesystem::path& assets) {
     WindowOptions options;
     options.assets = assets;

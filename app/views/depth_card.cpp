@@ -40,11 +40,19 @@ struct Line {
 
 }  // namespace
 
+bool lacks_layer(const Frame& frame) {
+  const Snapshot* snapshot = frame.snapshot;
+  return snapshot != nullptr && snapshot->trace && frame.session.view.head &&
+         frame.session.view.head->layer >= static_cast<std::int64_t>(snapshot->trace->layers.size());
+}
+
 double draw_depth_card(const Frame& frame, const Rect& area) {
   const Snapshot* snapshot = frame.snapshot;
   UiScratch::State& state = frame.state;
   const bool wants_all = frame.session.compute.depth == Depth::kAllLayers;
-  const bool is_shown = snapshot != nullptr && snapshot->is_long && snapshot->deeper && snapshot->deeper->n_layers > 1;
+  // A head that is at hand needs the room itself.
+  const bool is_asked = frame.session.view.stage == StageView::kHeads || wants_all || lacks_layer(frame);
+  const bool is_shown = is_asked && snapshot != nullptr && snapshot->is_long && snapshot->deeper && snapshot->deeper->n_layers > 1;
   const bool is_running = is_shown && wants_all && frame.model.progress.is_busy && snapshot->deeper->refusal.empty();
   if (!is_running) {
     state.deepening_since = -1;

@@ -15,7 +15,7 @@ namespace {
 
 /// Bytes beyond which a text is a document; while it is being typed in, the box stays up to the larger one.
 constexpr std::size_t kDocumentBytes = 2000, kMostTypedBytes = 16000;
-constexpr std::size_t kShownBytes = 230;
+constexpr std::size_t kShownBytes = 150;
 
 /// The first lines, white space as single spaces, whole characters.
 std::string beginning_of(std::string_view text) {

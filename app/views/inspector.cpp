@@ -4,6 +4,7 @@
 #include <cmath>
 #include <string>
 
+#include "app/views/depth_card.h"
 #include "app/views/figures.h"
 #include "app/widgets/controls.h"
 
@@ -51,6 +52,7 @@ void notices(const Frame& frame) {
   constexpr std::size_t max_notices = 4;
   const auto& all = frame.snapshot->notices;
   for (std::size_t i = 0; i < std::min(max_notices, all.size()); ++i) {
+    if (i > 0) gap(frame.look, 6);
     const Card card(frame.look, frame.theme.warning_panel, frame.theme.warning_border);
     paragraph(frame.look, imgui_drawable(all[i], FontFace::kSans), style);
   }
@@ -99,6 +101,14 @@ void draw_inspector(const Frame& frame) {
     return;
   }
   head_title(frame, *view.head);
+  if (frame.snapshot->is_long && lacks_layer(frame)) {
+    paragraph(
+        frame.look,
+        "This layer is not computed: of a long text the first layer comes at once, and a deeper one follows from a full pass over "
+        "all that lies below it. The card under the picture says what that takes. A head of layer 0 can be looked at now.",
+        small_text(frame.look));
+    return;
+  }
   const double scale = frame.look.scale;
   const double width = ImGui::GetContentRegionAvail().x;
   panel_figure(frame, FigureKind::kHeadCard, "inspector/head", std::max(width * 1.5, 420 * scale));

@@ -1,7 +1,10 @@
 #include <imgui.h>
 
 #include <algorithm>
+#include <ranges>
 #include <string>
+#include <string_view>
+#include <vector>
 
 #include "app/views/context.h"
 #include "app/views/document_card.h"
@@ -23,12 +26,13 @@ std::optional<std::string> with_word(const Frame& frame, const Snapshot& snapsho
 }
 
 void unknown_words(const Frame& frame, const Snapshot& snapshot) {
-  constexpr std::size_t max_words = 4, max_suggestions = 3;
-  std::size_t shown = 0;
+  constexpr std::size_t max_words = 4, max_suggestions = 3, max_looked = 200;
+  std::vector<std::string_view> shown;  // each word once, at its first place
   TextStyle style = small_text(frame.look);
-  for (const UnknownWord& unknown : snapshot.unknown) {
-    if (unknown.token >= snapshot.seq()) continue;
-    if (++shown > max_words) break;
+  for (const UnknownWord& unknown : snapshot.unknown | std::views::take(max_looked)) {
+    if (unknown.token >= snapshot.seq() || std::find(shown.begin(), shown.end(), unknown.word) != shown.end()) continue;
+    if (shown.size() == max_words) break;
+    shown.push_back(unknown.word);
     Flow flow(frame.look, 6, 18);
     const std::string lead =
         "‹" + imgui_drawable(unknown.word.substr(0, 40), FontFace::kSans) + "› unknown" + (unknown.suggestions.empty() ? "" : ":");
@@ -49,10 +53,9 @@ void unknown_words(const Frame& frame, const Snapshot& snapshot) {
     }
     flow.end();
   }
-  if (snapshot.unknown.size() > max_words) {
-    paragraph(frame.look,
-              "and " + count_text(static_cast<std::int64_t>(snapshot.unknown.size() - max_words)) + " more unknown words",
-              small_text(frame.look));
+  if (snapshot.unknown.size() > shown.size()) {
+    const auto n = static_cast<std::int64_t>(snapshot.unknown.size() - shown.size());
+    paragraph(frame.look, "and " + count_text(n) + (n == 1 ? " more unknown word" : " more unknown words"), small_text(frame.look));
   }
 }
 

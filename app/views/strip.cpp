@@ -8,6 +8,7 @@
 
 #include "app/views/figures.h"
 #include "app/widgets/controls.h"
+#include "core/figure/number_text.h"
 
 namespace headroom {
 namespace {
@@ -53,7 +54,9 @@ constexpr std::array<std::int64_t, 19> kContexts{0,    16,    32,    64,    128,
 
 std::string context_text(std::int64_t tokens, const Snapshot* snapshot) {
   if (tokens == 0)
-    return snapshot == nullptr ? "sentence" : std::to_string(snapshot->seq()) + (snapshot->seq() == 1 ? " token" : " tokens");
+    return snapshot == nullptr
+               ? "sentence"
+               : count_text(static_cast<std::int64_t>(snapshot->seq())) + (snapshot->seq() == 1 ? " token" : " tokens");
   if (tokens >= 1048576 && tokens % 1048576 == 0) return std::to_string(tokens / 1048576) + " Mi tokens";
   if (tokens >= 8192 && tokens % 1024 == 0) return std::to_string(tokens / 1024) + " Ki tokens";
   return std::to_string(tokens) + " tokens";
@@ -92,7 +95,7 @@ void kv_column(const Frame& frame, const Column& column) {
            .value = view.kv_context,
            .shown = shown,
            .label_width = 54,
-           .value_width = 84,
+           .value_width = std::max(84.0, text_extent(look, shown, number_text(look)).w / static_cast<double>(look.scale) + 8),
            .width = width})) {
     frame.send(KvContextSet{*context}, "kv context");
   }

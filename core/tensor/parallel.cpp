@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
 #include <thread>
 #include <vector>
+
+#include <hwy/cache_control.h>
 
 #include "core/tensor/error.h"
 
@@ -50,14 +53,30 @@ struct Loop {
 
 }  // namespace
 
+/// Looks for `is_met` for a while before the caller goes to sleep: waking costs as much as a small loop, and loops come in quick succession.
+/// Returns after some tens of microseconds in any case.
+template <typename Condition>
+void look_for(const Condition& is_met) {
+  constexpr int kLooksBetweenTimes = 64;
+  constexpr std::chrono::microseconds kPatience{40};
+  const auto begin = std::chrono::steady_clock::now();
+  do {
+    for (int look = 0; look < kLooksBetweenTimes; ++look) {
+      if (is_met()) return;
+      hwy::Pause();
+    }
+  } while (std::chrono::steady_clock::now() - begin < kPatience);
+}
+
 struct ThreadPool::State {
   int n_threads = 1;
+  bool has_processors = true;  // one for each thread: with fewer, looking would keep the others from working
   std::mutex mutex;
-  std::condition_variable wake;  // workers: a loop began, or the pool ends
-  std::condition_variable idle;  // caller: the last worker left the loop
-  Loop* loop = nullptr;          // guarded by mutex; null when workers have nothing to join
-  std::uint64_t loop_number = 0;
-  int n_inside = 0;
+  std::condition_variable wake;               // workers: a loop began, or the pool ends
+  std::condition_variable idle;               // caller: the last worker left the loop
+  Loop* loop = nullptr;                       // guarded by mutex; null when workers have nothing to join
+  std::atomic<std::uint64_t> loop_number{0};  // changed under mutex, as n_inside; read without while looking
+  std::atomic<int> n_inside{0};
   bool is_ending = false;
   std::vector<std::jthread> workers;
 
@@ -65,6 +84,11 @@ struct ThreadPool::State {
     std::uint64_t last_loop = 0;
     std::unique_lock lock(mutex);
     while (true) {
+      if (last_loop != 0 && has_processors) {
+        lock.unlock();
+        look_for([&] { return loop_number != last_loop; });
+        lock.lock();
+      }
       wake.wait(lock, [&] { return is_ending || (loop != nullptr && loop_number != last_loop); });
       if (is_ending) return;
       Loop* const joined = loop;
@@ -81,6 +105,7 @@ struct ThreadPool::State {
 ThreadPool::ThreadPool(int n_threads) : state_(std::make_unique<State>()) {
   if (n_threads <= 0) n_threads = static_cast<int>(std::thread::hardware_concurrency());
   state_->n_threads = std::max(1, n_threads);
+  state_->has_processors = state_->n_threads <= static_cast<int>(std::thread::hardware_concurrency());
   for (int thread = 1; thread < state_->n_threads; ++thread) {
     state_->workers.emplace_back([state = state_.get(), thread] { state->serve(thread); });
   }
@@ -120,6 +145,7 @@ void ThreadPool::parallel_for(std::int64_t n_items, const std::function<void(std
   }
   loop.work(0);
   {
+    if (state_->has_processors) look_for([&] { return state_->n_inside == 0; });
     std::unique_lock lock(state_->mutex);
     state_->loop = nullptr;  // a worker that wakes late finds nothing to join, so it need not be waited for
     state_->idle.wait(lock, [&] { return state_->n_inside == 0; });

@@ -9,7 +9,8 @@ namespace headroom {
 
 /// A fixed set of worker threads that share out the items of a loop one at a time, so that uneven items balance.
 ///
-/// Threads  parallel_for may be called from one thread at a time; the calling thread works too. Waiting workers sleep, they do not spin.
+/// Threads  parallel_for may be called from one thread at a time; the calling thread works too. Waiting workers look for the next
+///          loop for some tens of microseconds, then sleep.
 class ThreadPool {
  public:
   /// n_threads counts the caller; 0 = as many as the machine has processors.

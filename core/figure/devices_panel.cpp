@@ -83,7 +83,7 @@ class DevicesPicture {
         if (devices_ != nullptr &&
             ((devices_->cpu && row.backend == devices_->cpu->backend) || (devices_->gpu && row.backend == "gl")))
           continue;
-        add_row(row.threads > 0 ? "CPU " + row.backend : "GPU, its kernel alone", row, kernel_sign(theme, row.backend).color);
+        add_row(row.backend == "gl" ? "GPU, its kernel alone" : "CPU " + row.backend, row, kernel_sign(theme, row.backend).color);
       }
     }
     if (devices_ == nullptr) return;
@@ -112,8 +112,10 @@ class DevicesPicture {
   }
 
   void add_row(const std::string& name, const SpeedRow& row, Color color) {
-    const std::string full =
-        row.threads > 0 ? name + ", " + std::to_string(row.threads) + (row.threads == 1 ? " thread" : " threads") : name;
+    // A software GPU's threads are the processor's own.
+    std::string full = name;
+    if (row.backend != "gl" && row.threads > 0)
+      full += ", " + std::to_string(row.threads) + (row.threads == 1 ? " thread" : " threads");
     bars_.push_back({full, detail_of(row), tooltip_of(full, row), row.ms, color});
   }
 

@@ -97,13 +97,13 @@ class LadderPicture {
     canvas_.text({place.x, middle}, name_of(row), name, place.w - used - 16);
 
     const bool is_tight = place.h < kLine + 12;
-    const double thickness = is_tight ? 4 : std::clamp(place.h * 0.16, 6.0, 16.0);
+    const double thickness = is_tight ? 4 : std::clamp(place.h * 0.13, 6.0, 16.0);
     const Rect track{place.x, place.y + kLine + (is_tight ? 0 : 1), place.w, thickness};
     if (track.y + track.h > place.y + place.h) return;
     const double share = row.step != nullptr && slowest_ > 0 ? row.step->ms / slowest_ : 0;
     canvas_.bar(track, share, row.color);
-    const double below = track.y + track.h + 3;
-    const auto fitting = static_cast<std::size_t>(std::max(0.0, std::floor((place.y + place.h - 2 - below) / kSmallLine)));
+    const double below = track.y + track.h + 2;
+    const auto fitting = static_cast<std::size_t>(std::max(0.0, std::floor((place.y + place.h - below) / kSmallLine)));
     if (canvas_.wrap(row.why, canvas_.small(), place.w).size() <= fitting)
       canvas_.paragraph({place.x, below, place.w, 0}, row.why, canvas_.small(), fitting);
     canvas_.hit({.shape = place,

@@ -28,7 +28,7 @@ void draw_y_labels(Canvas& canvas, const LogPlot& plot, const AxisTicks& ticks, 
   double free_to = plot.rect.y + plot.rect.h + kSmallLine;
   for (const double value : ticks.values) {
     const double y = plot.at(plot.x.low, value).y;
-    if (y + kSmallLine / 2 > free_to) continue;
+    if (y + kSmallLine / 2 > free_to || y < plot.rect.y + 7) continue;  // words stand above the plot
     canvas.text({plot.rect.x - 6, y}, ticks.text(value), style, plot.rect.x - 6 - left);
     free_to = y - kSmallLine / 2;
   }

@@ -120,7 +120,7 @@ inline SpeedReport made_up_report(const SpeedShape& shape) {
   report.growth = made_up_growth(shape);
   DeviceComparison devices;
   devices.cpu = made_up_row("flash", 10.1, 318, 2);
-  devices.gpu = made_up_row("gl", 153, 21, 0);
+  devices.gpu = made_up_row("gl", 153, 21, 2);  // a software renderer runs on the processor's threads
   devices.gpu_call_ms = 161;
   devices.gpu_name = "llvmpipe (LLVM 15.0.6, 256 bits)";
   devices.gpu_is_software = true;

@@ -272,7 +272,7 @@ TEST(DevicesFigure, NamesTheDeviceOrTheReason) {
   const Session session = matching_session();
   std::string text = text_of(devices_figure(input_for(session, {800, 560}), made_up_state()));
   for (const char* part : {"CPU naive, 2 threads", "CPU flash, 2 threads", "10.1 ms", "79 % of FMA peak", "GPU, its kernel alone",
-                           "161 ms", "llvmpipe (LLVM 15.0.6, 256 bits)", "software renderer"})
+                           "161 ms", "GPU, its kernel alone\n", "llvmpipe (LLVM 15.0.6, 256 bits)", "software renderer"})
     EXPECT_THAT(text, HasSubstr(part));
   const SpeedState real = changed([](SpeedReport& report) {
     report.devices->gpu->ms = 1.01;

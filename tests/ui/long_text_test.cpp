@@ -144,7 +144,7 @@ TEST_F(LongText, EmojiAndRightToLeftTextAreKeptAndShown) {
   const Session session = saved([](const Session& s) { return s.view.query == 2; });
   EXPECT_EQ(session.compute.text, text);
   desktop.click("rail/sentence");
-  desktop.key("End");
+  desktop.key("ctrl+End");
   desktop.key("BackSpace");
   desktop.key("BackSpace");
   EXPECT_EQ(saved([&](const Session& s) { return s.compute.text.size() + 3 == text.size(); }).compute.text,

@@ -6,15 +6,15 @@ namespace headroom::flash_detail {
 
 void merge_row(RowPlace place, const FinishedRow& other, std::int64_t d_head) {
   if (other.logsumexp == -INFINITY) return;
-  const auto old = static_cast<double>(place.logsumexp);
-  const double larger = std::fmax(old, other.logsumexp);
-  const double merged = larger + std::log(std::exp(old - larger) + std::exp(other.logsumexp - larger));
-  const auto old_share = static_cast<float>(std::exp(old - merged)),
-             other_share = static_cast<float>(std::exp(other.logsumexp - merged));
+  const double difference = other.logsumexp - static_cast<double>(place.logsumexp);  // infinite where the place holds no key
+  const double smaller = std::exp(-std::abs(difference)), sum = 1 + smaller;
+  const auto other_share = static_cast<float>((difference < 0 ? smaller : 1) / sum);
+  const auto own_share = static_cast<float>((difference < 0 ? 1 : smaller) / sum);
   for (std::int64_t c = 0; c < d_head; ++c) {
-    place.out[c] = place.out[c] * old_share + other.out[c] * other_share;
+    place.out[c] = place.out[c] * own_share + other.out[c] * other_share;
   }
-  place.logsumexp = static_cast<float>(std::isnan(old) ? old : merged);
+  const double larger = difference < 0 ? static_cast<double>(place.logsumexp) : other.logsumexp;
+  place.logsumexp = static_cast<float>(std::isnan(difference) ? difference : larger + std::log1p(smaller));
 }
 
 }  // namespace headroom::flash_detail

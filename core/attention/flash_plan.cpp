@@ -29,34 +29,6 @@ IndexList listed(std::span<const std::int32_t> indices) {
 
 }  // namespace
 
-std::int64_t IndexList::count_below(std::int64_t value) const {
-  if (index != nullptr) return std::lower_bound(index, index + count, value) - index;
-  return std::clamp<std::int64_t>(value <= first ? 0 : (value - first + step - 1) / step, 0, count);
-}
-
-KeyRange rule_range(const AttentionConfig& config, const KeySegment& segment, std::int64_t b, std::int64_t query) {
-  const Mask& mask = config.mask;
-  const std::int64_t position = mask.query_offset + query;
-  KeyRange seen{0, config.seq_k};
-  if (!mask.key_lengths.empty()) seen.end = mask.key_lengths[static_cast<std::size_t>(b)];
-  if (mask.direction == Direction::kCausal) seen.end = std::min(seen.end, position + 1);
-  switch (segment.rule) {
-    case RowRule::kDirection:
-      break;
-    case RowRule::kWindow:
-      seen.begin = std::max(seen.begin, position - segment.window + 1);
-      seen.end = std::min(seen.end, position + segment.window);
-      break;
-    case RowRule::kBefore:
-      seen.end = std::min(seen.end, position);
-      break;
-    case RowRule::kAfter:
-      seen.begin = std::max(seen.begin, position + 1);
-      break;
-  }
-  return seen.begin < seen.end ? seen : KeyRange{0, 0};
-}
-
 void Plan::make(const AttentionConfig& config, std::int64_t rows_per_item) {
   sets_.clear();
   segments_.clear();

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <span>
@@ -17,7 +18,11 @@ struct IndexList {
 
   std::int64_t operator[](std::int64_t i) const { return index != nullptr ? index[i] : first + i * step; }
   /// How many entries lie below `value`.
-  std::int64_t count_below(std::int64_t value) const;
+  std::int64_t count_below(std::int64_t value) const {
+    if (index != nullptr) return std::lower_bound(index, index + count, value) - index;
+    const std::int64_t steps = step == 1 ? value - first : (value - first + step - 1) / step;
+    return value <= first ? 0 : std::min(steps, count);
+  }
 };
 
 /// Which keys of a list a query sees, always an unbroken run of the list: those the direction allows; of them the pattern's window; the
@@ -95,6 +100,27 @@ class Plan {
 };
 
 /// The keys [begin, end) that the rule, the direction and the padding leave to a query: as numbers of keys, whether the list has them or not.
-KeyRange rule_range(const AttentionConfig& config, const KeySegment& segment, std::int64_t b, std::int64_t query);
+inline KeyRange rule_range(const AttentionConfig& config, const KeySegment& segment, std::int64_t b, std::int64_t query) {
+  const Mask& mask = config.mask;
+  const std::int64_t position = mask.query_offset + query;
+  KeyRange seen{0, config.seq_k};
+  if (!mask.key_lengths.empty()) seen.end = mask.key_lengths[static_cast<std::size_t>(b)];
+  if (mask.direction == Direction::kCausal) seen.end = std::min(seen.end, position + 1);
+  switch (segment.rule) {
+    case RowRule::kDirection:
+      break;
+    case RowRule::kWindow:
+      seen.begin = std::max(seen.begin, position - segment.window + 1);
+      seen.end = std::min(seen.end, position + segment.window);
+      break;
+    case RowRule::kBefore:
+      seen.end = std::min(seen.end, position);
+      break;
+    case RowRule::kAfter:
+      seen.begin = std::max(seen.begin, position + 1);
+      break;
+  }
+  return seen.begin < seen.end ? seen : KeyRange{0, 0};
+}
 
 }  // namespace headroom::flash_detail

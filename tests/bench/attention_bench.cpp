@@ -23,19 +23,24 @@ using namespace headroom;
 
 constexpr double kLimitSeconds = 0.02;
 
-/// Runs the loop between two looks at the limit, in units a second, and tells rate and share.
-void run_beside(benchmark::State& state, const std::function<double()>& limit, double amount_per_call,
-                const std::function<void()>& call) {
+/// What the machine can do now, on so many threads.
+struct Limit {
+  int threads;
+  std::function<double()> rate;  ///< units a second
+};
+
+/// Runs the loop between two looks at the limit, in units a second, and tells rate and share (of one thread: by its processor time).
+void run_beside(benchmark::State& state, const Limit& limit, double amount_per_call, const std::function<void()>& call) {
   call();
-  const double before = limit();
-  const WorkClock clock(0);
+  const double before = limit.rate();
+  const WorkClock clock(limit.threads);
   for (auto _ : state) {
     call();
     benchmark::ClobberMemory();
   }
   const double rate = amount_per_call * static_cast<double>(state.iterations()) / clock.seconds();
   state.counters["G/s"] = rate * 1e-9;
-  state.counters["%limit"] = 100 * rate / ((before + limit()) / 2);
+  state.counters["%limit"] = 100 * rate / ((before + limit.rate()) / 2);
 }
 
 std::unique_ptr<AttentionBackend> make_backend(const std::string& name, ThreadPool& pool) {
@@ -48,9 +53,8 @@ void attention(benchmark::State& state, const SpeedCase& c, const std::string& b
   const auto backend = make_backend(backend_name, pool);
   check_against_reference(*backend, c.config);
   AttentionProblem problem(c.config);
-  run_beside(
-      state, [&] { return 1e9 * fma_gflops(pool, kLimitSeconds); }, flops_of(c),
-      [&] { backend->run(c.config, problem.inputs(), problem.outputs()); });
+  run_beside(state, {threads, [&] { return 1e9 * fma_gflops(pool, kLimitSeconds); }}, flops_of(c),
+             [&] { backend->run(c.config, problem.inputs(), problem.outputs()); });
 }
 
 void decoding(benchmark::State& state, const SpeedCase& c, KvStorage storage, int threads) {
@@ -69,7 +73,7 @@ void decoding(benchmark::State& state, const SpeedCase& c, KvStorage storage, in
     }
     return 1e9 * gbps;
   };
-  run_beside(state, limit, kv_bytes_of(config), [&] {
+  run_beside(state, {threads, limit}, kv_bytes_of(config), [&] {
     problem.turn_to_next_copy();
     backend->run(config, problem.inputs(), problem.outputs());
   });
@@ -82,8 +86,8 @@ void product(benchmark::State& state, const SpeedCase& c, const std::string& bac
   };
   check_product(backend_name, multiply, c.depth);
   Product p(c.rows, c.depth, c.width);
-  run_beside(
-      state, [&] { return 1e9 * fma_gflops(pool, kLimitSeconds); }, flops_of(c), [&] { multiply(p.x(), p.weight(), p.out()); });
+  run_beside(state, {threads, [&] { return 1e9 * fma_gflops(pool, kLimitSeconds); }}, flops_of(c),
+             [&] { multiply(p.x(), p.weight(), p.out()); });
 }
 
 benchmark::internal::Benchmark* add(const std::string& name, std::function<void(benchmark::State&)> run) {

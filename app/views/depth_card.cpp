@@ -94,6 +94,7 @@ double draw_depth_card(const Frame& frame, const Rect& area) {
   }
   ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(area.x) + pad, static_cast<float>(y) + look.px(3)));
   if (is_running) {
+    state.shows_deepening = true;
     if (progress_bar(look, {.name = "stage/deeper/cancel",
                             .stage = frame.model.progress.stage,
                             .share = frame.model.progress.share,

@@ -104,8 +104,9 @@ struct UiScratch::State {
   bool is_dragging_overview = false;  ///< since a press that began on one
   double refining_since = -1;         ///< when the stage began to wait for exact tiles, seconds; negative: it does not
 
-  double deepening_since = -1;  ///< when the deeper layers of a long text began to be computed, seconds; negative: they are not
-  double busy_since = -1;       ///< when long work began, seconds; negative: none
+  double deepening_since = -1;   ///< when the deeper layers of a long text began to be computed, seconds; negative: they are not
+  bool shows_deepening = false;  ///< the stage says in this frame how far that is
+  double busy_since = -1;        ///< when long work began, seconds; negative: none
   DialogKind dialog = DialogKind::kNone;
   bool opens_dialog = false;
   BrowserState browser;

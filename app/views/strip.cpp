@@ -4,6 +4,7 @@
 #include <array>
 #include <cmath>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "app/views/figures.h"
@@ -108,10 +109,12 @@ void prediction_column(const Frame& frame, const Column& column) {
 /// Long work in a slim row at the strip's bottom. Returns its height; short work never shows, it would only flicker.
 double progress_row(const Frame& frame, const Rect& strip) {
   UiScratch::State& state = frame.state;
+  const bool is_said_above = std::exchange(state.shows_deepening, false);
   if (!frame.model.progress.is_busy) {
     state.busy_since = -1;
     return 0;
   }
+  if (is_said_above) return 0;
   if (state.busy_since < 0) state.busy_since = frame.model.now;
   const double busy = frame.model.now - state.busy_since;
   constexpr double patience = 0.4;

@@ -94,7 +94,7 @@ struct UiScratch::State {
   Session seen;  ///< to count changes
   std::uint64_t session_version = 0;
   std::uint64_t content_version = 0;  ///< likewise, but for zooms and pans: what stands still while a picture is moved
-  std::uint64_t runs_version = 0;  ///< counts changes of the timing history
+  std::uint64_t runs_version = 0;     ///< counts changes of the timing history
   TimingHistory seen_runs;
   SpeedState seen_speed;
   std::uint64_t speed_version = 0;  ///< counts changes of what was measured

@@ -62,7 +62,7 @@ class TimingPicture {
       if (snapshot_.gpu && !snapshot_.gpu->stages.empty()) add_timing("GPU", *snapshot_.gpu);
     }
     // The button that measures the other device stands in the corner.
-    const double corner = passes_.size() < 2 && is_panel ? 136 : 0;
+    const double corner = passes_.size() < 2 && is_panel && !snapshot_.is_long ? 136 : 0;
     const std::string what = amount_ == Amount::kTime ? "last run, measured, " : "work by stage, computed, ";
     const std::string n = count_text(static_cast<std::int64_t>(snapshot_.seq()));
     double y = area.y +

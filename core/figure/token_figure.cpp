@@ -233,14 +233,26 @@ class TokenPicture {
     upright(8, vectors_.out, "output of attention, after W_O");
   }
 
+  /// An empty frame where a long text's vector would stand.
+  void not_computed(const Rect& rect, const std::string& name) {
+    canvas_.outline(rect, canvas_.theme().border, 1, 2);
+    canvas_.hit({.shape = rect,
+                 .tooltip = name + "\nnot computed: of a long text only q, k and v are known",
+                 .click = {},
+                 .double_click = {},
+                 .ctrl_click = {},
+                 .name = "not computed"});
+  }
+
   struct Place {
     std::size_t stage;
     double middle;
   };
   void across(const Place& place, std::span<const float> values, const std::string& name) {
-    if (values.empty()) return;
     const Stage& stage = stages_[place.stage];
-    draw_strip(canvas_, {.rect = {stage.x, place.middle - height_ / 2, stage.w, height_},
+    const Rect rect{stage.x, place.middle - height_ / 2, stage.w, height_};
+    if (values.empty()) return not_computed(rect, name);
+    draw_strip(canvas_, {.rect = rect,
                          .values = values,
                          .largest = stage.largest,
                          .most_cells = std::clamp<std::size_t>(3000 / (4 * n_heads()), 6, 128),
@@ -255,12 +267,12 @@ class TokenPicture {
     canvas_.text({stage.x, place.middle - height_ / 2 - kSmallLine / 2}, text, style);
   }
   void upright(std::size_t stage, std::span<const float> values, const std::string& name) {
-    if (values.empty()) return;
-    draw_strip(canvas_, {.rect = {stages_[stage].x, rows_.y, stages_[stage].w, rows_.h},
-                         .values = values,
-                         .largest = stages_[stage].largest,
-                         .name = name,
-                         .direction = Strip::Direction::kDown});
+    const Rect rect{stages_[stage].x, rows_.y, stages_[stage].w, rows_.h};
+    if (values.empty() && is_empty_layer()) return;
+    if (values.empty()) return not_computed(rect, name);
+    draw_strip(
+        canvas_,
+        {.rect = rect, .values = values, .largest = stages_[stage].largest, .name = name, .direction = Strip::Direction::kDown});
   }
 
   /// This token's row of the head: where its q finds its keys.
@@ -302,8 +314,7 @@ class TokenPicture {
                        : kv < h         ? std::to_string(h) + " query heads share " + std::to_string(kv) + " K/V heads."
                                         : "Each query head has keys and values of its own.";
     if (!is_empty_layer() && !has_all_vectors())
-      note = "Columns without colours are not computed: of a long text only q and k of each token are kept" +
-             std::string(block_.attention.v.empty() ? "." : ", and v.");
+      note = "Empty frames are not computed: of a long text only q, k and v of a token are known.";
     note += " Colours: blue below zero, orange above, to ± the number under each column.";
     const double y = rows_.y + rows_.h + kSmallLine + 8;
     const auto lines = static_cast<std::size_t>(std::max(0.0, std::floor((flow_.y + flow_.h - y) / kSmallLine)));

@@ -61,7 +61,7 @@ struct TileWork::State {
   std::vector<std::jthread> threads;  // last: they end before what they use
 
   std::shared_ptr<TileJob> next_job() const {
-    const auto found = std::find_if(jobs.begin(), jobs.end(), [](const auto& job) { return job->n_taken < job->strips.size(); });
+    const auto found = std::find_if(jobs.begin(), jobs.end(), [](const auto& job) { return job->n_taken_ < job->strips_.size(); });
     return found == jobs.end() ? nullptr : *found;
   }
 
@@ -70,11 +70,11 @@ struct TileWork::State {
     const std::int64_t first = (strip.row_begin - job.request.row_begin) * job.request.rows / row_span(job.request);
     try {
       if (job.kind == TileJob::Kind::kRowExtents) {
-        const std::vector<RowExtent> extents = row_extents(*job.trace, strip, job.stop.get_token());
+        const std::vector<RowExtent> extents = row_extents(*job.trace, strip, job.stop_.get_token());
         std::copy(extents.begin(), extents.end(), job.extents->begin() + first);
         return;
       }
-      const Tile tile = evaluate_tile(*job.trace, strip, job.stop.get_token());
+      const Tile tile = evaluate_tile(*job.trace, strip, job.stop_.get_token());
       std::copy(tile.values.begin(), tile.values.end(), job.tile->values.begin() + first * job.request.cols);
     } catch (const Error&) {
       // Dropped meanwhile, or a request beyond this trace: its cells stay masked rather than ending the program.
@@ -85,13 +85,13 @@ struct TileWork::State {
     std::unique_lock lock(mutex);
     while (changed.wait(lock, stop, [&] { return next_job() != nullptr; })) {
       const std::shared_ptr<TileJob> job = next_job();
-      const TileRequest strip = job->strips[job->n_taken++];
+      const TileRequest strip = job->strips_[job->n_taken_++];
       ++n_busy;
       lock.unlock();
       evaluate(*job, strip);
       lock.lock();
       const auto found = std::find(jobs.begin(), jobs.end(), job);
-      const bool is_last = ++job->n_done == job->strips.size();
+      const bool is_last = ++job->n_done_ == job->strips_.size();
       const bool is_answer = is_last && found != jobs.end();
       if (is_answer) {
         jobs.erase(found);
@@ -122,14 +122,14 @@ TileWork::~TileWork() {
   {
     const std::scoped_lock lock(state_->mutex);
     for (const auto& job : state_->jobs)
-      job->stop.request_stop();
+      job->stop_.request_stop();
   }
   for (std::jthread& thread : state_->threads)
     thread.request_stop();
 }
 
 void TileWork::add(const std::shared_ptr<TileJob>& job) {
-  job->strips = strips_of(*job);
+  job->strips_ = strips_of(*job);
   if (job->kind == TileJob::Kind::kRowExtents) {
     constexpr float kNaN = std::numeric_limits<float>::quiet_NaN();
     job->extents =
@@ -152,7 +152,7 @@ void TileWork::drop(const TileJob& job) {
   auto& jobs = state_->jobs;
   const auto found = std::find_if(jobs.begin(), jobs.end(), [&](const auto& other) { return other.get() == &job; });
   if (found == jobs.end()) return;
-  (*found)->stop.request_stop();
+  (*found)->stop_.request_stop();
   jobs.erase(found);
   state_->changed.notify_all();
 }
@@ -164,7 +164,7 @@ std::vector<std::shared_ptr<TileJob>> TileWork::take_done() {
 
 double TileWork::share_done(const TileJob& job) const {
   const std::scoped_lock lock(state_->mutex);
-  return job.strips.empty() ? 0 : static_cast<double>(job.n_done) / static_cast<double>(job.strips.size());
+  return job.strips_.empty() ? 0 : static_cast<double>(job.n_done_) / static_cast<double>(job.strips_.size());
 }
 
 void TileWork::finish() {

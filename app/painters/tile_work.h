@@ -24,9 +24,9 @@ struct TileJob {
 
  private:
   friend class TileWork;
-  std::vector<TileRequest> strips;  ///< the request, cut into pieces that take milliseconds
-  std::size_t n_taken = 0, n_done = 0;
-  std::stop_source stop;
+  std::vector<TileRequest> strips_;  ///< the request, cut into pieces that take milliseconds
+  std::size_t n_taken_ = 0, n_done_ = 0;
+  std::stop_source stop_;
 };
 
 /// Multiply-adds that a job takes, without the row sums that it may have to learn.

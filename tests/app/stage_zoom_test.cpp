@@ -86,7 +86,7 @@ class StageZoom : public testing::Test {
   }
 
   // Inside the picture, which stands in the middle of the stage, below its diagonal.
-  static constexpr ImVec2 kInside{530, 330};
+  const ImVec2 inside_{530, 330};
 
   std::unique_ptr<gl::OffscreenContext> context_;
   AppModel model_;
@@ -96,30 +96,30 @@ class StageZoom : public testing::Test {
 
 TEST_F(StageZoom, TheWheelKeepsWhatLiesUnderThePointer) {
   for (int i = 0; i < 3; ++i)
-    frame(kInside);
-  const CellSelected before = cell_at(kInside);
+    frame(inside_);
+  const CellSelected before = cell_at(inside_);
   for (int i = 0; i < 12; ++i)
-    frame(kInside, false, 1);
+    frame(inside_, false, 1);
   EXPECT_NEAR(session().view.zoom, std::pow(1.25, 12), 1e-9);
-  const CellSelected after = cell_at(kInside);
+  const CellSelected after = cell_at(inside_);
   EXPECT_NEAR(static_cast<double>(after.query), static_cast<double>(before.query), 2);
   EXPECT_NEAR(static_cast<double>(after.key), static_cast<double>(before.key), 2);
   for (int i = 0; i < 40; ++i)
-    frame(kInside, false, 1);
+    frame(inside_, false, 1);
   EXPECT_EQ(session().view.zoom, largest_zoom(n_));
   for (int i = 0; i < 60; ++i)
-    frame(kInside, false, -1);
+    frame(inside_, false, -1);
   EXPECT_EQ(window_of(session().view, n_), (TokenWindow{0, n_, 0, n_}));
 }
 
 TEST_F(StageZoom, ADragTakesThePictureAlong) {
   for (int i = 0; i < 3; ++i)
-    frame(kInside);
+    frame(inside_);
   for (int i = 0; i < 8; ++i)
-    frame(kInside, false, 1);
-  const CellSelected before = cell_at(kInside);
-  frame(kInside, true);
-  ImVec2 at = kInside;
+    frame(inside_, false, 1);
+  const CellSelected before = cell_at(inside_);
+  frame(inside_, true);
+  ImVec2 at = inside_;
   for (int i = 0; i < 10; ++i) {
     at = ImVec2(at.x + 6, at.y + 3);
     for (const Outbox::Sent& sent : frame(at, true))
@@ -137,11 +137,11 @@ TEST_F(StageZoom, ADragTakesThePictureAlong) {
 
 TEST_F(StageZoom, AMovedPictureEvaluatesOnlyNewBlocks) {
   for (int i = 0; i < 3; ++i)
-    frame(kInside);
+    frame(inside_);
   for (int i = 0; i < 10; ++i)
-    frame(kInside, false, 1);
+    frame(inside_, false, 1);
   for (int i = 0; i < 3; ++i)
-    frame(kInside);
+    frame(inside_);
   const double pan = session().view.pan_x;
   model_.history.apply(ZoomSet{session().view.zoom, pan + 0.001, session().view.pan_y});
   gui_->prepare(model_, 1);

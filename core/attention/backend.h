@@ -45,6 +45,9 @@ struct AttentionOutputs {
 /// Shapes  as in AttentionInputs and AttentionOutputs; head h reads K/V head config.kv_head(h).
 /// Units   logsumexp in nats.
 /// Edge    A row with every key masked, and every row of a pruned head: out = 0, probs = 0, logsumexp = -inf, never NaN.
+/// NaN     A NaN or infinity at a key that a row does not see changes nothing in that row. One that it sees, or in its q, makes the row's
+///         out NaN (one in v: that column); an infinite score below counts as hidden, or gives NaN where v is not finite there either.
+///         Finite inputs whose scores leave float32's range (sum of |q_c k_c| above 1e37) may give NaN in that row, and in no other.
 /// Dropout multiplies out's terms by 0 or 1 / (1 - p), see dropout.h; probs and logsumexp are those without it.
 /// Errors  ShapeError when config is invalid, a view does not have its shape, or probs are wanted from a backend that does not
 ///         materialise them; Cancelled when asked to stop.

@@ -14,9 +14,7 @@
 
 #include <hwy/cache_control.h>
 
-#include "core/attention/flash_block-inl.h"
-#include "core/attention/flash_rows-inl.h"
-#include "core/attention/flash_tile-inl.h"
+#include "core/attention/flash_step-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom {
@@ -29,7 +27,6 @@ using flash_detail::KeySegment;
 using flash_detail::Result;
 
 constexpr std::int64_t kBlocks = 4;  // of an item: they share each step's keys and values while the nearer caches hold them
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.6931471805599453;
 
 std::int64_t RowsPerItem() { return kBlocks * kBlockRows; }
@@ -44,20 +41,17 @@ std::size_t ScratchSize(const AttentionConfig& config) {
 class ItemRun {
  public:
   ItemRun(const Call& call, const Item& item, float* scratch)
-      : call_(call),
-        item_(item),
-
-        set_(call.plan.set(item)),
-        heads_(call.plan.heads(call.plan.group(item))),
-        scratch_(scratch) {}
+      : call_(call), item_(item), set_(call.plan.set(item)), heads_(call.plan.heads(call.plan.group(item))), scratch_(scratch) {}
 
   void run(Result result, AttentionWork& work) {
     cut_blocks();
-    scores_ = take((kKeysPerStep + kTileRows) * kBlockRows);
-    step_maximum_ = take(kBlockRows);
+    step_.d_head = d_head_;
+    step_.scores = take((kKeysPerStep + kTileRows) * kBlockRows);
+    step_.maximum = take(kBlockRows);
     rows_ = take(kBlockRows * d_head_);
-    zeros_ = take(d_head_ + kLanes);
-    std::fill_n(zeros_, d_head_, 0.0F);
+    float* const zeros = take(d_head_);
+    std::fill_n(zeros, d_head_, 0.0F);
+    step_.zeros = zeros;
     if (is_narrow()) {
       wide_k_ = take(kKeysPerStep * d_head_);
       wide_v_ = take(kKeysPerStep * d_head_);
@@ -65,7 +59,7 @@ class ItemRun {
     run_segments(work);
     if (!is_finite_out()) {
       // A hidden pair's weight is 0, but 0 times an infinite value is not: once more, with such values added apart.
-      adds_apart_ = true;
+      step_.adds_apart = true;
       for (std::size_t i = 0; i < n_blocks_; ++i)
         clear(blocks_[i]);
       run_segments(work);
@@ -151,6 +145,7 @@ class ItemRun {
     }
     for (std::int64_t begin = first; begin < end; begin += kKeysPerStep) {
       const KeyRange step{begin, std::min(end, begin + kKeysPerStep)};
+      step_.keys = step;
       find_rows(segment, step);
       if (step.end < end) {
         fetch_keys(segment, {step.end, std::min(end, step.end + kKeysPerStep)});
@@ -158,7 +153,7 @@ class ItemRun {
         fetch_out();
       }
       for (std::size_t i = 0; i < n_blocks_; ++i)
-        run_step(segment, step, blocks_[i], work);
+        run_step(segment, blocks_[i], work);
     }
     work.bytes_moved += (is_narrow() ? 4.0 : 8.0) * static_cast<double>(std::max<std::int64_t>(0, end - first) * d_head_);
   }
@@ -208,8 +203,8 @@ class ItemRun {
     const std::int64_t kv_head = call_.plan.group(item_).kv_head, n_keys = step.end - step.begin;
     const AttentionInputs& inputs = call_.inputs;
     if (!is_narrow()) {
-      list_rows(segment.keys, step, inputs.k.row(item_.b, kv_head, 0), inputs.k.row_stride, key_rows_.data());
-      list_rows(segment.keys, step, inputs.v.row(item_.b, kv_head, 0), inputs.v.row_stride, value_rows_.data());
+      list_rows(segment.keys, step, inputs.k.row(item_.b, kv_head, 0), inputs.k.row_stride, step_.key_rows.data());
+      list_rows(segment.keys, step, inputs.v.row(item_.b, kv_head, 0), inputs.v.row_stride, step_.value_rows.data());
       return;
     }
     for (std::int64_t i = 0; i < n_keys; ++i) {
@@ -217,142 +212,61 @@ class ItemRun {
       widen_row(inputs.k16.row(item_.b, kv_head, key), d_head_, call_.config.kv_storage, wide_k_ + i * d_head_);
       widen_row(inputs.v16.row(item_.b, kv_head, key), d_head_, call_.config.kv_storage, wide_v_ + i * d_head_);
     }
-    list_rows({nullptr, 0, 1, n_keys}, {0, n_keys}, wide_k_, d_head_, key_rows_.data());
-    list_rows({nullptr, 0, 1, n_keys}, {0, n_keys}, wide_v_, d_head_, value_rows_.data());
+    list_rows({nullptr, 0, 1, n_keys}, {0, n_keys}, wide_k_, d_head_, step_.key_rows.data());
+    list_rows({nullptr, 0, 1, n_keys}, {0, n_keys}, wide_v_, d_head_, step_.value_rows.data());
   }
 
   /// The tiles of this step will ask for the keys and values of another.
   void fetch_keys(const KeySegment& segment, KeyRange step) {
     const std::int64_t kv_head = call_.plan.group(item_).kv_head, n_keys = step.end - step.begin;
     const AttentionInputs& inputs = call_.inputs;
-    fetch_.start(d_head_ * (is_narrow() ? 2 : 4));
+    step_.fetch.start(d_head_ * (is_narrow() ? 2 : 4));
     if (is_narrow()) {
-      list_rows(segment.keys, step, inputs.k16.row(item_.b, kv_head, 0), inputs.k16.row_stride, fetch_.add(n_keys));
-      list_rows(segment.keys, step, inputs.v16.row(item_.b, kv_head, 0), inputs.v16.row_stride, fetch_.add(n_keys));
+      list_rows(segment.keys, step, inputs.k16.row(item_.b, kv_head, 0), inputs.k16.row_stride, step_.fetch.add(n_keys));
+      list_rows(segment.keys, step, inputs.v16.row(item_.b, kv_head, 0), inputs.v16.row_stride, step_.fetch.add(n_keys));
     } else {
-      list_rows(segment.keys, step, inputs.k.row(item_.b, kv_head, 0), inputs.k.row_stride, fetch_.add(n_keys));
-      list_rows(segment.keys, step, inputs.v.row(item_.b, kv_head, 0), inputs.v.row_stride, fetch_.add(n_keys));
+      list_rows(segment.keys, step, inputs.k.row(item_.b, kv_head, 0), inputs.k.row_stride, step_.fetch.add(n_keys));
+      list_rows(segment.keys, step, inputs.v.row(item_.b, kv_head, 0), inputs.v.row_stride, step_.fetch.add(n_keys));
     }
-    fetch_.spread(n_turns());
+    step_.fetch.spread(n_turns());
   }
 
   /// Where this item's rows will be written.
   void fetch_out() {
-    fetch_.start(d_head_ * 4);
+    step_.fetch.start(d_head_ * 4);
     RowPosition row(item_.row_begin, n_heads());
     for (std::int64_t r = item_.row_begin; r < item_.row_end; ++r, row.move_on()) {
-      *fetch_.add(1) = call_.outputs.out.row(item_.b, head_at(row), query_at(row));
+      *step_.fetch.add(1) = call_.outputs.out.row(item_.b, head_at(row), query_at(row));
     }
-    fetch_.spread(n_turns());
+    step_.fetch.spread(n_turns());
   }
 
   /// Tiles of a step, about.
   std::int64_t n_turns() const { return static_cast<std::int64_t>(n_blocks_) * (kKeysPerStep + d_head_) / kTileRows; }
 
-  void run_step(const KeySegment& segment, KeyRange step, RowBlock& block, AttentionWork& work) {
+  void run_step(const KeySegment& segment, RowBlock& block, AttentionWork& work) {
     Runs runs;
-    find_runs(block, step, runs);
+    find_runs(block, step_.keys, runs);
     if (runs.n == 0) return;
-    step_begin_ = step.begin;
-    std::copy_n(block.maximum, block.width(), step_maximum_);
+    std::copy_n(block.maximum, block.width(), step_.maximum);
     for (const Run& run : runs) {
-      score(block, run);
-      if (run.is_mixed) hide(block, step, run);
+      step_.score(block, run);
+      if (run.is_mixed) step_.hide(block, run);
       work.flops += 4.0 * static_cast<double>(run.n_keys() * run.n_vectors() * kLanes * d_head_);
     }
-    raise_maximum_of(block);
+    step_.raise_maximum_of(block);
     for (const Run& run : runs) {
-      exponentiate_run(block, run);
-      if (call_.config.dropout) drop(segment, step, block, run);
+      step_.exponentiate_run(block, run);
+      if (call_.config.dropout) drop(segment, block, run);
     }
     const bool is_whole = runs.n == 1 && runs.begin()->n_vectors() == block.n_vectors;
-    if (!is_whole) rescale(block);
+    if (!is_whole) step_.rescale(block);
     for (const Run& run : runs)
-      add_values(block, run, is_whole ? (block.has_out ? Start::kScale : Start::kZero) : Start::kAdd);
+      step_.add_values(block, run, is_whole ? (block.has_out ? Start::kScale : Start::kZero) : Start::kAdd);
     block.has_out = true;
   }
 
-  float* scores_at(const RowBlock& block, const Run& run) const {
-    return scores_ + run.begin * block.width() + run.first_vector * kLanes;
-  }
-
-  void score(const RowBlock& block, const Run& run) {
-    const std::int64_t lane = run.first_vector * kLanes;
-    ScorePanel panel{.q = block.q + lane,
-                     .keys = key_rows_.data() + run.begin,
-                     .n_keys = run.n_keys() / kTileRows * kTileRows,
-                     .d_head = d_head_,
-                     .stride = block.width(),
-                     .scores = scores_at(block, run),
-                     .maximum = run.is_mixed ? nullptr : step_maximum_ + lane,
-                     .fetch = &fetch_};
-    const auto multiply = [&](const ScorePanel& part) {
-      switch (run.n_vectors()) {
-        case 1:
-          return multiply_scores<1>(part);
-        case 2:
-          return multiply_scores<2>(part);
-        default:
-          return multiply_scores<3>(part);
-      }
-    };
-    multiply(panel);
-    const std::int64_t n_done = panel.n_keys, n_left = run.n_keys() - n_done;
-    if (n_left == 0) return;
-    std::array<const float*, kTileRows> last{};
-    for (std::int64_t r = 0; r < kTileRows; ++r) {
-      last[static_cast<std::size_t>(r)] = panel.keys[n_done + std::min(r, n_left - 1)];
-    }
-    panel.keys = last.data();
-    panel.n_keys = n_left;
-    panel.scores += n_done * panel.stride;
-    multiply(panel);
-  }
-
-  /// Scores of hidden pairs become -inf; the others raise the maximum.
-  void hide(const RowBlock& block, KeyRange step, const Run& run) {
-    const Floats d;
-    const hn::RebindToSigned<Floats> di;
-    const FloatVec hidden = hn::Set(d, kMinusInfinity);
-    for (std::int64_t lane = run.first_vector * kLanes; lane < run.end_vector * kLanes; lane += kLanes) {
-      const auto first = hn::Load(di, block.first_key + lane), end = hn::Load(di, block.end_key + lane);
-      FloatVec maximum = hn::Load(d, step_maximum_ + lane);
-      for (std::int64_t j = run.begin; j < run.end; ++j) {
-        const auto key = hn::Set(di, static_cast<std::int32_t>(step.begin + j));
-        float* const at = scores_ + j * block.width() + lane;
-        const FloatVec kept = hn::IfThenElse(hn::RebindMask(d, hn::Lt(key, end)), hn::Load(d, at), hidden);
-        const FloatVec score = hn::IfThenElse(hn::RebindMask(d, hn::Lt(key, first)), hidden, kept);
-        maximum = hn::Max(maximum, score);
-        hn::Store(score, d, at);
-      }
-      hn::Store(maximum, d, step_maximum_ + lane);
-    }
-  }
-
-  /// The step's maximum becomes the block's, step_maximum_ what is taken off the scores, and the sums shrink accordingly.
-  void raise_maximum_of(const RowBlock& block) {
-    const Floats d;
-    for (std::int64_t lane = 0; lane < block.width(); lane += kLanes) {
-      const FloatVec maximum = hn::Load(d, step_maximum_ + lane);
-      // A row that has seen no key yet has the maximum -inf; -inf - -inf would be NaN.
-      const FloatVec origin = hn::IfThenZeroElse(hn::Eq(maximum, hn::Set(d, kMinusInfinity)), maximum);
-      const FloatVec factor = exp2_non_positive(d, hn::Sub(hn::Load(d, block.maximum + lane), origin));
-      hn::Store(hn::Mul(hn::Load(d, block.sum + lane), factor), d, block.sum + lane);
-      hn::Store(factor, d, block.factor + lane);
-      hn::Store(maximum, d, block.maximum + lane);
-      hn::Store(origin, d, step_maximum_ + lane);
-    }
-  }
-
-  void exponentiate_run(const RowBlock& block, const Run& run) {
-    for (int v = run.first_vector; v < run.end_vector; ++v) {
-      const std::int64_t lane = v * kLanes;
-      exponentiate(scores_ + run.begin * block.width() + lane, run.n_keys(),
-                   {block.width(), step_maximum_ + lane, block.sum + lane});
-    }
-  }
-
-  void drop(const KeySegment& segment, KeyRange step, const RowBlock& block, const Run& run) {
+  void drop(const KeySegment& segment, const RowBlock& block, const Run& run) {
     const Dropout& dropout = *call_.config.dropout;
     const float factor = kept_factor(dropout);
     RowPosition row(block.row_begin, n_heads());
@@ -360,65 +274,8 @@ class ItemRun {
       if (r < run.first_vector * kLanes || r >= run.end_vector * kLanes) continue;
       DropoutCell cell{item_.b, head_at(row), query_at(row), 0};
       for (std::int64_t j = run.begin; j < run.end; ++j) {
-        cell.j = segment.keys[step.begin + j];
-        scores_[j * block.width() + r] *= is_kept(dropout, cell) ? factor : 0.0F;
-      }
-    }
-  }
-
-  void rescale(const RowBlock& block) {
-    const Floats d;
-    const std::int64_t width = block.width();
-    for (std::int64_t lane = 0; lane < width; lane += kLanes) {
-      const FloatVec factor = hn::Load(d, block.factor + lane);
-      for (std::int64_t c = 0; c < d_head_; ++c) {
-        float* const out = block.out + c * width + lane;
-        hn::Store(block.has_out ? hn::Mul(hn::Load(d, out), factor) : hn::Zero(d), d, out);
-      }
-    }
-  }
-
-  void add_values(const RowBlock& block, const Run& run, Start start) {
-    const std::int64_t lane = run.first_vector * kLanes;
-    ValuePanel panel{.probs = scores_at(block, run),
-                     .values = value_rows_.data() + run.begin,
-                     .n_keys = run.n_keys(),
-                     .d_head = d_head_,
-                     .stride = block.width(),
-                     .out = block.out + lane,
-                     .factor = block.factor + lane,
-                     .start = start,
-                     .fetch = &fetch_};
-    std::array<const float*, kKeysPerStep> finite;
-    bool is_finite = true;
-    for (std::int64_t j = 0; adds_apart_ && run.is_mixed && j < panel.n_keys; ++j) {
-      const bool is_row_finite = is_finite_row(panel.values[j], d_head_);
-      finite[static_cast<std::size_t>(j)] = is_row_finite ? panel.values[j] : zeros_;
-      is_finite = is_finite && is_row_finite;
-    }
-    const float* const* const values = panel.values;
-    if (!is_finite) panel.values = finite.data();
-    switch (run.n_vectors()) {
-      case 1:
-        multiply_values<1>(panel);
-        break;
-      case 2:
-        multiply_values<2>(panel);
-        break;
-      default:
-        multiply_values<3>(panel);
-    }
-    for (std::int64_t j = 0; !is_finite && j < panel.n_keys; ++j) {
-      if (panel.values[j] == zeros_) add_to_seeing_rows(block, run, j, values[j]);
-    }
-  }
-
-  void add_to_seeing_rows(const RowBlock& block, const Run& run, std::int64_t j, const float* value) {
-    for (std::int64_t r = run.first_vector * kLanes; r < run.end_vector * kLanes; ++r) {
-      const std::int64_t key = step_begin_ + run.begin + j;
-      if (key < block.first_key[r] || key >= block.end_key[r]) continue;
-      for (std::int64_t c = 0; c < d_head_; ++c) {
-        block.out[c * block.width() + r] += scores_[(run.begin + j) * block.width() + r] * value[c];
+        cell.j = segment.keys[step_.keys.begin + j];
+        step_.scores[j * block.width() + r] *= is_kept(dropout, cell) ? factor : 0.0F;
       }
     }
   }
@@ -433,15 +290,9 @@ class ItemRun {
   float* scratch_;
   std::array<RowBlock, kBlocks> blocks_;
   std::size_t n_blocks_ = 0;
-  std::array<const float*, kKeysPerStep> key_rows_, value_rows_;  // of the step
-  Fetch fetch_;
-  std::int64_t step_begin_ = 0;
-  bool adds_apart_ = false;
-  float* scores_ = nullptr;        // [keys of a step and one tile, width], base-2 exponents, then probabilities
-  float* step_maximum_ = nullptr;  // [width]
-  float* rows_ = nullptr;          // [rows, d_head] finished, before they are merged
-  float* zeros_ = nullptr;         // [d_head]
-  float* wide_k_ = nullptr;        // [keys of a step, d_head], of 16-bit storage
+  Step step_;
+  float* rows_ = nullptr;    // [rows, d_head] finished, before they are merged
+  float* wide_k_ = nullptr;  // [keys of a step, d_head], of 16-bit storage
   float* wide_v_ = nullptr;
 };
 

@@ -150,7 +150,9 @@ class Heatmap {
       if (minimap_.w < kSmallestMinimap) minimap_ = {};
     }
     const double beside = std::max(right, minimap_.w > 0 ? kMinimapGap + minimap_.w : 0);
-    const double lead = std::floor(std::clamp((area.w - left - picture.w - beside) / 2, 0.0, area.w / 4));
+    // The large picture stays where it was when the small one comes.
+    const double centred = (area.w - left - picture.w - right) / 2;
+    const double lead = std::floor(std::clamp(std::min(centred, area.w - left - picture.w - beside), 0.0, area.w / 4));
     square_ = {area.x + lead + left, area.y + top, picture.w, picture.h};
     minimap_.x = square_.x + square_.w + kMinimapGap;
     minimap_.y = square_.y;

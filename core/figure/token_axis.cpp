@@ -72,6 +72,9 @@ std::vector<std::int64_t> labelled_tokens(const TokenAxis& axis, double pitch) {
 double label_room(const Canvas& canvas, const TokenAxis& axis, double limit) {
   // At most a few hundred labels can stand beside a picture; the longest of thousands of tokens need not be found.
   double widest = 0;
+  // As much for every part of a long text, so that its picture stands still while it is moved.
+  if (axis.labels == TokenAxis::Labels::kNumbered)
+    return std::ceil(std::min(limit, canvas.width(count_text(std::ssize(axis.tokens)) + " a longer", token_style(canvas))));
   const std::int64_t step = std::max<std::int64_t>(1, (axis.end - axis.begin) / 256);
   for (std::int64_t token = axis.begin; token < axis.end && widest < limit; token += step)
     widest = std::max(widest, canvas.width(label_of(axis, token), token_style(canvas)));

@@ -35,8 +35,8 @@ TEST(ExportTile, EveryWrongRangeIsOneSentence) {
   expect_wrong_use("3.7:0-8,5-2", {"keys 5-2", "backwards"});
   expect_wrong_use("4.0:0-7,0-7", {"layers 0 to 3", "heads 0 to 7"});
   expect_wrong_use("0.8:0-7,0-7", {"heads 0 to 7"});
-  expect_wrong_use("3.7:0-7,2-9", {"the text has 9 tokens", "the last one is 8"});
-  expect_wrong_use("3.7:0-9223372036854775807,0-8", {"the text has 9 tokens"});
+  expect_wrong_use("3.7:0-7,3-10", {"the text has 10 tokens", "the last one is 9"});
+  expect_wrong_use("3.7:0-9223372036854775807,0-8", {"the text has 10 tokens"});
   expect_wrong_use("3.7:0-3,0-8", {"at least 8 queries and 8 keys"});
 }
 

@@ -97,8 +97,10 @@ class StageZoom : public testing::Test {
 TEST_F(StageZoom, TheWheelKeepsWhatLiesUnderThePointer) {
   for (int i = 0; i < 3; ++i)
     frame(inside_);
+  for (int i = 0; i < 4; ++i)
+    frame(inside_, false, 1);
   const CellSelected before = cell_at(inside_);
-  for (int i = 0; i < 12; ++i)
+  for (int i = 0; i < 8; ++i)
     frame(inside_, false, 1);
   EXPECT_NEAR(session().view.zoom, std::pow(1.25, 12), 1e-9);
   const CellSelected after = cell_at(inside_);

@@ -141,6 +141,7 @@ void draw_stage(const Frame& frame) {
     draw_waiting(frame, area);
     return;
   }
+  area.h -= draw_depth_card(frame, area);
   constexpr double presenter_zoom = 1.4;
   const StageView stage = frame.session.view.stage;
   const FigureAnswer answer = draw_figure(
@@ -152,4 +153,3 @@ void draw_stage(const Frame& frame) {
 }
 
 }  // namespace headroom
-  area.h -= draw_depth_card(frame, area);

@@ -32,7 +32,9 @@ const Scene& scene() {
 }
 
 Image pixels_of(const Figure& figure) {
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "headroom_block_picture.png";
+  // Tests may run side by side: each has a file of its own.
+  const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
+  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / ("headroom_" + name + ".png");
   std::ofstream(path, std::ios::binary) << render_figure(figure, theme(ThemeName::kDark), FigureFormat::kPng, 1);
   Image image = read_png(path);
   std::filesystem::remove(path);

@@ -68,8 +68,10 @@ class LongText : public testing::Test {
 std::string words(int n) {
   constexpr const char* kWords[] = {"the", "cat", "that", "sat", "on", "the", "mat", "was", "fluffy"};
   std::string text;
-  for (int i = 0; i < n; ++i)
-    text += (i > 0 ? " " : "") + std::string(kWords[i % 9]);
+  for (int i = 0; i < n; ++i) {
+    if (i > 0) text += ' ';
+    text += kWords[i % 9];
+  }
   return text;
 }
 

@@ -104,7 +104,8 @@ class RowPicture {
     draw_row_plot(canvas_, plot);
     canvas_.text({plot.rect.x - 8, plot.rect.y + kSmallLine / 2}, probability_text(peak_.probability), number);
     const bool is_log = plot.scale == ColorScale::kLog;
-    if (!is_log) canvas_.text({plot.rect.x - 8, plot.rect.y + plot.rect.h - kSmallLine / 2}, "0", number);
+    const bool has_room = plot.rect.h >= 2 * kSmallLine;  // for both ends of the axis
+    if (!is_log && has_room) canvas_.text({plot.rect.x - 8, plot.rect.y + plot.rect.h - kSmallLine / 2}, "0", number);
     std::string text = "Keys from left to right; grey: masked.";
     if (is_log) text = "Logarithmic: the bottom is " + compact(peak_.probability * kLogFloor, 1) + " or less. " + text;
     if (const std::int64_t pooled = keys_a_bar(plot); pooled > 1)

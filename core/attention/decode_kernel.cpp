@@ -36,8 +36,9 @@ void DecodeStretch(const Call&, const Stretch&, float*, float*) {}  // never cal
 #else
 
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
-/// Keys that all groups work on before the next. Rows of K and V may lie pages apart, and the nearest address table holds 64 to 96 pages.
-constexpr std::int64_t kTileKeys = 32;
+/// Keys that a group works on before the next comes. Where a key's rows of all heads lie side by side, fewer: then each key has a page of its
+/// own, and the nearest address table holds 64 to 96.
+constexpr std::int64_t kTileKeys = 64, kInterleavedTileKeys = 16;
 std::int64_t padded(std::int64_t d_head) { return (d_head + kLanes - 1) / kLanes * kLanes; }
 /// Rows computed for so many real ones; the surplus repeats the last.
 std::int64_t computed_rows(std::int64_t n_rows) { return n_rows <= 2 ? n_rows : n_rows <= 4 ? 4 : 8; }
@@ -320,10 +321,16 @@ class StretchRun {
   void run(float* partial) {
     const KeyRange common = flash_detail::common_keys(call_.config, stretch_);
     end_ = common.end;
-    for (std::int64_t begin = common.begin; begin < common.end; begin += kTileKeys) {
-      const KeyRange tile{begin, std::min(common.end, begin + kTileKeys)};
-      for (GroupRows& rows : groups_)
-        add_tile(rows, tile);
+    // In the order of memory: where a head's rows follow each other, head by head; else all heads of some keys together.
+    const bool is_head_major = memory_of(groups_.front()).first.stride == d_head_;
+    const std::size_t n_together = is_head_major ? 1 : groups_.size();
+    const std::int64_t tile_keys = is_head_major ? kTileKeys : kInterleavedTileKeys;
+    for (std::size_t first = 0; first < groups_.size(); first += n_together) {
+      for (std::int64_t begin = common.begin; begin < common.end; begin += tile_keys) {
+        const KeyRange tile{begin, std::min(common.end, begin + tile_keys)};
+        for (std::size_t g = first; g < first + n_together; ++g)
+          add_tile(groups_[g], tile);
+      }
     }
     for (std::int64_t key = stretch_.keys.begin; key < stretch_.keys.end; ++key) {
       if (key >= common.begin && key < common.end) continue;

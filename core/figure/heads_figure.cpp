@@ -4,6 +4,7 @@
 
 #include "core/figure/canvas.h"
 #include "core/figure/heads_layout.h"
+#include "core/figure/heads_sentences.h"
 #include "core/figure/legend.h"
 #include "core/figure/number_text.h"
 #include "core/figure/tile_items.h"
@@ -113,8 +114,10 @@ class HeadsPicture {
     legend_.sentences.insert(legend_.sentences.begin(), "Pattern: a score of " + fixed(kPatternThreshold, 2) +
                                                             " or more, measured on this sentence; – : none (" + counts + ").");
     legend_.sentences.insert(legend_.sentences.begin() + 1, "Line under a head: entropy, as a share of the largest possible.");
-    if (const std::string sampled = sampled_sentence(); !sampled.empty())
+    if (const std::string sampled = sampled_sentence(snapshot_); !sampled.empty())
       legend_.sentences.insert(legend_.sentences.begin(), sampled);
+    if (const std::string dark = dark_sentence(snapshot_, input_.session.view.scale); !dark.empty())
+      legend_.sentences.insert(legend_.sentences.begin(), dark);
   }
 
   /// Without the first token the rest gets the colours: the largest of what is left, over all heads.
@@ -289,20 +292,6 @@ class HeadsPicture {
   }
   const Tile& thumbnail(const HeadRef& head) const {
     return snapshot_.thumbnails[static_cast<std::size_t>(head.layer)][static_cast<std::size_t>(head.head)];
-  }
-
-  /// "Sampled rows: …" while some thumbnail was made from a part of its rows.
-  std::string sampled_sentence() const {
-    for (const auto& layer : snapshot_.thumbnails) {
-      for (const Tile& tile : layer) {
-        const TileRequest& r = tile.request;
-        const std::int64_t covered = r.rows > 0 ? (r.row_end - r.row_begin) / r.rows : 0;
-        if (tile.is_pruned || r.row_samples <= 0 || r.row_samples >= covered) continue;
-        return "Sampled rows: each cell shows the " + std::string(r.pooling == Pooling::kMax ? "largest" : "mean") + " of " +
-               std::to_string(r.row_samples) + " of the " + count_text(covered) + " rows that it covers; a head opened is exact.";
-      }
-    }
-    return "";
   }
 
   void draw_tile(const HeadPlace& place) {

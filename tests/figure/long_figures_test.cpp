@@ -3,8 +3,12 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <cmath>
+
 #include "core/figure/arithmetic_panel.h"
 #include "core/figure/canvas.h"
+#include "core/figure/heads_sentences.h"
 #include "core/model/long_pass.h"
 #include "tests/figure/figure_fixture.h"
 
@@ -96,6 +100,24 @@ TEST(LongFigures, TheWorkIsThatOfTheFirstLayer) {
   const std::string text = text_of(timing_figure(input_of(scene, {500, 260}), {}));
   EXPECT_THAT(text, HasSubstr("rotary"));
   EXPECT_THAT(text, Not(HasSubstr("MLP")));
+}
+
+TEST(LongFigures, SayWhatShowsMoreWhereAllCellsAreDark) {
+  Scene scene = long_scene({.n_layers = 2, .n_heads = 2, .n_kv_heads = 2, .n_tokens = 40});
+  Snapshot& snapshot = *scene.snapshot;
+  for (Tile& tile : snapshot.thumbnails[0]) {
+    std::fill(tile.values.begin(), tile.values.end(), 0.02F);
+    tile.values[0] = 1;  // the first query sees itself alone
+    tile.values.back() = std::nanf("");
+  }
+  EXPECT_THAT(text_of(heads_figure(input_of(scene, {1280, 720}))), HasSubstr("log scale"));
+  EXPECT_EQ(dark_sentence(snapshot, ColorScale::kLog), "");
+  std::fill_n(snapshot.thumbnails[0][1].values.begin() + 200, 60, 0.5F);
+  EXPECT_EQ(dark_sentence(snapshot, ColorScale::kLinear), "");
+  std::fill_n(snapshot.thumbnails[0][1].values.begin() + 200, 60, 0.02F);
+  EXPECT_NE(dark_sentence(snapshot, ColorScale::kLinear), "");
+  snapshot.is_long = false;
+  EXPECT_EQ(dark_sentence(snapshot, ColorScale::kLinear), "");
 }
 
 }  // namespace

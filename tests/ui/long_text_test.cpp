@@ -7,35 +7,15 @@
 #include <fstream>
 
 #include "core/session/session_json.h"
-#include "tests/ui/desktop.h"
+#include "tests/ui/desktop_test.h"
 
 namespace headroom::ui {
 namespace {
 
 namespace fs = std::filesystem;
 
-class LongText : public testing::Test {
+class LongText : public DesktopTest {
  protected:
-  void SetUp() override {
-    if (const std::string missing = Desktop::what_is_missing(); !missing.empty()) {
-      if (std::getenv("HEADROOM_REQUIRE_GL") != nullptr) FAIL() << missing;
-      GTEST_SKIP() << missing;
-    }
-    std::string name = (fs::temp_directory_path() / "headroom-ui-XXXXXX").string();
-    home_ = mkdtemp(name.data());
-    file_ = home_ / "lesson.headroom.json";
-  }
-  void TearDown() override {
-    if (desktop_ && HasFailure()) {
-      const fs::path folder = fs::path(HEADROOM_BINARY_DIR) / "pictures";
-      fs::create_directories(folder);
-      desktop_->save_screenshot(folder / (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".png"));
-    }
-    desktop_.reset();
-    std::error_code ignored;
-    fs::remove_all(home_, ignored);
-  }
-
   Desktop& open(const std::string& text) {
     Session session;
     session.compute.text = text;
@@ -60,9 +40,6 @@ class LongText : public testing::Test {
     desktop_->type(path.string());
     desktop_->key("Return");
   }
-
-  fs::path home_, file_;
-  std::unique_ptr<Desktop> desktop_;
 };
 
 std::string words(int n) {

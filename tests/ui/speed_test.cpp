@@ -8,33 +8,15 @@
 #include <fstream>
 
 #include "core/session/session_json.h"
-#include "tests/ui/desktop.h"
+#include "tests/ui/desktop_test.h"
 
 namespace headroom::ui {
 namespace {
 
 namespace fs = std::filesystem;
 
-class SpeedWindow : public testing::Test {
+class SpeedWindow : public DesktopTest {
  protected:
-  void SetUp() override {
-    if (const std::string missing = Desktop::what_is_missing(); !missing.empty()) {
-      if (std::getenv("HEADROOM_REQUIRE_GL") != nullptr) FAIL() << missing;
-      GTEST_SKIP() << missing;
-    }
-    std::string name = (fs::temp_directory_path() / "headroom-ui-XXXXXX").string();
-    home_ = mkdtemp(name.data());
-  }
-  void TearDown() override {
-    if (desktop_ && HasFailure()) {
-      const fs::path folder = fs::path(HEADROOM_BINARY_DIR) / "pictures";
-      fs::create_directories(folder);
-      desktop_->save_screenshot(folder / (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".png"));
-    }
-    desktop_.reset();
-    std::error_code ignored;
-    fs::remove_all(home_, ignored);
-  }
   Desktop& open(double seconds) {
     Session session;
     session.view.speed_tokens = 16;
@@ -43,9 +25,6 @@ class SpeedWindow : public testing::Test {
     desktop_ = std::make_unique<Desktop>(home_, std::vector<std::string>{(home_ / "lesson.headroom.json").string()});
     return *desktop_;
   }
-
-  fs::path home_;
-  std::unique_ptr<Desktop> desktop_;
 };
 
 TEST_F(SpeedWindow, MeasuresAPartAndWritesItsNumbers) {

@@ -9,34 +9,18 @@
 
 #include "app/painters/png.h"
 #include "core/session/session_json.h"
-#include "tests/ui/desktop.h"
+#include "tests/ui/desktop_test.h"
 
 namespace headroom::ui {
 namespace {
 
 namespace fs = std::filesystem;
 
-class Window : public testing::Test {
+class Window : public DesktopTest {
  protected:
   void SetUp() override {
-    if (const std::string missing = Desktop::what_is_missing(); !missing.empty()) {
-      if (std::getenv("HEADROOM_REQUIRE_GL") != nullptr) FAIL() << missing;
-      GTEST_SKIP() << missing;
-    }
-    std::string name = (fs::temp_directory_path() / "headroom-ui-XXXXXX").string();
-    home_ = mkdtemp(name.data());
-    file_ = home_ / "lesson.headroom.json";
-    save_session(Session{}, file_);
-  }
-  void TearDown() override {
-    if (desktop_ && HasFailure()) {
-      const fs::path folder = fs::path(HEADROOM_BINARY_DIR) / "pictures";
-      fs::create_directories(folder);
-      desktop_->save_screenshot(folder / (std::string(testing::UnitTest::GetInstance()->current_test_info()->name()) + ".png"));
-    }
-    desktop_.reset();
-    std::error_code ignored;
-    fs::remove_all(home_, ignored);
+    DesktopTest::SetUp();
+    if (!IsSkipped() && !HasFatalFailure()) save_session(Session{}, file_);
   }
 
   Desktop& open() {
@@ -55,9 +39,6 @@ class Window : public testing::Test {
   }
   /// Gives the keyboard back to the window's keys.
   void leave_text() { desktop_->key("Escape"); }
-
-  fs::path home_, file_;
-  std::unique_ptr<Desktop> desktop_;
 };
 
 TEST_F(Window, TypesASentence) {

@@ -9,10 +9,9 @@ namespace {
 
 constexpr double kLn2 = 0.6931471805599453;
 
-const KeySegment& segment_of(const AttentionConfig& config, KeySegment& memory) {
+KeySegment segment_of(const AttentionConfig& config) {
   const bool is_window = config.mask.pattern.kind == PatternKind::kLocalWindow;
-  memory = {{nullptr, 0, 1, config.seq_k}, is_window ? RowRule::kWindow : RowRule::kDirection, config.mask.pattern.window};
-  return memory;
+  return {{nullptr, 0, 1, config.seq_k}, is_window ? RowRule::kWindow : RowRule::kDirection, config.mask.pattern.window};
 }
 
 /// What any query of the entry sees, and what all see.
@@ -21,8 +20,7 @@ struct Seen {
   bool has_empty_row = false;
 };
 Seen seen_by(const AttentionConfig& config, std::int64_t b) {
-  KeySegment memory;
-  const KeySegment& segment = segment_of(config, memory);
+  const KeySegment segment = segment_of(config);
   Seen seen{{config.seq_k, 0}, {0, config.seq_k}, false};
   for (std::int64_t query = 0; query < config.seq_q; ++query) {
     const KeyRange run = rule_range(config, segment, b, query);

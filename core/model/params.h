@@ -10,29 +10,59 @@
 
 namespace headroom {
 
-/// What a Llama-family checkpoint says beside its shape.
+/// What the model is trained to predict: the next token; tokens hidden from it; the words of another sequence that it reads.
+enum class ModelKind { kCausal, kMasked, kEncoderDecoder };
+enum class NormKind { kRms, kLayer };
+/// Before each sub-layer, with one more norm at the end (GPT-2, Llama), or after its residual sum (BERT, BART).
+enum class NormPlace { kBefore, kAfter };
+enum class PositionKind { kRotary, kLearned };
+/// gelu with the error function, or its tanh approximation. A model without MLPs has shape.d_ff = 0.
+enum class MlpKind { kSwiGlu, kGelu, kGeluTanh };
+
+/// What a checkpoint says beside its shape. The defaults are Llama's block with Qwen2's biases.
 struct ModelConfig {
   std::string family = "qwen2";  ///< model_type of config.json
+  ModelKind kind = ModelKind::kCausal;
   ModelShape shape;
+  std::int64_t n_encoder_layers = 0;  ///< of an encoder-decoder; shape.n_layers are the decoder's
+  NormKind norm = NormKind::kRms;
+  NormPlace norm_place = NormPlace::kBefore;
+  PositionKind positions = PositionKind::kRotary;
+  MlpKind mlp = MlpKind::kSwiGlu;
   float rope_theta = 10000;
-  float rms_norm_eps = 1e-6f;
+  float rms_norm_eps = 1e-6f;  ///< of either kind of norm
   bool ties_embeddings = true;
   bool has_qkv_bias = true;
   bool has_o_bias = false;
+  bool has_mlp_bias = false;
+  bool has_embedding_norm = false;  ///< a norm right after the embeddings (BERT, BART)
+  bool has_head_transform = false;  ///< dense, gelu and norm before the output (BERT's masked-word head)
+  bool has_output_bias = false;     ///< one number a word added to the logits
 
   bool operator==(const ModelConfig&) const = default;
 };
 
-/// One block. After surgery its head counts differ from the model's: `heads` and `kv_head_of` say what is left.
+/// How a decoder's block reads the encoder: its queries from here, its keys and values from the encoder's output.
+struct CrossParams {
+  Tensor norm, norm_bias;  ///< [d_model]
+  Tensor w_q, b_q;         ///< [n_heads * d_head, d_model], [n_heads * d_head] or empty
+  Tensor w_k, b_k;         ///< [n_kv_heads * d_head, d_model]
+  Tensor w_v, b_v;         ///< [n_kv_heads * d_head, d_model]
+  Tensor w_o, b_o;         ///< [d_model, n_heads * d_head]
+};
+
+/// One block. Norms' biases are empty under NormKind::kRms. After surgery its head counts differ from the model's: `heads` and `kv_head_of` say what is left.
 struct LayerParams {
-  Tensor attention_norm;  ///< [d_model]
-  Tensor w_q, b_q;        ///< [n_heads * d_head, d_model], [n_heads * d_head] or empty
-  Tensor w_k, b_k;        ///< [n_kv_heads * d_head, d_model]
-  Tensor w_v, b_v;        ///< [n_kv_heads * d_head, d_model]
-  Tensor w_o, b_o;        ///< [d_model, n_heads * d_head]
-  Tensor mlp_norm;        ///< [d_model]
-  Tensor w_gate, w_up;    ///< [d_ff, d_model]
-  Tensor w_down;          ///< [d_model, d_ff]
+  Tensor attention_norm, attention_norm_bias;  ///< [d_model]
+  Tensor w_q, b_q;                             ///< [n_heads * d_head, d_model], [n_heads * d_head] or empty
+  Tensor w_k, b_k;                             ///< [n_kv_heads * d_head, d_model]
+  Tensor w_v, b_v;                             ///< [n_kv_heads * d_head, d_model]
+  Tensor w_o, b_o;                             ///< [d_model, n_heads * d_head]
+  CrossParams cross;                           ///< of an encoder-decoder's decoder; else empty
+  Tensor mlp_norm, mlp_norm_bias;              ///< [d_model]; all of the MLP is empty when d_ff is 0
+  Tensor w_gate;                               ///< [d_ff, d_model]; SwiGLU alone
+  Tensor w_up, b_up;                           ///< [d_ff, d_model], [d_ff] or empty
+  Tensor w_down, b_down;                       ///< [d_model, d_ff], [d_model] or empty
 
   std::vector<std::int64_t> heads;       ///< which head of the unpruned layer each remaining one is; ascending
   std::vector<std::int64_t> kv_heads;    ///< likewise for K/V heads
@@ -42,13 +72,21 @@ struct LayerParams {
   AttentionLayerParams attention() const;
 };
 
-/// A whole decoder-only transformer: RMSNorm, rotary positions, grouped-query attention, SwiGLU, tied or untied output.
+/// A whole transformer: embedding, blocks, output; of an encoder-decoder both stacks, which share the embedding.
 struct ModelParams {
   ModelConfig config;
-  Tensor embedding;  ///< [vocab_size, d_model]
+  Tensor embedding;                            ///< [vocab_size, d_model]
+  Tensor positions;                            ///< [max_positions, d_model]; PositionKind::kLearned alone
+  Tensor embedding_norm, embedding_norm_bias;  ///< [d_model] where has_embedding_norm
   std::vector<LayerParams> layers;
-  Tensor final_norm;  ///< [d_model]
-  Tensor lm_head;     ///< [vocab_size, d_model]; empty when tied
+  Tensor final_norm, final_norm_bias;                          ///< [d_model]; NormPlace::kBefore alone
+  Tensor head_dense, head_dense_bias;                          ///< [d_model, d_model], [d_model] where has_head_transform
+  Tensor head_norm, head_norm_bias;                            ///< [d_model] where has_head_transform
+  Tensor lm_head;                                              ///< [vocab_size, d_model]; empty when tied
+  Tensor output_bias;                                          ///< [vocab_size] where has_output_bias
+  std::vector<LayerParams> encoder_layers;                     ///< n_encoder_layers
+  Tensor encoder_positions;                                    ///< as positions
+  Tensor encoder_embedding_norm, encoder_embedding_norm_bias;  ///< as embedding_norm
 
   ConstMatrixView output() const { return config.ties_embeddings ? embedding.matrix() : lm_head.matrix(); }
 };

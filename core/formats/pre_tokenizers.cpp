@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "core/formats/byte_level.h"
 #include "core/formats/file.h"
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"
@@ -79,6 +80,23 @@ class DelimiterPreTokenizer : public PreTokenizer {
   Delimiter behavior_;
 };
 
+enum class Words { kSplit, kWhole };
+
+/// Words as GPT-2 cuts them, or the text as one word; either way the model reads bytes.
+class ByteLevelPreTokenizer : public PreTokenizer {
+ public:
+  explicit ByteLevelPreTokenizer(Words words) : words_(words) {}
+
+  void split(const Glyphs& text, GlyphRange part, std::vector<GlyphRange>& words) const override {
+    if (words_ == Words::kSplit) return split_byte_level(text, part, words);
+    if (part.begin < part.end) words.push_back(part);
+  }
+  bool makes_bytes() const override { return true; }
+
+ private:
+  Words words_;
+};
+
 class PreTokenizerSequence : public PreTokenizer {
  public:
   explicit PreTokenizerSequence(std::vector<std::unique_ptr<PreTokenizer>> steps) : steps_(std::move(steps)) {}
@@ -93,6 +111,7 @@ class PreTokenizerSequence : public PreTokenizer {
     }
     words.insert(words.end(), parts.begin(), parts.end());
   }
+  bool makes_bytes() const override { return !steps_.empty() && steps_.back()->makes_bytes(); }
 
  private:
   std::vector<std::unique_ptr<PreTokenizer>> steps_;
@@ -120,18 +139,28 @@ std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue* json, const Co
   if (type == "Whitespace") return std::make_unique<WhitespacePreTokenizer>();
   if (type == "WhitespaceSplit") return std::make_unique<DelimiterPreTokenizer>(is_white_space, Delimiter::kRemoved);
   if (type == "Punctuation") return std::make_unique<DelimiterPreTokenizer>(is_punctuation, read_behavior(*json, place));
+  if (type == "ByteLevel") {
+    if (read_flag(*json, "add_prefix_space", true, place))
+      throw Error(place.file + ": " + place.field + " has add_prefix_space = true, which is not supported");
+    return std::make_unique<ByteLevelPreTokenizer>(read_flag(*json, "use_regex", true, place) ? Words::kSplit : Words::kWhole);
+  }
   if (type == "Sequence") {
     const JsonValue* list = json->find("pretokenizers");
     if (list == nullptr || !list->is(JsonValue::Type::kArray) || place.depth >= kMaxSequenceDepth)
       throw Error(place.file + ": " + place.field + " of type \"Sequence\" needs a list \"pretokenizers\", at most " +
                   std::to_string(kMaxSequenceDepth) + " deep");
     std::vector<std::unique_ptr<PreTokenizer>> steps;
-    for (const JsonValue& item : list->items)
-      if (auto step = read_pre_tokenizer(&item, {place.file, place.field, place.depth + 1})) steps.push_back(std::move(step));
+    for (const JsonValue& item : list->items) {
+      auto step = read_pre_tokenizer(&item, {place.file, place.field, place.depth + 1});
+      if (step == nullptr) continue;
+      if (!steps.empty() && steps.back()->makes_bytes())
+        throw Error(place.file + ": " + place.field + " has a step after ByteLevel, which is not supported");
+      steps.push_back(std::move(step));
+    }
     return std::make_unique<PreTokenizerSequence>(std::move(steps));
   }
   throw Error(place.file + ": " + place.field + " has the type " + in_quotes(type, 60) +
-              ", which is not supported (Whitespace, WhitespaceSplit, Punctuation, Sequence are)");
+              ", which is not supported (Whitespace, WhitespaceSplit, Punctuation, ByteLevel, Sequence are)");
 }
 
 }  // namespace headroom

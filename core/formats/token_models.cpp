@@ -39,6 +39,15 @@ class WordLevel : public TokenModel {
 
 std::string at(const ComponentPlace& place) { return place.file + ": " + place.field; }
 
+void read_word_level(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts) {
+  const JsonValue* unknown = json.find("unk_token");
+  if (unknown == nullptr || !unknown->is(JsonValue::Type::kString)) throw Error(at(place) + " needs a text \"unk_token\"");
+  parts.vocabulary = read_vocabulary(json, place);
+  parts.model = std::make_unique<WordLevel>(parts.vocabulary, unknown->string);
+}
+
+}  // namespace
+
 Vocabulary read_vocabulary(const JsonValue& json, const ComponentPlace& place) {
   const JsonValue* vocab = json.find("vocab");
   if (vocab == nullptr || !vocab->is(JsonValue::Type::kObject)) throw Error(at(place) + " needs an object \"vocab\"");
@@ -55,15 +64,6 @@ Vocabulary read_vocabulary(const JsonValue& json, const ComponentPlace& place) {
   }
   return vocabulary;
 }
-
-void read_word_level(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts) {
-  const JsonValue* unknown = json.find("unk_token");
-  if (unknown == nullptr || !unknown->is(JsonValue::Type::kString)) throw Error(at(place) + " needs a text \"unk_token\"");
-  parts.vocabulary = read_vocabulary(json, place);
-  parts.model = std::make_unique<WordLevel>(parts.vocabulary, unknown->string);
-}
-
-}  // namespace
 
 void Vocabulary::add(std::string text, std::int32_t id) {
   by_id_.try_emplace(id, entries_.size());
@@ -86,7 +86,8 @@ void read_token_model(const JsonValue& json, const ComponentPlace& place, Tokeni
   if (!json.is(JsonValue::Type::kObject)) throw Error(at(place) + " must be an object, but it is " + describe(json));
   const std::string& type = component_type(json, place);
   if (type == "WordLevel") return read_word_level(json, place, parts);
-  throw Error(at(place) + " has the type " + in_quotes(type, 60) + ", which is not supported (WordLevel is)");
+  if (type == "BPE") return read_byte_level_bpe(json, place, parts);
+  throw Error(at(place) + " has the type " + in_quotes(type, 60) + ", which is not supported (WordLevel and BPE are)");
 }
 
 }  // namespace headroom

@@ -50,6 +50,8 @@ class Tokenizer {
 
 /// Errors  Error naming the file and the component or entry that cannot be read.
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& tokenizer_json);
+/// The same of a tokenizer.json's text; `name` begins each sentence.
+std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view json, const std::string& name);
 
 /// Optimal string alignment distance over code points (insert, delete, replace, swap neighbours); `limit` + 1 when larger than limit.
 std::size_t edit_distance(std::u32string_view a, std::u32string_view b, std::size_t limit);

@@ -78,6 +78,31 @@ std::vector<TokenTemplate::Special> read_special(const JsonValue& entry, const s
   return specials;
 }
 
+std::unique_ptr<Tokenizer> read_tokenizer(const JsonDocument& document, const std::string& file) {
+  const JsonValue& root = document.root;
+  if (!root.is(JsonValue::Type::kObject)) throw Error(file + ": must be an object, but it is " + describe(root));
+  if (const JsonValue* version = root.find("version"))
+    if (!version->is(JsonValue::Type::kString) || version->string != "1.0")
+      throw Error(file + ": version is " + describe(*version) + ", but only \"1.0\" is known");
+  const JsonValue* model = root.find("model");
+  if (model == nullptr) throw Error(file + ": has no \"model\"");
+
+  TokenizerParts parts;
+  for (const std::string& name : document.duplicates)
+    parts.notices.push_back(in_quotes(name, 60) + " is in " + file + " twice; the last one counts.");
+  read_token_model(*model, {file, "model"}, parts);
+  read_added_tokens(root.find("added_tokens"), {file, "added_tokens"}, parts);
+  parts.normalizer = read_normalizer(root.find("normalizer"), {file, "normalizer"});
+  parts.pre_tokenizer = read_pre_tokenizer(root.find("pre_tokenizer"), {file, "pre_tokenizer"});
+  const bool makes_bytes = parts.pre_tokenizer != nullptr && parts.pre_tokenizer->makes_bytes();
+  if (parts.model->reads_bytes() != makes_bytes)
+    throw Error(file + ": a model of the type \"BPE\" and a pre_tokenizer of the type \"ByteLevel\" are supported only together");
+  parts.post = read_post_processor(root.find("post_processor"), {file, "post_processor"}, parts.vocabulary);
+  for (const char* name : {"truncation", "padding"})
+    if (root.find_set(name) != nullptr) parts.notices.push_back(std::string("The tokenizer's ") + name + " is not applied.");
+  return make_pipeline_tokenizer(std::move(parts));
+}
+
 }  // namespace
 
 const std::string& component_type(const JsonValue& json, const ComponentPlace& place) {
@@ -102,8 +127,9 @@ TokenTemplate read_post_processor(const JsonValue* json, const ComponentPlace& p
   if (json == nullptr || json->is(JsonValue::Type::kNull)) return result;
   const std::string at = place.file + ": " + place.field;
   const std::string& type = component_type(*json, place);
+  if (type == "ByteLevel") return result;  // it moves offsets only, past a word's leading space
   if (type != "TemplateProcessing")
-    throw Error(at + " has the type " + in_quotes(type, 60) + ", which is not supported (TemplateProcessing is)");
+    throw Error(at + " has the type " + in_quotes(type, 60) + ", which is not supported (TemplateProcessing and ByteLevel are)");
   const JsonValue* single = json->find("single");
   if (single == nullptr || !single->is(JsonValue::Type::kArray)) throw Error(at + " needs a list \"single\"");
   const JsonValue* specials = json->find("special_tokens");
@@ -129,27 +155,11 @@ TokenTemplate read_post_processor(const JsonValue* json, const ComponentPlace& p
 }
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& tokenizer_json) {
-  const std::string file = shown_path(tokenizer_json);
-  const JsonDocument document = read_json_file(tokenizer_json, kMaxTokenizerBytes);
-  const JsonValue& root = document.root;
-  if (!root.is(JsonValue::Type::kObject)) throw Error(file + ": must be an object, but it is " + describe(root));
-  if (const JsonValue* version = root.find("version"))
-    if (!version->is(JsonValue::Type::kString) || version->string != "1.0")
-      throw Error(file + ": version is " + describe(*version) + ", but only \"1.0\" is known");
-  const JsonValue* model = root.find("model");
-  if (model == nullptr) throw Error(file + ": has no \"model\"");
+  return read_tokenizer(read_json_file(tokenizer_json, kMaxTokenizerBytes), shown_path(tokenizer_json));
+}
 
-  TokenizerParts parts;
-  for (const std::string& name : document.duplicates)
-    parts.notices.push_back(in_quotes(name, 60) + " is in " + file + " twice; the last one counts.");
-  read_token_model(*model, {file, "model"}, parts);
-  read_added_tokens(root.find("added_tokens"), {file, "added_tokens"}, parts);
-  parts.normalizer = read_normalizer(root.find("normalizer"), {file, "normalizer"});
-  parts.pre_tokenizer = read_pre_tokenizer(root.find("pre_tokenizer"), {file, "pre_tokenizer"});
-  parts.post = read_post_processor(root.find("post_processor"), {file, "post_processor"}, parts.vocabulary);
-  for (const char* name : {"truncation", "padding"})
-    if (root.find_set(name) != nullptr) parts.notices.push_back(std::string("The tokenizer's ") + name + " is not applied.");
-  return make_pipeline_tokenizer(std::move(parts));
+std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view json, const std::string& name) {
+  return read_tokenizer(parse_json(json, name), name);
 }
 
 }  // namespace headroom

@@ -42,6 +42,8 @@ class PreTokenizer {
   virtual ~PreTokenizer() = default;
   /// Appends the words of `part` of the text to `words`, in order.
   virtual void split(const Glyphs& text, GlyphRange part, std::vector<GlyphRange>& words) const = 0;
+  /// Its words go on as bytes, so nothing may come after it and the model must read bytes.
+  virtual bool makes_bytes() const { return false; }
 };
 
 /// A piece of a word that has become a token.
@@ -57,6 +59,8 @@ class TokenModel {
   virtual ~TokenModel() = default;
   virtual void tokenize(const Glyphs& text, GlyphRange word, std::vector<Piece>& pieces) const = 0;
   virtual std::int32_t unknown_id() const = 0;
+  /// It works on a word's UTF-8 bytes, spelled as byte_characters() say.
+  virtual bool reads_bytes() const { return false; }
 };
 
 /// Spelling to id and back. Two spellings may have one id; ids may have gaps.
@@ -143,6 +147,10 @@ std::unique_ptr<Normalizer> read_normalizer(const JsonValue* json, const Compone
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue* json, const ComponentPlace& place);
 /// Fills parts.model and parts.vocabulary.
 void read_token_model(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
+/// The same of the type "BPE" over bytes.
+void read_byte_level_bpe(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
+/// A model's "vocab". Errors  Error when it is none, empty or has an impossible id.
+Vocabulary read_vocabulary(const JsonValue& json, const ComponentPlace& place);
 TokenTemplate read_post_processor(const JsonValue* json, const ComponentPlace& place, const Vocabulary& vocabulary);
 
 /// The text as glyphs; invalid UTF-8 becomes U+FFFD, and its bytes are counted.

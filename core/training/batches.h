@@ -19,20 +19,20 @@ struct BatchRows {
 };
 
 struct CausalOptions {
-  std::int64_t length = 48;    ///< tokens of a row
-  float unknown_share = 0.02;  ///< of the inputs that are replaced by <unk>; 0 for rows that are measured
+  std::int64_t length = 48;     ///< tokens of a row
+  double unknown_share = 0.02;  ///< of the inputs that are replaced by <unk>; 0 for rows that are measured
 };
 
 struct MaskedOptions {
   std::int64_t length = 48;
-  float unknown_share = 0.02;  ///< of the inputs that are not asked for
-  float chosen_share = 0.35;   ///< of the tokens that are asked for
-  float masked_share = 0.8;    ///< of the chosen: shown as <mask>
-  float random_share = 0.1;    ///< of the chosen: shown as another word; the others are shown as they are
+  double unknown_share = 0.02;  ///< of the inputs that are not asked for
+  double chosen_share = 0.35;   ///< of the tokens that are asked for
+  double masked_share = 0.8;    ///< of the chosen: shown as <mask>
+  double random_share = 0.1;    ///< of the chosen: shown as another word; the others are shown as they are
 };
 
 struct ParallelOptions {
-  float unknown_share = 0.02;  ///< of the source words that are replaced by <unk>, and then also in the target
+  double unknown_share = 0.02;  ///< of the source words that are replaced by <unk>, and then also in the target
 };
 
 // All of them are pure functions of their arguments: random numbers are hashes of the seed, the stream, the row's index and the position, so

@@ -1,0 +1,21 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <vector>
+
+#include "core/formats/tokenizer_pipeline.h"
+
+namespace headroom {
+
+/// The visible character that stands for each byte in a byte-level vocabulary: printable ones stand for themselves, the others for
+/// U+0100 and on, in order; a space is "Ġ", a line end "Ċ".
+/// Source  Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2, and its released vocabulary.
+const std::array<char32_t, 256>& byte_characters();
+
+/// Cuts a text into words as GPT-2 does, leaving nothing out: a word takes one space before it along, and letters, digits, other signs and
+/// white space do not mix. The same as  's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+
+/// So a text may be cut into parts before any white space that follows something else.
+void split_byte_level(const Glyphs& text, GlyphRange part, std::vector<GlyphRange>& words);
+
+}  // namespace headroom

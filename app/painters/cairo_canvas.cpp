@@ -114,7 +114,7 @@ struct ItemDrawer {
     constexpr int kStops = 32;
     for (int i = 0; i <= kStops; ++i) {
       const double share = static_cast<double>(i) / kStops;
-      const Color color = colormap_color(item.colormap, share);
+      const Color color = ramp_color(item, canvas.theme, share);
       cairo_pattern_add_color_stop_rgb(ramp, share, color.r / 255.0, color.g / 255.0, color.b / 255.0);
     }
     cairo_rectangle(cairo, rect.x, rect.y, rect.w, rect.h);

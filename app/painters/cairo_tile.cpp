@@ -157,13 +157,16 @@ const std::vector<RowExtent>& CairoTiles::row_extents(const Snapshot& snapshot, 
 
 void draw_attention_tile(const CairoCanvas& canvas, const AttentionTile& item) {
   const Snapshot* snapshot = canvas.figure.snapshot.get();
-  if (snapshot == nullptr || snapshot->trace == nullptr || item.rect.w <= 0 || item.rect.h <= 0 || item.opacity <= 0) return;
+  const std::shared_ptr<const Tile> own = canvas.figure.own_cells_of(item);
+  const bool has_source = own != nullptr || (snapshot != nullptr && snapshot->trace != nullptr);
+  if (!has_source || item.rect.w <= 0 || item.rect.h <= 0 || item.opacity <= 0) return;
   Cells cells;
   keep_unclipped(canvas, item, cells);
   if (cells.count() == 0) return;
-  const Tile tile = canvas.tiles.cells(*snapshot, item.request);
+  const Tile tile = own != nullptr ? *own : canvas.tiles.cells(*snapshot, item.request);
   cells.rgba.resize(static_cast<std::size_t>(item.request.rows * item.request.cols * 4));
-  const bool has_wide_rows = !tile.values.empty() && needs_row_extents(item, static_cast<std::int64_t>(snapshot->seq()));
+  const bool has_wide_rows =
+      own == nullptr && !tile.values.empty() && needs_row_extents(item, static_cast<std::int64_t>(snapshot->seq()));
   color_tile(item,
              {tile, has_wide_rows ? std::span<const RowExtent>(canvas.tiles.row_extents(*snapshot, item.request))
                                   : std::span<const RowExtent>()},

@@ -104,8 +104,8 @@ void draw_ramp(Canvas& canvas, const ColorRamp& item) {
   for (int i = 0; i < kSteps; ++i) {
     const float left = rect.min.x + (rect.max.x - rect.min.x) * static_cast<float>(i) / kSteps;
     const float right = rect.min.x + (rect.max.x - rect.min.x) * static_cast<float>(i + 1) / kSteps;
-    const ImU32 from = packed(colormap_color(item.colormap, static_cast<double>(i) / kSteps));
-    const ImU32 to = packed(colormap_color(item.colormap, static_cast<double>(i + 1) / kSteps));
+    const ImU32 from = packed(ramp_color(item, canvas.theme, static_cast<double>(i) / kSteps));
+    const ImU32 to = packed(ramp_color(item, canvas.theme, static_cast<double>(i + 1) / kSteps));
     canvas.list.AddRectFilledMultiColor({left, rect.min.y}, {right, rect.max.y}, from, to, to, from);
   }
 }
@@ -166,8 +166,9 @@ struct ImGuiPainter::State {
     for (std::size_t i = 0; i < figure.items.size(); ++i) {
       const auto* tile = std::get_if<AttentionTile>(&figure.items[i]);
       if (tile == nullptr) continue;
-      AtlasTile& atlas_tile = wanted.emplace_back(AtlasTile{tile, tiles.find(figure.snapshot, tile->request), nullptr});
-      if (figure.snapshot && needs_row_extents(*tile, static_cast<std::int64_t>(figure.snapshot->seq())))
+      const std::shared_ptr<const Tile> own = figure.own_cells_of(*tile);
+      AtlasTile& atlas_tile = wanted.emplace_back(AtlasTile{tile, own ? own : tiles.find(figure.snapshot, tile->request), nullptr});
+      if (!own && figure.snapshot && needs_row_extents(*tile, static_cast<std::int64_t>(figure.snapshot->seq())))
         atlas_tile.extents = tiles.find_extents(figure.snapshot, tile->request);
       items.push_back(i);
     }

@@ -20,11 +20,12 @@ struct Look {
   ColorMapName colormap{};
   ColorScale scale{};
   FirstToken first_token{};
+  Coloring coloring{};
   double value_min = 0, value_max = 0;
   ThemeName theme{};
   std::uint32_t masked = 0;
 
-  auto tied() const { return std::tie(tile, extents, colormap, scale, first_token, value_min, value_max, theme, masked); }
+  auto tied() const { return std::tie(tile, extents, colormap, scale, first_token, coloring, value_min, value_max, theme, masked); }
   bool operator<(const Look& other) const { return tied() < other.tied(); }
 };
 
@@ -36,6 +37,7 @@ Look look_of(const AtlasTile& tile, const Theme& theme) {
           .colormap = item.colormap,
           .scale = item.scale,
           .first_token = item.first_token,
+          .coloring = item.coloring,
           .value_min = item.value_min,
           .value_max = item.value_max,
           .theme = theme.name,

@@ -30,7 +30,10 @@ void color_tile(const AttentionTile& item, const TileCells& cells, const Theme& 
     for (std::int64_t c = 0; c < cols; ++c) {
       const auto at = static_cast<std::size_t>(r * cols + c);
       const float value = has_values && !is_left_out(shown, c) ? tile.values[at] : NAN;
-      const Color color = std::isnan(value) ? masked : colormap_color(item.colormap, color_share(shown, value, row));
+      const Color color = std::isnan(value) ? masked
+                          : item.coloring == Coloring::kDiverging
+                              ? diverging_color(theme, item.value_max > 0 ? value / item.value_max : 0)
+                              : colormap_color(item.colormap, color_share(shown, value, row));
       rgba[4 * at] = color.r;
       rgba[4 * at + 1] = color.g;
       rgba[4 * at + 2] = color.b;

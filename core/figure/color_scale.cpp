@@ -26,6 +26,10 @@ double color_share(const AttentionTile& item, double value, const ValueRange& ro
   return std::clamp((value - low) / (high - low), 0.0, 1.0);
 }
 
+Color ramp_color(const ColorRamp& ramp, const Theme& theme, double share) {
+  return ramp.coloring == Coloring::kDiverging ? diverging_color(theme, 2 * share - 1) : colormap_color(ramp.colormap, share);
+}
+
 ValueRange extent_range(const AttentionTile& item, const RowExtent& extent) {
   ValueRange range;
   const bool is_later = item.first_token == FirstToken::kLeftOut;

@@ -61,6 +61,8 @@ struct TextRun {
   double angle = 0;      ///< degrees, counter-clockwise around `at`
   double max_width = 0;  ///< 0: unlimited; longer text is shortened in the middle with "…"
 };
+/// Sequential: from the map's one end to the other. Diverging: around zero, from -value_max to value_max, in the two colours of differences.
+enum class Coloring { kSequential, kDiverging };
 /// Attention cells, by reference to the figure's snapshot (request), painted with a colour per cell, no smoothing.
 struct AttentionTile {
   Rect rect;
@@ -70,7 +72,9 @@ struct AttentionTile {
   FirstToken first_token = FirstToken::kShown;  ///< left out: column 0 is drawn as masked, and rows are scaled without it
   double value_min = 0, value_max = 1;          ///< what the ends of the map mean (scores: the head's own range)
   double opacity = 1;
-  bool shows_grid = false;  ///< hairlines between cells, when cells are at least 8 px
+  bool shows_grid = false;      ///< hairlines between cells, when cells are at least 8 px
+  std::int32_t own_cells = -1;  ///< index into Figure::own_cells: those values are drawn, and request is theirs; -1: the snapshot's
+  Coloring coloring = Coloring::kSequential;
 };
 /// Diagonal hatching: pruned heads.
 struct Hatch {
@@ -82,7 +86,10 @@ struct Hatch {
 struct ColorRamp {
   Rect rect;
   ColorMapName colormap;
+  Coloring coloring = Coloring::kSequential;
 };
+/// The ramp's colour at a share of its width.
+Color ramp_color(const ColorRamp& ramp, const Theme& theme, double share);
 /// Everything after it is clipped to rect, until the next ClipTo. An empty rect lifts the clip.
 struct ClipTo {
   Rect rect;
@@ -125,6 +132,12 @@ struct Figure {
   std::vector<CellGrid> cell_grids;  ///< of head_figure: the large picture first
   std::vector<Overview> overviews;   ///< at most one
   std::shared_ptr<const Snapshot> snapshot;
+  std::vector<std::shared_ptr<const Tile>> own_cells;  ///< of tiles whose values are not the snapshot's
+
+  /// The tile's own values; null where it has none.
+  std::shared_ptr<const Tile> own_cells_of(const AttentionTile& tile) const {
+    return tile.own_cells < 0 ? nullptr : own_cells[static_cast<std::size_t>(tile.own_cells)];
+  }
 };
 
 /// Widths of text, so that figures can be laid out without a window. One per painter; widths agree within a pixel.

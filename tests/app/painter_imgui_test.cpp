@@ -133,6 +133,28 @@ TEST_F(ImGuiPainterTest, EveryCellHasItsColourAtAnyScale) {
   }
 }
 
+TEST_F(ImGuiPainterTest, CellsThatComeWithTheItemNeedNoSnapshot) {
+  PainterScene scene(*context_, 80, 80, 1);
+  auto cells = std::make_shared<Tile>();
+  cells->request = {.row_begin = 0, .row_end = 1, .col_begin = 0, .col_end = 2, .rows = 1, .cols = 2};
+  cells->values = {0.25f, 1.0f};
+  Figure figure;
+  AttentionTile tile;
+  tile.rect = {0, 0, 40, 20};
+  tile.request = cells->request;
+  tile.own_cells = 0;
+  figure.own_cells.push_back(cells);
+  figure.items.push_back(tile);
+  tile.rect.y = 20;
+  tile.coloring = Coloring::kDiverging;
+  figure.items.push_back(tile);
+  const Image image = scene.draw({&figure});
+  EXPECT_EQ(pixel(image, 5, 5), colormap_color(ColorMapName::kViridis, 0.25));
+  EXPECT_EQ(pixel(image, 35, 5), colormap_color(ColorMapName::kViridis, 1));
+  EXPECT_EQ(pixel(image, 5, 25), diverging_color(theme(ThemeName::kDark), 0.25));
+  EXPECT_EQ(pixel(image, 35, 25), diverging_color(theme(ThemeName::kDark), 1));
+}
+
 TEST_F(ImGuiPainterTest, AllTilesAreOneDrawCall) {
   const auto snapshot = fabricated(12, 1);
   PainterScene scene(*context_, 400, 200, 1);

@@ -127,6 +127,27 @@ TEST(CairoPainter, DrawsATilesCellsExactly) {
   }
 }
 
+TEST(CairoPainter, DrawsCellsThatComeWithTheItem) {
+  Figure figure = empty_figure({40, 20});
+  auto cells = std::make_shared<Tile>();
+  cells->request = {.row_begin = 0, .row_end = 1, .col_begin = 0, .col_end = 2, .rows = 1, .cols = 2};
+  cells->values = {0.25f, 1.0f};
+  AttentionTile tile;
+  tile.rect = {0, 0, 40, 10};
+  tile.request = cells->request;
+  tile.own_cells = 0;
+  figure.own_cells.push_back(cells);
+  figure.items.push_back(tile);
+  tile.rect.y = 10;
+  tile.coloring = Coloring::kDiverging;
+  figure.items.push_back(tile);
+  const Image image = pixels_of(figure);
+  EXPECT_EQ(pixel(image, 5, 5), colormap_color(ColorMapName::kViridis, 0.25));
+  EXPECT_EQ(pixel(image, 35, 5), colormap_color(ColorMapName::kViridis, 1));
+  EXPECT_EQ(pixel(image, 5, 15), diverging_color(kDark, 0.25));
+  EXPECT_EQ(pixel(image, 35, 15), diverging_color(kDark, 1));
+}
+
 TEST(CairoPainter, ManyCellsAreAnImageWithoutSmoothing) {
   const Scene scene = make_scene({.n_heads = 1, .n_kv_heads = 1, .n_tokens = 70});  // 4900 cells
   Figure figure = empty_figure({140, 140});

@@ -68,6 +68,17 @@ TEST(ColorTile, LeavesOutTheFirstToken) {
   EXPECT_EQ(colors(item, {0.2f, 0.1f, 0.0f, 0.4f, 0.4f, 0.4f})[0], magma(1)) << "the tile does not hold the first token";
 }
 
+TEST(ColorTile, DifferencesDivergeAroundZero) {
+  AttentionTile item = item_of(ColorScale::kLinear);
+  item.coloring = Coloring::kDiverging;
+  item.value_max = 0.5;
+  const auto difference = [](double share) { return diverging_color(theme(ThemeName::kDark), share); };
+  EXPECT_EQ(colors(item, {0.0f, 0.25f, kNaN, -0.5f, 0.9f, -0.125f}),
+            (std::vector<Color>{difference(0), difference(0.5), kMasked, difference(-1), difference(1), difference(-0.25)}));
+  item.value_max = 0;
+  EXPECT_EQ(colors(item, std::vector<float>(6, 0.0f)), std::vector<Color>(6, difference(0))) << "two equal times";
+}
+
 TEST(ColorTile, APrunedHeadHasNoValues) {
   EXPECT_EQ(colors(item_of(ColorScale::kLinear), {}, true), std::vector<Color>(6, kMasked));
 }

@@ -1,0 +1,87 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "core/figure/views.h"
+
+namespace headroom {
+
+struct RunReport;   // core/runs/report.h
+struct TrainFrame;  // core/runs/frame.h
+enum class AttentionStack;
+
+/// How the Train stage is looked at. Changing any of it trains nothing.
+struct TrainView {
+  AttentionStack stack{};       ///< whose heads are shown; an encoder-decoder has three
+  std::optional<HeadRef> head;  ///< the chosen one, of `stack`
+  std::optional<std::int64_t>
+      query;  ///< the chosen row: a token of the watched sentence; unset: the first word with a known answer
+  std::optional<std::int64_t> shown;   ///< tokens seen at the time that is looked at; unset: live
+  std::optional<std::int64_t> second;  ///< tokens seen at the time that it is compared with; unset: no comparison
+};
+
+/// What the Train stage's pictures are drawn from: immutable values that the runner hands out, and how they are looked at.
+struct TrainInput {
+  std::shared_ptr<const RunReport> report;     ///< null: nothing has run; the pictures say what will appear
+  std::shared_ptr<const TrainFrame> frame;     ///< every head on the watched sentence at the shown time; null: none yet
+  std::shared_ptr<const TrainFrame> compared;  ///< at view.second; null: none
+  TrainView view = {};
+};
+
+/// The stage in one picture: loss, roles, time line and every head, one below the other, on one axis of tokens.
+Figure train_figure(const FigureInput& input, const TrainInput& train);
+
+// Its parts, each a picture of its own. Loss, roles and time line of the same width have the same axis of tokens: x for x.
+Figure train_loss_figure(const FigureInput& input, const TrainInput& train);   ///< held-out and training loss, the floor, healing
+Figure train_roles_figure(const FigureInput& input, const TrainInput& train);  ///< best head of each role, and behaviours
+Figure train_timeline_figure(const FigureInput& input,
+                             const TrainInput& train);                         ///< what is kept, what happened, what is looked at
+Figure train_heads_figure(const FigureInput& input, const TrainInput& train);  ///< every head on the watched sentence
+Figure train_head_figure(const FigureInput& input, const TrainInput& train);   ///< the chosen head, large, with its words
+
+// For the inspector; their height is what they need, at most the input's.
+Figure train_happened_figure(const FigureInput& input,
+                             const TrainInput& train);  ///< what happened here, said from the measurements
+Figure train_behaviour_figure(const FigureInput& input, const TrainInput& train);  ///< what the model gets right, beside chance
+Figure train_scores_figure(const FigureInput& input, const TrainInput& train);     ///< the chosen head's score in each role
+Figure train_ablation_figure(const FigureInput& input, const TrainInput& train);   ///< what removing the chosen head costs
+
+/// Heights that the stage's parts ask for in a stage of this size, from top to bottom; 0: no room for it.
+struct TrainLayout {
+  Rect loss, roles, timeline, heads;
+};
+TrainLayout lay_out_train(Size size);
+
+/// The time below a point of the loss, roles or time line pictures, snapped to the nearest kept state; unset right of the newest one: live.
+/// `width` is the picture's.
+std::optional<std::int64_t> train_time_at(const TrainInput& train, double width, double x);
+
+/// The series as text: a line for each measurement with tokens, losses, each role's best score, its head and baseline, and each behaviour.
+std::string train_csv(const RunReport& report);
+
+/// Curves over some variable, each point the mean over several seeds with its spread, and the same as a table.
+struct ExperimentPicture {
+  std::string title, x_name, y_name;  ///< "Heads at fixed d_model", "h", "held-out loss, nats a token"
+  struct Spread {
+    double x = 0, mean = 0, lowest = 0, highest = 0;
+    int n_seeds = 0;
+    std::string label;  ///< of x, where it is no number: "MHA", "GQA 4"
+  };
+  struct Series {
+    std::string name;
+    std::vector<Spread> points;
+  };
+  std::vector<Series> series;
+  std::optional<double> floor;  ///< of y
+  std::vector<std::string> columns;
+  std::vector<std::vector<std::string>> rows;
+  std::string conclusion;  ///< a sentence or two, from the numbers
+  double progress = 1;     ///< in [0, 1]: how much of it has run
+};
+Figure train_experiment_figure(const FigureInput& input, const ExperimentPicture& picture);
+
+}  // namespace headroom

@@ -12,24 +12,13 @@ namespace headroom {
 
 struct RunReport;   // core/runs/report.h
 struct TrainFrame;  // core/runs/frame.h
-enum class AttentionStack;
 
-/// How the Train stage is looked at. Changing any of it trains nothing.
-struct TrainView {
-  AttentionStack stack{};       ///< whose heads are shown; an encoder-decoder has three
-  std::optional<HeadRef> head;  ///< the chosen one, of `stack`
-  std::optional<std::int64_t>
-      query;  ///< the chosen row: a token of the watched sentence; unset: the first word with a known answer
-  std::optional<std::int64_t> shown;   ///< tokens seen at the time that is looked at; unset: live
-  std::optional<std::int64_t> second;  ///< tokens seen at the time that it is compared with; unset: no comparison
-};
-
-/// What the Train stage's pictures are drawn from: immutable values that the runner hands out, and how they are looked at.
+/// What the Train stage's pictures are drawn from: immutable values that the runner hands out. How they are looked at is
+/// input.session.train_view: what it shows may be ahead of the frames, which come a moment later.
 struct TrainInput {
   std::shared_ptr<const RunReport> report;     ///< null: nothing has run; the pictures say what will appear
   std::shared_ptr<const TrainFrame> frame;     ///< every head on the watched sentence at the shown time; null: none yet
-  std::shared_ptr<const TrainFrame> compared;  ///< at view.second; null: none
-  TrainView view = {};
+  std::shared_ptr<const TrainFrame> compared;  ///< likewise at train_view.compared; null: none (yet)
 };
 
 /// The stage in one picture: loss, roles, time line and every head, one below the other, on one axis of tokens.
@@ -58,7 +47,7 @@ TrainLayout lay_out_train(Size size);
 
 /// The time below a point of the loss, roles or time line pictures, snapped to the nearest kept state; unset right of the newest one: live.
 /// `width` is the picture's.
-std::optional<std::int64_t> train_time_at(const TrainInput& train, double width, double x);
+std::optional<std::int64_t> train_time_at(const RunReport& report, double width, double x);
 
 /// The series as text: a line for each measurement with tokens, losses, each role's best score, its head and baseline, and each behaviour.
 std::string train_csv(const RunReport& report);

@@ -108,14 +108,46 @@ struct SpeedTokensSet {
 struct SpeedSecondsSet {
   double seconds;
 };
+struct WatchedSentenceSet {
+  SharedText sentence;
+};
+struct TrainStackSet {
+  AttentionStack stack;
+};
+struct TrainHeadSelected {
+  HeadRef head;
+};  ///< chosen, in the shown stack
+struct TrainHeadOpened {
+  HeadRef head;
+};  ///< chosen, and shown large
+struct TrainHeadsSet {
+  TrainHeads heads;
+};
+struct TrainTimeSet {
+  std::optional<std::int64_t> tokens;
+};  ///< the state looked at; nothing: the newest
+struct TrainComparedSet {
+  std::optional<std::int64_t> tokens;
+};  ///< the state that it is compared with; nothing: none
+struct TrainRoleToggled {
+  std::string role;
+};  ///< its curve is drawn, or no longer
+struct ExperimentChosen {
+  std::string experiment;
+};  ///< by its id; empty: none
+struct TrainSpeedSet {
+  double speed;
+};
 struct SessionReplaced {
   Session session;
 };  ///< a file was opened, or everything was reset
 
-using Action = std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet,
-                            ShapeReset, DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, DepthSet,
-                            StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet,
-                            PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet,
-                            KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, SessionReplaced>;
+using Action =
+    std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset,
+                 DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, DepthSet, StageViewSet, HeadOpened,
+                 HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet, PoolingSet, ColorScaleSet,
+                 FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet, KvContextSet, SpeedSectionSet,
+                 SpeedTokensSet, SpeedSecondsSet, WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened,
+                 TrainHeadsSet, TrainTimeSet, TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
 
 }  // namespace headroom

@@ -26,6 +26,11 @@ std::string number(double value) {
   return text;
 }
 
+const char* stack_text(AttentionStack stack) {
+  const std::string_view name = enum_name(stack);
+  return name == "encoder" ? "of the encoder" : name == "cross" ? "on the source" : "of the sequence on itself";
+}
+
 struct Text {
   std::string operator()(const TextEdited&) const { return "edit the sentence"; }
   std::string operator()(const ModelOpened& a) const { return "open " + model_name(a.model); }
@@ -88,6 +93,24 @@ struct Text {
     return a.tokens == 0 ? std::string("measure the sentence") : "measure " + std::to_string(a.tokens) + " tokens";
   }
   std::string operator()(const SpeedSecondsSet& a) const { return "measure " + number(a.seconds) + " s a figure"; }
+  std::string operator()(const WatchedSentenceSet&) const { return "watch another sentence"; }
+  std::string operator()(const TrainStackSet& a) const { return std::string("show the attention ") + stack_text(a.stack); }
+  std::string operator()(const TrainHeadSelected& a) const { return "choose " + head_text(a.head) + " in training"; }
+  std::string operator()(const TrainHeadOpened& a) const { return "open " + head_text(a.head) + " in training"; }
+  std::string operator()(const TrainHeadsSet& a) const {
+    return a.heads == TrainHeads::kAll ? "show every head in training" : "show one head in training";
+  }
+  std::string operator()(const TrainTimeSet& a) const {
+    return a.tokens ? "look at " + std::to_string(*a.tokens) + " tokens" : std::string("look at the newest state");
+  }
+  std::string operator()(const TrainComparedSet& a) const {
+    return a.tokens ? "compare with " + std::to_string(*a.tokens) + " tokens" : std::string("compare no more");
+  }
+  std::string operator()(const TrainRoleToggled& a) const { return "show or hide the role " + spaced(a.role); }
+  std::string operator()(const ExperimentChosen& a) const {
+    return a.experiment.empty() ? std::string("no experiment") : "experiment " + spaced(a.experiment);
+  }
+  std::string operator()(const TrainSpeedSet& a) const { return "training speed " + number(a.speed * 100) + " %"; }
   std::string operator()(const SessionReplaced&) const { return "open a session"; }
 };
 

@@ -3,6 +3,8 @@
 #include <array>
 #include <charconv>
 
+#include "core/training/network.h"
+
 namespace headroom {
 
 #define HEADROOM_ENUM_NAMES(E, ...)                                           \
@@ -22,7 +24,7 @@ HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::k
                     {PatternKind::kStrided, "strided"}, {PatternKind::kGlobalLocal, "global_local"},
                     {PatternKind::kRandomBlocks, "random_blocks"})
 HEADROOM_ENUM_NAMES(StageView, {StageView::kHeads, "heads"}, {StageView::kHead, "head"}, {StageView::kToken, "token"},
-                    {StageView::kSpeed, "speed"})
+                    {StageView::kTrain, "train"}, {StageView::kSpeed, "speed"})
 HEADROOM_ENUM_NAMES(Quantity, {Quantity::kProbs, "probs"}, {Quantity::kScores, "scores"})
 HEADROOM_ENUM_NAMES(Pooling, {Pooling::kMax, "max"}, {Pooling::kMean, "mean"})
 HEADROOM_ENUM_NAMES(ColorScale, {ColorScale::kLinear, "linear"}, {ColorScale::kLog, "log"}, {ColorScale::kPerRow, "per_row"})
@@ -35,6 +37,9 @@ HEADROOM_ENUM_NAMES(HeadSort, {HeadSort::kLayer, "layer"}, {HeadSort::kEntropy, 
 HEADROOM_ENUM_NAMES(HeadDrawing, {HeadDrawing::kHeatmap, "heatmap"}, {HeadDrawing::kArcs, "arcs"})
 HEADROOM_ENUM_NAMES(SpeedSection, {SpeedSection::kAll, "all"}, {SpeedSection::kLadder, "ladder"},
                     {SpeedSection::kRoofline, "roofline"}, {SpeedSection::kGrowth, "growth"}, {SpeedSection::kDevices, "devices"})
+HEADROOM_ENUM_NAMES(AttentionStack, {AttentionStack::kSelf, "self"}, {AttentionStack::kEncoder, "encoder"},
+                    {AttentionStack::kCross, "cross"})
+HEADROOM_ENUM_NAMES(TrainHeads, {TrainHeads::kAll, "all"}, {TrainHeads::kOne, "one"})
 HEADROOM_ENUM_NAMES(KvType, {KvType::kFloat32, "float32"}, {KvType::kFloat16, "float16"}, {KvType::kInt8, "int8"})
 
 #undef HEADROOM_ENUM_NAMES

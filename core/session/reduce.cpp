@@ -191,7 +191,19 @@ struct Reducer {
   }
 
   void operator()(const SelectionReleased&) {
-    if (view.stage == StageView::kSpeed) {  // shows no cell and no row: what is chosen stays for the way back
+    TrainView& train = session.train_view;
+    if (view.stage == StageView::kTrain) {
+      // The way back on its own stage: the difference, the large head, the state looked at; then back to all heads.
+      if (train.compared) {
+        train.compared.reset();
+      } else if (train.heads == TrainHeads::kOne) {
+        train.heads = TrainHeads::kAll;
+      } else if (train.at) {
+        train.at.reset();
+      } else {
+        view.stage = StageView::kHeads;
+      }
+    } else if (view.stage == StageView::kSpeed) {  // shows no cell and no row: what is chosen stays for the way back
       view.stage = StageView::kHeads;
     } else if (view.key) {
       view.key.reset();
@@ -235,6 +247,28 @@ struct Reducer {
   void operator()(const SpeedSectionSet& action) { view.speed_section = action.section; }
   void operator()(const SpeedTokensSet& action) { view.speed_tokens = action.tokens; }
   void operator()(const SpeedSecondsSet& action) { view.speed_seconds = action.seconds; }
+
+  void operator()(const WatchedSentenceSet& action) { session.train_view.sentence = action.sentence; }
+  void operator()(const TrainStackSet& action) {
+    if (session.train_view.stack == action.stack) return;
+    session.train_view.stack = action.stack;
+    session.train_view.head.reset();
+    session.train_view.heads = TrainHeads::kAll;
+  }
+  void operator()(const TrainHeadSelected& action) { session.train_view.head = action.head; }
+  void operator()(const TrainHeadOpened& action) {
+    session.train_view.head = action.head;
+    session.train_view.heads = TrainHeads::kOne;
+  }
+  void operator()(const TrainHeadsSet& action) { session.train_view.heads = action.heads; }
+  void operator()(const TrainTimeSet& action) { session.train_view.at = action.tokens; }
+  void operator()(const TrainComparedSet& action) { session.train_view.compared = action.tokens; }
+  void operator()(const TrainRoleToggled& action) {
+    std::vector<std::string>& hidden = session.train_view.hidden_roles;
+    if (std::erase(hidden, action.role) == 0) hidden.push_back(action.role);
+  }
+  void operator()(const ExperimentChosen& action) { session.train_view.experiment = action.experiment; }
+  void operator()(const TrainSpeedSet& action) { session.train_view.speed = action.speed; }
 
   void operator()(const SessionReplaced& action) { session = action.session; }
 };

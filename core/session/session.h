@@ -11,6 +11,7 @@
 #include "core/model/shape.h"
 #include "core/model/surgery.h"
 #include "core/session/shared_text.h"
+#include "core/session/train_view.h"
 
 namespace headroom {
 
@@ -49,8 +50,8 @@ struct Compute {
   bool operator==(const Compute&) const = default;
 };
 
-/// The first three step closer; kSpeed is about the shape, not about a head.
-enum class StageView { kHeads, kHead, kToken, kSpeed };
+/// The first three step closer; kTrain is about a run and kSpeed about the shape, not about a head.
+enum class StageView { kHeads, kHead, kToken, kTrain, kSpeed };
 enum class ColorScale { kLinear, kLog, kPerRow };
 enum class FirstToken { kShown, kLeftOut };
 enum class ColorMapName { kViridis, kMagma, kCividis, kGrey };
@@ -92,6 +93,7 @@ struct View {
 struct Session {
   Compute compute;
   View view;
+  TrainView train_view;
   bool operator==(const Session&) const = default;
 };
 

@@ -86,6 +86,22 @@ SessionJson parse_token(std::string_view text) {
   return parse_number<std::uint32_t>(text, "a token's place in the sentence counted from 0, or none");
 }
 
+SessionJson parse_count(std::string_view text) {
+  if (is_none(text)) return nullptr;
+  return parse_integer(text);
+}
+
+/// Words with commas between them.
+SessionJson parse_words(std::string_view text) {
+  SessionJson words = SessionJson::array();
+  while (!is_none(text)) {
+    const std::size_t comma = text.find(',');
+    words.push_back(std::string(text.substr(0, comma)));
+    text.remove_prefix(comma == std::string_view::npos ? text.size() : comma + 1);
+  }
+  return words;
+}
+
 SessionJson parse_heads(std::string_view text) {
   SessionJson heads = SessionJson::array();
   if (is_none(text)) return heads;
@@ -173,6 +189,33 @@ SessionField token_field(std::string path, At at, MakeAction action) {
           std::move(action)};
 }
 
+template <typename At>
+SessionField head_field(std::string path, At at, MakeAction action) {
+  return {std::move(path),
+          {},
+          [at](const Session& s) { return at(s) ? SessionJson(head_key(*at(s))) : SessionJson(nullptr); },
+          [at](Session& s, const SessionJson& json) {
+            at(s).reset();
+            if (!json.is_null()) at(s) = head_of(json);
+          },
+          parse_head,
+          std::move(action)};
+}
+
+/// So many tokens, or none.
+template <typename At>
+SessionField count_field(std::string path, At at, MakeAction action) {
+  return {std::move(path),
+          {},
+          [at](const Session& s) { return at(s) ? SessionJson(*at(s)) : SessionJson(nullptr); },
+          [at](Session& s, const SessionJson& json) {
+            at(s).reset();
+            if (!json.is_null()) at(s) = integer_of(json);
+          },
+          parse_count,
+          std::move(action)};
+}
+
 // `auto&` both reads from a const Session and writes into a free one.
 #define HEADROOM_AT(member) \
   [](auto& s) -> auto& { return s.member; }
@@ -240,18 +283,10 @@ void add_compute_fields(std::vector<SessionField>& fields) {
 
 void add_view_fields(std::vector<SessionField>& fields) {
   fields.push_back(enum_field<StageView>("view.stage", HEADROOM_AT(view.stage), HEADROOM_SET(StageViewSet{s.view.stage})));
-  fields.push_back({"view.head",
-                    {},
-                    [](const Session& s) { return s.view.head ? SessionJson(head_key(*s.view.head)) : SessionJson(nullptr); },
-                    [](Session& s, const SessionJson& json) {
-                      s.view.head.reset();
-                      if (!json.is_null()) s.view.head = head_of(json);
-                    },
-                    parse_head,
-                    [](const Session& s) -> Action {
-                      if (s.view.head) return HeadSelected{*s.view.head};
-                      return SessionReplaced{s};
-                    }});
+  fields.push_back(head_field("view.head", HEADROOM_AT(view.head), [](const Session& s) -> Action {
+    if (s.view.head) return HeadSelected{*s.view.head};
+    return SessionReplaced{s};
+  }));
   fields.push_back(token_field("view.query", HEADROOM_AT(view.query), [](const Session& s) -> Action {
     if (s.view.query) return QuerySelected{*s.view.query};
     return SessionReplaced{s};
@@ -283,6 +318,38 @@ void add_view_fields(std::vector<SessionField>& fields) {
   fields.push_back(number_field("view.speed_seconds", HEADROOM_AT(view.speed_seconds)));
 }
 
+void add_train_view_fields(std::vector<SessionField>& fields) {
+  fields.push_back(
+      text_field("train_view.sentence", HEADROOM_AT(train_view.sentence), HEADROOM_SET(WatchedSentenceSet{s.train_view.sentence})));
+  fields.back().also = {"watch"};
+  fields.push_back(enum_field<AttentionStack>("train_view.stack", HEADROOM_AT(train_view.stack),
+                                              HEADROOM_SET(TrainStackSet{s.train_view.stack})));
+  fields.push_back(head_field("train_view.head", HEADROOM_AT(train_view.head), [](const Session& s) -> Action {
+    if (s.train_view.head) return TrainHeadSelected{*s.train_view.head};
+    return SessionReplaced{s};
+  }));
+  fields.push_back(
+      enum_field<TrainHeads>("train_view.heads", HEADROOM_AT(train_view.heads), HEADROOM_SET(TrainHeadsSet{s.train_view.heads})));
+  fields.push_back(count_field("train_view.at", HEADROOM_AT(train_view.at), HEADROOM_SET(TrainTimeSet{s.train_view.at})));
+  fields.push_back(
+      count_field("train_view.compared", HEADROOM_AT(train_view.compared), HEADROOM_SET(TrainComparedSet{s.train_view.compared})));
+  fields.push_back({"train_view.hidden_roles",
+                    {},
+                    [](const Session& s) { return SessionJson(s.train_view.hidden_roles); },
+                    [](Session& s, const SessionJson& json) {
+                      if (!json.is_array()) throw Error("a list of roles, such as [\"previous\", \"copy\"]");
+                      s.train_view.hidden_roles.clear();
+                      for (const SessionJson& role : json)
+                        s.train_view.hidden_roles.push_back(text_of(role));
+                    },
+                    parse_words,
+                    {}});
+  fields.push_back(text_field("train_view.experiment", HEADROOM_AT(train_view.experiment),
+                              HEADROOM_SET(ExperimentChosen{s.train_view.experiment})));
+  fields.back().is_text = false;  // its letters are plain ones
+  fields.push_back(number_field("train_view.speed", HEADROOM_AT(train_view.speed)));
+}
+
 #undef HEADROOM_AT
 #undef HEADROOM_SET
 
@@ -294,6 +361,7 @@ const std::vector<SessionField>& session_fields() {
     add_model_fields(all);
     add_compute_fields(all);
     add_view_fields(all);
+    add_train_view_fields(all);
     return all;
   }();
   return fields;

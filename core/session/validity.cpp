@@ -114,6 +114,31 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
   clamp_value(view.speed_seconds, kLeastSpeedSeconds, kMostSpeedSeconds, "speed_seconds", notices);
 }
 
+bool is_train_id(const std::string& id) {
+  const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
+  return !id.empty() && id.size() <= kMaxTrainIdBytes && std::all_of(id.begin(), id.end(), is_letter);
+}
+
+void make_valid_train_view(TrainView& view, std::vector<std::string>& notices) {
+  const TrainView defaults;
+  if (std::string notice = limit_text(view.sentence, kMaxWatchedBytes); !notice.empty()) notices.push_back(std::move(notice));
+  valid_enum(view.stack, defaults.stack);
+  valid_enum(view.heads, defaults.heads);
+  if (view.head && (view.head->layer < 0 || view.head->head < 0)) view.head.reset();
+  if (!view.head) view.heads = TrainHeads::kAll;
+  for (std::optional<std::int64_t>* time : {&view.at, &view.compared}) {
+    if (*time && **time < 0) time->reset();
+  }
+  std::vector<std::string>& hidden = view.hidden_roles;
+  std::erase_if(hidden, [](const std::string& role) { return !is_train_id(role); });
+  std::sort(hidden.begin(), hidden.end());
+  hidden.erase(std::unique(hidden.begin(), hidden.end()), hidden.end());
+  if (hidden.size() > kMaxHiddenRoles) hidden.resize(kMaxHiddenRoles);
+  if (!is_train_id(view.experiment)) view.experiment.clear();
+  if (!std::isfinite(view.speed)) view.speed = defaults.speed;
+  clamp_value(view.speed, kLeastTrainSpeed, 1.0, "the training speed", notices);
+}
+
 }  // namespace
 
 std::optional<std::string> shape_problem(const ModelShape& shape) {
@@ -177,10 +202,10 @@ std::vector<std::string> make_valid(MaskPattern& pattern) {
   return notices;
 }
 
-std::string limit_text(SharedText& shared) {
-  if (shared.size() <= kMaxTextBytes) return "";
+std::string limit_text(SharedText& shared, std::size_t max_bytes) {
+  if (shared.size() <= max_bytes) return "";
   const std::string& text = shared;
-  std::size_t end = kMaxTextBytes;
+  std::size_t end = max_bytes;
   // A byte 10xxxxxx continues a sequence; at most three follow its first byte.
   for (int step = 0; step < 3 && (static_cast<unsigned char>(text[end]) & 0xC0u) == 0x80u; ++step)
     --end;
@@ -206,6 +231,7 @@ std::vector<std::string> make_valid(Session& session) {
     notices.push_back(std::move(notice));
   make_valid_pruning(compute, notices);
   make_valid_view(session, notices);
+  make_valid_train_view(session.train_view, notices);
   return notices;
 }
 

@@ -41,7 +41,7 @@ std::vector<std::string> make_valid(Session& session);
 /// Pattern parameters clamped to their limits; hashed buckets become dense.
 std::vector<std::string> make_valid(MaskPattern& pattern);
 
-/// Cuts to kMaxTextBytes without splitting a UTF-8 sequence. The sentence that says so, or "".
-std::string limit_text(SharedText& text);
+/// Cuts to so many bytes without splitting a UTF-8 sequence. The sentence that says so, or "".
+std::string limit_text(SharedText& text, std::size_t max_bytes = kMaxTextBytes);
 
 }  // namespace headroom

@@ -6,6 +6,8 @@
 #include <cmath>
 #include <limits>
 
+#include "core/training/network.h"
+
 namespace headroom::testing {
 namespace {
 
@@ -57,6 +59,16 @@ double random_double(Random& random) {
   }
 }
 
+/// Often a role's or an experiment's id, sometimes any bytes.
+std::string random_id(Random& random) {
+  static const std::string kIds[] = {"subject", "previous", "induction", "heads", "", "no such", "B"};
+  return random.one_in(4) ? random_text(random) : kIds[random.in(0, std::ssize(kIds) - 1)];
+}
+
+std::optional<std::int64_t> random_time(Random& random) {
+  return random.one_in(3) ? std::nullopt : std::optional(random.wild(0, 3000000));
+}
+
 Session random_session(Random& random) {
   Session session;
   Compute& compute = session.compute;
@@ -79,7 +91,7 @@ Session random_session(Random& random) {
   compute.backend = random_enum<BackendChoice>(random, 5);
   compute.depth = random_enum<Depth>(random, 2);
   View& view = session.view;
-  view.stage = random_enum<StageView>(random, 4);
+  view.stage = random_enum<StageView>(random, 5);
   view.head.reset();
   view.query.reset();
   if (random.one_in(2)) view.head = random_head(random);
@@ -104,6 +116,17 @@ Session random_session(Random& random) {
   view.speed_section = random_enum<SpeedSection>(random, 5);
   view.speed_tokens = random.wild(0, 131072);
   view.speed_seconds = random_double(random);
+  TrainView& train = session.train_view;
+  train.sentence = random_text(random);
+  train.stack = random_enum<AttentionStack>(random, 3);
+  if (random.one_in(2)) train.head = random_head(random);
+  train.heads = random_enum<TrainHeads>(random, 2);
+  if (random.one_in(2)) train.at = random.wild(0, 3000000);
+  if (random.one_in(2)) train.compared = random.wild(0, 3000000);
+  for (std::int64_t n = random.in(0, 3); n > 0; --n)
+    train.hidden_roles.push_back(random_id(random));
+  train.experiment = random_id(random);
+  train.speed = random_double(random);
   return session;
 }
 
@@ -166,7 +189,7 @@ Action random_action(Random& random, std::size_t index) {
     case 12:
       return BackendSet{random_enum<BackendChoice>(random, 5)};
     case 13:
-      return StageViewSet{random_enum<StageView>(random, 4)};
+      return StageViewSet{random_enum<StageView>(random, 5)};
     case 14:
       return HeadOpened{random_head(random)};
     case 15:
@@ -205,6 +228,26 @@ Action random_action(Random& random, std::size_t index) {
       return SpeedTokensSet{random.wild(0, 131072)};
     case 32:
       return SpeedSecondsSet{random_double(random)};
+    case 33:
+      return WatchedSentenceSet{random.one_in(9) ? std::string(5000, 'x') : random_text(random)};
+    case 34:
+      return TrainStackSet{random_enum<AttentionStack>(random, 3)};
+    case 35:
+      return TrainHeadSelected{random_head(random)};
+    case 36:
+      return TrainHeadOpened{random_head(random)};
+    case 37:
+      return TrainHeadsSet{random_enum<TrainHeads>(random, 2)};
+    case 38:
+      return TrainTimeSet{random_time(random)};
+    case 39:
+      return TrainComparedSet{random_time(random)};
+    case 40:
+      return TrainRoleToggled{random_id(random)};
+    case 41:
+      return ExperimentChosen{random_id(random)};
+    case 42:
+      return TrainSpeedSet{random_double(random)};
     default:
       return SessionReplaced{random_session(random)};
   }
@@ -259,6 +302,17 @@ void expect_valid(const Session& session) {
   EXPECT_TRUE(v.kv_context >= 0 && v.kv_context <= 10000000);
   EXPECT_TRUE(v.speed_tokens >= 0 && v.speed_tokens <= 131072);
   EXPECT_TRUE(v.speed_seconds >= 0.001 && v.speed_seconds <= 10);
+  const TrainView& t = session.train_view;
+  EXPECT_LE(t.sentence.size(), 2048u);
+  EXPECT_TRUE(!t.head || (t.head->layer >= 0 && t.head->head >= 0));
+  EXPECT_TRUE(t.heads == TrainHeads::kAll || t.head);
+  EXPECT_TRUE(t.at.value_or(0) >= 0 && t.compared.value_or(0) >= 0);
+  EXPECT_LE(t.hidden_roles.size(), 64u);
+  EXPECT_TRUE(std::is_sorted(t.hidden_roles.begin(), t.hidden_roles.end()));
+  EXPECT_EQ(std::adjacent_find(t.hidden_roles.begin(), t.hidden_roles.end()), t.hidden_roles.end());
+  EXPECT_TRUE(std::none_of(t.hidden_roles.begin(), t.hidden_roles.end(), [](const std::string& id) { return id.empty(); }));
+  EXPECT_EQ((t.experiment + "x").find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789_-"), std::string::npos);
+  EXPECT_TRUE(t.speed >= 0.01 && t.speed <= 1);
 }
 
 }  // namespace headroom::testing

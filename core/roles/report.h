@@ -65,8 +65,6 @@ struct HeadReport {
   std::string induction_sentence() const;
 };
 
-class Network;
-
 /// All heads' attention and all answers on the probes, in as few evaluations as the kind allows (causal: two).
 /// Errors  ShapeError when the probes are longer than the model can read or of another kind; Cancelled.
 HeadReport measure_roles(Network& network, const RoleProbes& probes, std::stop_token stop = {});

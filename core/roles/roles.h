@@ -5,12 +5,11 @@
 #include <string>
 #include <string_view>
 
+#include "core/corpus/corpus.h"
 #include "core/model/params.h"
 #include "core/training/network.h"
 
 namespace headroom {
-
-enum class Relation;
 
 /// What the cases of a role are taken from.
 enum class RoleCases {
@@ -35,6 +34,7 @@ struct Role {
   std::string id;          ///< "subject": stable, used in JSON
   std::string name;        ///< "verb → subject across a distractor"
   std::string definition;  ///< one sentence: what is looked at from where, and how it is counted
+  std::string looks_at;    ///< "the subject": as in "L1 H0 looks at the subject"
   AttentionStack stack = AttentionStack::kSelf;
   RoleCases cases = RoleCases::kRelation;
   Relation relation{};  ///< of kRelation

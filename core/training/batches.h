@@ -19,8 +19,9 @@ struct BatchRows {
 };
 
 struct CausalOptions {
-  std::int64_t length = 48;     ///< tokens of a row
-  double unknown_share = 0.02;  ///< of the inputs that are replaced by <unk>; 0 for rows that are measured
+  std::int64_t length = 48;  ///< tokens of a row
+  double unknown_share =
+      0.02;  ///< of the inputs that are replaced by <unk>, where the corpus has one; 0 for rows that are measured
 };
 
 struct MaskedOptions {

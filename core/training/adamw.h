@@ -28,15 +28,17 @@ class AdamW {
 
   std::int64_t n_steps() const { return n_steps_; }
   /// For exact resuming. Shapes  as parameters.
-  std::span<const float> first_moments() const { return m_; }
-  std::span<const float> second_moments() const { return v_; }
+  std::span<const float> first_moments() const { return std::span(m_).first(static_cast<std::size_t>(n_)); }
+  std::span<const float> second_moments() const { return std::span(v_).first(static_cast<std::size_t>(n_)); }
   /// Errors  ShapeError when the sizes differ.
   void restore(std::span<const float> first_moments, std::span<const float> second_moments, std::int64_t n_steps);
 
  private:
   AdamWOptions options_;
-  std::vector<float> decay_;  ///< [size] weight decay of each parameter
-  std::vector<float> m_, v_;
+  static constexpr std::size_t kSlack = 16;  ///< vectors may read past the end
+  std::int64_t n_ = 0;
+  std::vector<float> m_, v_;  ///< [n + kSlack]
+  std::vector<float> decay_;  ///< [n + kSlack] weight decay of each parameter
   std::vector<double> sums_;  ///< of each stretch of gradients
   std::int64_t n_steps_ = 0;
 };

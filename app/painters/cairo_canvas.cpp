@@ -11,6 +11,7 @@ namespace headroom {
 namespace {
 
 constexpr double kPi = std::numbers::pi;
+constexpr double kGapShare = 2.0 / 3;
 
 class CairoMeasurer : public TextMeasurer {
  public:
@@ -65,7 +66,10 @@ struct ItemDrawer {
       set_color(cairo, item.color);
       cairo_set_line_width(cairo, item.width);
       cairo_set_line_join(cairo, CAIRO_LINE_JOIN_ROUND);
+      const double dashes[] = {item.dash, item.dash * kGapShare};
+      if (item.dash > 0) cairo_set_dash(cairo, dashes, 2, 0);
       cairo_stroke(cairo);
+      cairo_set_dash(cairo, nullptr, 0, 0);
     }
     cairo_new_path(cairo);
   }

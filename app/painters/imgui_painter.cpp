@@ -55,7 +55,10 @@ void draw_polyline(Canvas& canvas, const Polyline& item) {
   std::vector<ImVec2> points(item.points.size());
   std::transform(item.points.begin(), item.points.end(), points.begin(), [&](Point p) { return canvas.at(p); });
   if (item.fill && item.fill->a > 0) fill_polygon(canvas.list, points, packed(*item.fill));
-  if (item.width > 0 && item.color.a > 0 && points.size() > 1) {
+  if (item.dash > 0) {
+    stroke_dashed(canvas.list, points, {std::max(1.0F, canvas.px(item.width)), std::max(2.0F, canvas.px(item.dash))},
+                  packed(item.color));
+  } else if (item.width > 0 && item.color.a > 0 && points.size() > 1) {
     const ImDrawFlags flags = item.is_closed ? ImDrawFlags_Closed : ImDrawFlags_None;
     canvas.list.AddPolyline(points.data(), static_cast<int>(points.size()), packed(item.color), flags,
                             std::max(1.0F, canvas.px(item.width)));

@@ -68,6 +68,38 @@ void fill_polygon(ImDrawList& list, std::span<const ImVec2> points, ImU32 color)
   }
 }
 
+void stroke_dashed(ImDrawList& list, std::span<const ImVec2> points, const Dashes& how, ImU32 color) {
+  const float gap = how.dash * 2 / 3;
+  std::vector<ImVec2> piece;
+  bool is_drawn = true;
+  float left = how.dash;  // until the next change between dash and gap
+  const auto finish = [&] {
+    if (piece.size() > 1) list.AddPolyline(piece.data(), static_cast<int>(piece.size()), color, ImDrawFlags_None, how.width);
+    piece.clear();
+  };
+  for (std::size_t i = 0; i + 1 < points.size(); ++i) {
+    const ImVec2 a = points[i], b = points[i + 1];
+    const float length = std::hypot(b.x - a.x, b.y - a.y);
+    if (is_drawn && piece.empty()) piece.push_back(a);
+    for (float at = 0; at < length;) {
+      const float step = std::min(left, length - at);
+      at += step;
+      left -= step;
+      const ImVec2 here{a.x + (b.x - a.x) * at / length, a.y + (b.y - a.y) * at / length};
+      if (is_drawn) piece.push_back(here);
+      if (left > 0) break;  // the segment is at its end
+      if (is_drawn) {
+        finish();
+      } else {
+        piece.push_back(here);
+      }
+      is_drawn = !is_drawn;
+      left = is_drawn ? how.dash : gap;
+    }
+  }
+  finish();
+}
+
 void hatch_rect(ImDrawList& list, ImVec2 min, ImVec2 max, float spacing, float width, ImU32 color) {
   const float w = max.x - min.x, h = max.y - min.y;
   if (!(w > 0) || !(h > 0)) return;

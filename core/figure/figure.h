@@ -43,6 +43,7 @@ struct Polyline {
   double width = 1;
   bool is_closed = false;
   std::optional<Color> fill;
+  double dash = 0;  ///< length of dashes, with gaps of two thirds of it; 0: drawn through
 };
 /// Cubic Bézier.
 struct Curve {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 
 #include "core/tensor/error.h"
 #include "core/training/kernels.h"
@@ -33,10 +34,12 @@ double AdamW::step(ThreadPool& pool, std::span<float> parameters, std::span<cons
     const std::int64_t begin = stretch * kStretch;
     return std::pair{static_cast<std::size_t>(begin), static_cast<std::size_t>(std::min(kStretch, n_ - begin))};
   };
-  pool.parallel_for(n_stretches, [&](std::int64_t stretch, int) {
+  // Loops are passed by reference: a std::function of their own would allocate.
+  const auto add_squares = [&](std::int64_t stretch, int) {
     const auto [begin, n] = stretch_of(stretch);
     sums_[static_cast<std::size_t>(stretch)] = training_kernels::sum_of_squares(gradients.subspan(begin, n));
-  });
+  };
+  pool.parallel_for(n_stretches, std::ref(add_squares));
   double squares = 0;
   for (const double sum : sums_)
     squares += sum;
@@ -55,7 +58,7 @@ double AdamW::step(ThreadPool& pool, std::span<float> parameters, std::span<cons
   all.rate = learning_rate;
   all.step_size = static_cast<float>(static_cast<double>(learning_rate) / correction1);
   all.v_correction = static_cast<float>(1 / std::sqrt(correction2));
-  pool.parallel_for(n_stretches, [&](std::int64_t stretch, int) {
+  const auto move = [&](std::int64_t stretch, int) {
     const auto [begin, n] = stretch_of(stretch);
     training_kernels::AdamStep part = all;
     part.n = static_cast<std::int64_t>(n);
@@ -65,7 +68,8 @@ double AdamW::step(ThreadPool& pool, std::span<float> parameters, std::span<cons
     part.v = v_.data() + begin;
     part.decay = decay_.data() + begin;
     training_kernels::adam_step(part);
-  });
+  };
+  pool.parallel_for(n_stretches, std::ref(move));
   return norm;
 }
 

@@ -31,6 +31,7 @@ void check_shape(const ModelConfig& config) {
   require(shape.n_heads >= 1 && shape.n_heads <= kMaxWidth, "h is below 1");
   require(shape.n_kv_heads >= 1 && shape.n_heads % shape.n_kv_heads == 0,
           "kv_heads = " + std::to_string(shape.n_kv_heads) + " does not divide h = " + std::to_string(shape.n_heads));
+  require(config.mlp != MlpKind::kSwiGlu || !config.has_mlp_bias || shape.d_ff == 0, "a SwiGLU MLP has no biases here");
   require(config.positions != PositionKind::kRotary || shape.d_head % 2 == 0,
           "rotary positions turn pairs: d_k = " + std::to_string(shape.d_head) + " is odd");
   require(config.positions == PositionKind::kRotary || is_in(shape.max_positions, 1, kMaxWidth),

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <mutex>
 #include <new>
 
@@ -126,33 +127,33 @@ struct Network::State {
   void run(const Batch& batch, const PassPurpose& purpose, std::stop_token stop) {
     const auto n_shares = static_cast<std::int64_t>(shares.size());
     const std::int64_t rows_at_once = std::max<std::int64_t>(1, kChunkTokens / std::max(batch.seq, batch.source_seq));
-    pool.parallel_for(
-        n_shares,
-        [&](std::int64_t item, int) {
-          Share& share = shares[static_cast<std::size_t>(item)];
-          const bool is_first = item == 0;
-          const bool keeps = purpose.keeps == PassPurpose::Keeps::kGradients;
-          float* const into = is_first ? gradients.data() : share.gradients.data();
-          if (keeps && !is_first) std::fill_n(into, layout.size(), 0.0F);
-          const std::int64_t end = (item + 1) * batch.n_rows / n_shares;
-          for (std::int64_t row = item * batch.n_rows / n_shares; row < end; row += rows_at_once) {
-            if (stop.stop_requested()) throw Cancelled();
-            const Chunk chunk{&batch, row, std::min(rows_at_once, end - row)};
-            share.worker.run(model, chunk, purpose, into);
-          }
-        },
-        stop);
+    // Passed by reference: a std::function of its own would allocate.
+    const auto run_share = [&](std::int64_t item, int) {
+      Share& share = shares[static_cast<std::size_t>(item)];
+      const bool is_first = item == 0;
+      const bool keeps = purpose.keeps == PassPurpose::Keeps::kGradients;
+      float* const into = is_first ? gradients.data() : share.gradients.data();
+      if (keeps && !is_first) std::fill_n(into, layout.size(), 0.0F);
+      const std::int64_t end = (item + 1) * batch.n_rows / n_shares;
+      for (std::int64_t row = item * batch.n_rows / n_shares; row < end; row += rows_at_once) {
+        if (stop.stop_requested()) throw Cancelled();
+        const Chunk chunk{&batch, row, std::min(rows_at_once, end - row)};
+        share.worker.run(model, chunk, purpose, into);
+      }
+    };
+    pool.parallel_for(n_shares, std::ref(run_share), stop);
   }
 
   void add_up_gradients() {
     const std::int64_t size = layout.size(), n_stretches = (size + kReduceStretch - 1) / kReduceStretch;
     if (shares.size() < 2) return;
-    pool.parallel_for(n_stretches, [&](std::int64_t stretch, int) {
+    const auto add_stretch = [&](std::int64_t stretch, int) {
       const auto begin = static_cast<std::size_t>(stretch * kReduceStretch);
       const std::size_t n = std::min(static_cast<std::size_t>(kReduceStretch), static_cast<std::size_t>(size) - begin);
       for (std::size_t i = 1; i < shares.size(); ++i)
         training_kernels::add_to(shares[i].gradients.span().subspan(begin, n), gradients.span().subspan(begin, n));
-    });
+    };
+    pool.parallel_for(n_stretches, std::ref(add_stretch));
   }
 };
 

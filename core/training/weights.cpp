@@ -1,6 +1,7 @@
 #include "core/training/weights.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "core/training/kernels.h"
 
@@ -111,13 +112,15 @@ TransposedWeights::TransposedWeights(const ParameterPlaces& places)
 
 void TransposedWeights::refresh(ThreadPool& pool, std::span<const float> parameters) {
   const int n_shares = pool.n_threads();
-  pool.parallel_for(n_shares, [&](std::int64_t share, int) {
+  // Passed by reference: a std::function of its own would allocate.
+  const auto transpose_share = [&](std::int64_t share, int) {
     for (std::size_t i = static_cast<std::size_t>(share); i < pieces_.size(); i += static_cast<std::size_t>(n_shares)) {
       const auto& [place, begin, end] = pieces_[i];
       training_kernels::transpose({parameters.data() + place.weight + begin * place.inputs, end - begin, place.inputs, place.inputs,
                                    values_.data() + place.transposed + begin, place.outputs});
     }
-  });
+  };
+  pool.parallel_for(n_shares, std::ref(transpose_share));
 }
 
 }  // namespace headroom

@@ -122,6 +122,7 @@ TEST(Layout, ImpossibleShapesAreRefused) {
   refuses("kv_heads that do not divide h", [](ModelConfig& c) { c.shape.n_kv_heads = 2; });
   refuses("odd d_head under rotary positions", [](ModelConfig& c) { c.shape.d_head = 7; });
   refuses("a negative MLP", [](ModelConfig& c) { c.shape.d_ff = -1; });
+  refuses("a gated MLP with biases", [](ModelConfig& c) { c.has_mlp_bias = true; });
   refuses("no vocabulary", [](ModelConfig& c) { c.shape.vocab_size = 0; });
   refuses("an encoder without its kind", [](ModelConfig& c) { c.n_encoder_layers = 1; });
   refuses("a kind without its encoder", [](ModelConfig& c) { c.kind = ModelKind::kEncoderDecoder; });

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/formats/tensor_slot.h"
 #include "core/model/params.h"
 
 namespace headroom {
@@ -19,14 +20,7 @@ struct ConfigReading {
 /// As read_model_config (core/formats/model_folder.h), with what is worth telling.
 ConfigReading read_model_config_with_notices(const std::filesystem::path& config_json);
 
-/// One tensor that a configuration implies, and where its values go.
-struct TensorSlot {
-  std::string name;  ///< without the "model." prefix
-  std::vector<std::int64_t> shape;
-  Tensor* target = nullptr;
-};
-
-/// Every tensor of a Llama-family checkpoint; makes params.layers. lm_head.weight is the only name that never has a prefix.
+/// Every tensor of a checkpoint of params.config.family; makes params.layers and params.encoder_layers.
 std::vector<TensorSlot> tensor_slots(ModelParams& params);
 
 }  // namespace headroom

@@ -49,8 +49,13 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
     std::string first_non_finite;
     for (const WeightsPlan::Step& step : plan.steps) {
       check_stop();
-      *step.slot.target = file.read_float(*step.entry);
-      const std::uint64_t n = count_non_finite(*step.slot.target);
+      Tensor values = file.read_float(*step.entry);
+      const std::uint64_t n = count_non_finite(values);
+      try {
+        fill_slot(step.slot, std::move(values));
+      } catch (const Error& error) {
+        throw Error(shown_path(file.path()) + ": " + error.what());
+      }
       if (n > 0 && n_non_finite == 0) first_non_finite = step.entry->name;
       n_non_finite += n;
       bytes_done += step.entry->end - step.entry->begin;
@@ -63,8 +68,9 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
     throw Error(shown_path(folder) + ": the model needs more memory than there is");
   }
   const ModelShape& shape = model.params.config.shape;
-  for (LayerParams& layer : model.params.layers)
-    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
+  for (auto* layers : {&model.params.layers, &model.params.encoder_layers})
+    for (LayerParams& layer : *layers)
+      set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
   if (progress) progress(1);
   return model;
 }

@@ -88,7 +88,11 @@ class SafetensorsWriter {
  public:
   void add(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
   void add(std::string name, std::vector<std::int64_t> shape, std::span<const std::int32_t> values);
+  /// As F16, each value rounded to the nearest.
+  void add_float16(std::string name, std::vector<std::int64_t> shape, std::span<const float> values);
   void set_metadata(std::string key, std::string value);
+  /// The whole file. Errors  Error when two tensors have one name.
+  std::string bytes() const;
   void write(const std::filesystem::path& path) const;
 
  private:

@@ -2,15 +2,17 @@
 #include <bit>
 #include <nlohmann/json.hpp>
 #include <set>
+#include <type_traits>
 
 #include "core/formats/safetensors.h"
 #include "core/formats/utf8.h"
+#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
 
-/// Row-major values as little-endian bytes of width 4. Errors  ShapeError when the shape does not hold that many.
+/// Row-major values as little-endian bytes of their own width. Errors  ShapeError when the shape does not hold that many.
 template <typename T>
 std::string to_bytes(const std::string& name, const std::vector<std::int64_t>& shape, std::span<const T> values) {
   std::uint64_t expected = 1;
@@ -20,10 +22,11 @@ std::string to_bytes(const std::string& name, const std::vector<std::int64_t>& s
   if (expected != values.size())
     throw ShapeError("tensor " + in_quotes(name) + " has shape " + shape_text(shape) + ", but " + counted(values.size(), "value"));
   std::string bytes;
-  bytes.reserve(values.size() * 4);
+  bytes.reserve(values.size() * sizeof(T));
+  using Bits = std::conditional_t<sizeof(T) == 2, std::uint16_t, std::uint32_t>;
   for (const T value : values) {
-    const auto bits = std::bit_cast<std::uint32_t>(value);
-    for (int shift = 0; shift < 32; shift += 8)
+    const auto bits = std::bit_cast<Bits>(value);
+    for (unsigned shift = 0; shift < 8 * sizeof(T); shift += 8)
       bytes.push_back(static_cast<char>(static_cast<unsigned char>(bits >> shift)));
   }
   return bytes;
@@ -60,19 +63,27 @@ void SafetensorsWriter::add(std::string name, std::vector<std::int64_t> shape, s
   items_.push_back({std::move(name), DType::kI32, std::move(shape), std::move(bytes)});
 }
 
+void SafetensorsWriter::add_float16(std::string name, std::vector<std::int64_t> shape, std::span<const float> values) {
+  check_text(name, "the tensor name");
+  std::vector<std::uint16_t> halves(values.size());
+  to_float16(values, halves);
+  std::string bytes = to_bytes<std::uint16_t>(name, shape, halves);
+  items_.push_back({std::move(name), DType::kF16, std::move(shape), std::move(bytes)});
+}
+
 void SafetensorsWriter::set_metadata(std::string key, std::string value) {
   check_text(key, "the metadata key");
   check_text(value, "the metadata value");
   metadata_[std::move(key)] = std::move(value);
 }
 
-void SafetensorsWriter::write(const std::filesystem::path& path) const {
+std::string SafetensorsWriter::bytes() const {
   // By name, so that the same tensors make the same bytes whatever order they were added in.
   std::vector<const Item*> order;
   std::set<std::string_view> names;
   for (const Item& item : items_) {
     if (item.name == "__metadata__" || !names.insert(item.name).second)
-      throw Error(shown_path(path) + ": tensor " + in_quotes(item.name) + " cannot be written twice or under this name");
+      throw Error("tensor " + in_quotes(item.name) + " cannot be written twice or under this name");
     order.push_back(&item);
   }
   std::sort(order.begin(), order.end(), [](const Item* a, const Item* b) { return a->name < b->name; });
@@ -115,7 +126,17 @@ void SafetensorsWriter::write(const std::filesystem::path& path) const {
   bytes += header;
   for (const Item* item : order)
     bytes += item->bytes;
-  write_file_atomically(path, bytes);
+  return bytes;
+}
+
+void SafetensorsWriter::write(const std::filesystem::path& path) const {
+  std::string whole;
+  try {
+    whole = bytes();
+  } catch (const Error& error) {
+    throw Error(shown_path(path) + ": " + error.what());
+  }
+  write_file_atomically(path, whole);
 }
 
 }  // namespace headroom

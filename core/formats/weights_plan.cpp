@@ -7,13 +7,13 @@
 #include <limits>
 #include <unordered_set>
 
+#include "core/formats/family.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
 
-constexpr std::string_view kPrefix = "model.";
 constexpr std::size_t kMaxListed = 3;
 
 std::string file_shape(const TensorEntry& entry) {
@@ -25,10 +25,45 @@ std::string file_shape(const TensorEntry& entry) {
 
 bool is_same(const std::vector<std::int64_t>& expected, const std::vector<std::uint64_t>& found) {
   return std::equal(expected.begin(), expected.end(), found.begin(), found.end(),
-                    [](std::int64_t a, std::uint64_t b) { return static_cast<std::uint64_t>(a) == b; });
+                    [](std::int64_t a, std::uint64_t b) { return a == kAnyRows ? b > 0 : static_cast<std::uint64_t>(a) == b; });
+}
+
+/// The tensor of that name; old files call a LayerNorm's gain and bias gamma and beta.
+const TensorEntry* find_entry(const SafetensorsFile& file, const std::string& name) {
+  if (const TensorEntry* entry = file.find(name)) return entry;
+  for (const auto& [end, old_end] :
+       {std::pair<std::string_view, std::string_view>("LayerNorm.weight", "gamma"), {"LayerNorm.bias", "beta"}}) {
+    if (!name.ends_with(end)) continue;
+    const std::size_t dot = name.rfind('.');
+    return file.find(name.substr(0, dot + 1) + std::string(old_end));
+  }
+  return nullptr;
 }
 
 bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64; }
+
+std::string expected_shape(const std::vector<std::int64_t>& shape) {
+  if (shape.front() != kAnyRows) return shape_text(shape);
+  return "[any, " + std::to_string(shape.back()) + "]";
+}
+
+/// The family's prefix, or nothing where no tensor has it.
+std::string prefix_of(const SafetensorsFile& file, const Family& family, const std::vector<TensorSlot>& slots) {
+  const bool has_prefix = std::ranges::any_of(
+      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(file, family.prefix + slot.name) != nullptr; });
+  const bool has_none = std::ranges::none_of(
+      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(file, slot.name) != nullptr; });
+  return has_prefix || has_none ? family.prefix : "";
+}
+
+bool is_ignored(const Family& family, std::string_view name) {
+  return std::ranges::any_of(family.ignored, [&](std::string_view end) { return name.ends_with(end); });
+}
+
+bool is_of_a_layer(const Family& family, const std::string& prefix, std::string_view name) {
+  return std::ranges::any_of(family.layer_prefixes,
+                             [&](std::string_view layers) { return name.starts_with(prefix + std::string(layers)); });
+}
 
 /// "2 tensors are missing: a, b"; nothing when there are none.
 void report(std::string& sentence, const std::vector<std::string>& items, const char* what) {
@@ -57,35 +92,34 @@ std::uint64_t read_number(const char* path, std::string_view after) {
 
 WeightsPlan plan_weights(const SafetensorsFile& file, ModelParams& params) {
   WeightsPlan plan;
-  const bool has_prefix = std::any_of(file.tensors().begin(), file.tensors().end(), [](const TensorEntry& entry) {
-    return entry.name.starts_with("model.layers.") || entry.name == "model.embed_tokens.weight";
-  });
-  const std::string prefix(has_prefix ? kPrefix : "");
+  const Family& family = family_named(params.config.family);
+  const std::vector<TensorSlot> slots = tensor_slots(params);
+  const std::string prefix = prefix_of(file, family, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;
   std::unordered_set<std::string> used;
-  for (TensorSlot& slot : tensor_slots(params)) {
-    const std::string name = slot.name == "lm_head.weight" ? slot.name : prefix + slot.name;
-    used.insert(name);
-    const TensorEntry* entry = file.find(name);
+  for (const TensorSlot& slot : slots) {
+    const std::string name = slot.has_prefix ? prefix + slot.name : slot.name;
+    const TensorEntry* entry = find_entry(file, name);
+    used.insert(entry == nullptr ? name : entry->name);
     if (entry == nullptr) {
       missing.push_back(name);
     } else if (!is_same(slot.shape, entry->shape)) {
-      misshapen.push_back(name + " (expected " + shape_text(slot.shape) + ", found " + file_shape(*entry) + ")");
+      misshapen.push_back(name + " (expected " + expected_shape(slot.shape) + ", found " + file_shape(*entry) + ")");
     } else if (!is_float(entry->dtype)) {
       unreadable.push_back(name + " (" + dtype_name(entry->dtype) + ")");
     } else {
       plan.float_bytes += (entry->end - entry->begin) / static_cast<std::uint64_t>(dtype_bits(entry->dtype) / 8) * sizeof(float);
-      plan.steps.push_back({entry, std::move(slot)});
+      plan.steps.push_back({entry, slot});
     }
   }
 
   std::vector<std::string> unused;
   for (const TensorEntry& entry : file.tensors()) {
-    if (used.contains(entry.name) || entry.name.ends_with("rotary_emb.inv_freq")) continue;
+    if (used.contains(entry.name) || is_ignored(family, entry.name)) continue;
     const std::string shown = escape_for_display(entry.name, 120);
     if (entry.name == "lm_head.weight") {
       plan.notices.push_back("The file holds lm_head.weight, but config.json ties the output to the embedding, which is used.");
-    } else if (entry.name.starts_with(prefix + "layers.")) {
+    } else if (is_of_a_layer(family, prefix, entry.name)) {
       unexpected.push_back(shown);  // it would change what a layer computes
     } else {
       unused.push_back(shown);

@@ -1,5 +1,7 @@
 #include "core/model/elementwise.h"
 
+#include <cmath>
+
 #include "core/model/exp.h"
 #include "core/tensor/simd_targets.h"
 
@@ -17,6 +19,24 @@ namespace {
 void Swiglu(float* gate, const float* up, std::int64_t n) {
   for (std::int64_t i = 0; i < n; ++i)
     gate[i] = gate[i] / (1 + exp_fast(-gate[i])) * up[i];
+}
+
+void Gelu(float* values, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float x = values[i], z = std::abs(x) * 0.70710678f;
+    const float t = 1 / (1 + 0.3275911f * z);
+    const float tail = ((((1.061405429f * t - 1.453152027f) * t + 1.421413741f) * t - 0.284496736f) * t + 0.254829592f) * t *
+                       exp_fast(-z * z) * 0.5f;  // 1 - Phi(|x|)
+    values[i] = x * (x < 0 ? tail : 1 - tail);
+  }
+}
+
+void GeluTanh(float* values, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i) {
+    const float x = values[i];
+    // (1 + tanh(u)) / 2 = 1 / (1 + exp(-2 u))
+    values[i] = x / (1 + exp_fast(-1.5957691f * (x + 0.044715f * x * x * x)));
+  }
 }
 
 double SumExp(const float* values, std::int64_t n, float shift) {
@@ -44,10 +64,20 @@ HWY_AFTER_NAMESPACE();
 #if HWY_ONCE
 namespace headroom {
 HWY_EXPORT(Swiglu);
+HWY_EXPORT(Gelu);
+HWY_EXPORT(GeluTanh);
 HWY_EXPORT(SumExp);
 
 void swiglu(std::span<float> gate, std::span<const float> up) {
   HWY_DYNAMIC_DISPATCH(Swiglu)(gate.data(), up.data(), static_cast<std::int64_t>(gate.size()));
+}
+
+void gelu(std::span<float> values) {
+  HWY_DYNAMIC_DISPATCH(Gelu)(values.data(), static_cast<std::int64_t>(values.size()));
+}
+
+void gelu_tanh(std::span<float> values) {
+  HWY_DYNAMIC_DISPATCH(GeluTanh)(values.data(), static_cast<std::int64_t>(values.size()));
 }
 
 double sum_exp(std::span<const float> values, float shift) {

@@ -9,6 +9,12 @@ namespace headroom {
 /// Source  Shazeer 2020, arXiv:2002.05202.
 void swiglu(std::span<float> gate, std::span<const float> up);
 
+/// values[i] = values[i] Phi(values[i]), Phi the normal distribution's integral: error below 1e-6 of max(1, |value|).
+/// Source  Hendrycks & Gimpel 2016, arXiv:1606.08415; erf by Abramowitz & Stegun 7.1.26.
+void gelu(std::span<float> values);
+/// The same with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
+void gelu_tanh(std::span<float> values);
+
 /// Sum over i of exp(values[i] - shift), float32 terms added in double at the end. Shift by the maximum, so that no term overflows.
 double sum_exp(std::span<const float> values, float shift);
 

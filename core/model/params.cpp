@@ -1,6 +1,8 @@
 #include "core/model/params.h"
 
+#include <algorithm>
 #include <cmath>
+#include <initializer_list>
 #include <numeric>
 
 #include "core/tensor/error.h"
@@ -59,25 +61,118 @@ class ParameterMaker {
   std::uint64_t next_stream_ = 0;
 };
 
-void check_shape(const ModelShape& s) {
-  const bool is_positive =
-      s.n_layers > 0 && s.d_model > 0 && s.n_heads > 0 && s.n_kv_heads > 0 && s.d_head > 0 && s.d_ff > 0 && s.vocab_size > 0;
+void check_shape(const ModelConfig& config) {
+  const ModelShape& s = config.shape;
+  const bool is_positive = s.n_layers > 0 && s.d_model > 0 && s.n_heads > 0 && s.n_kv_heads > 0 && s.d_head > 0 && s.vocab_size > 0;
   if (!is_positive) throw ShapeError("every number of a model's shape must be at least 1");
+  if (s.d_ff < 0) throw ShapeError("the width of the MLP is below 0; 0 means that there is none");
   if (s.n_heads % s.n_kv_heads != 0) {
     throw ShapeError("kv_heads = " + std::to_string(s.n_kv_heads) + " does not divide h = " + std::to_string(s.n_heads));
   }
-  if (s.d_head % 2 != 0) throw ShapeError("d_k = " + std::to_string(s.d_head) + " is odd; rotary positions turn pairs");
+  if (config.positions == PositionKind::kRotary && s.d_head % 2 != 0)
+    throw ShapeError("d_k = " + std::to_string(s.d_head) + " is odd; rotary positions turn pairs");
+  if (config.positions == PositionKind::kLearned && s.max_positions < 1)
+    throw ShapeError("learned positions need a length of at least 1");
+  const bool has_encoder = config.kind == ModelKind::kEncoderDecoder;
+  if (has_encoder != (config.n_encoder_layers > 0))
+    throw ShapeError("an encoder-decoder, and nothing else, has encoder layers; here there are " +
+                     std::to_string(config.n_encoder_layers));
 }
 
 /// Adds what make_random_params would draw for the layer.
 void add_undrawn(const ModelConfig& config, const LayerParams& layer, ParameterCount& count) {
   const ModelShape& shape = config.shape;
+  const std::int64_t d = shape.d_model, ff = shape.d_ff;
   const std::int64_t q_width = std::ssize(layer.heads) * shape.d_head, kv_width = std::ssize(layer.kv_heads) * shape.d_head;
-  count.attention += 2 * shape.d_model * (q_width + kv_width);
+  count.attention += 2 * d * (q_width + kv_width);
   if (config.has_qkv_bias) count.attention += q_width + 2 * kv_width;
-  if (config.has_o_bias) count.attention += shape.d_model;
-  count.mlp += 3 * shape.d_ff * shape.d_model;
-  count.norms += 2 * shape.d_model;
+  if (config.has_o_bias) count.attention += d;
+  count.mlp += (config.mlp == MlpKind::kSwiGlu ? 3 : 2) * ff * d;
+  if (config.has_mlp_bias && ff > 0) count.mlp += ff + d;
+  count.norms += (config.norm == NormKind::kLayer ? 4 : 2) * d;
+}
+
+/// Draws one tensor after another; what comes first does not depend on what comes later.
+class Drawing {
+ public:
+  Drawing(const ModelConfig& config, std::uint64_t seed)
+      : config_(config),
+        shape_(config.shape),
+        q_width_(shape_.n_heads * shape_.d_head),
+        kv_width_(shape_.n_kv_heads * shape_.d_head),
+        make_(seed) {
+    // A matrix of fan-in n with variance 1/n keeps its input's size; what is added to the residual stream 2 * n_layers times is
+    // divided by the root of that number.
+    const double residual = 1 / std::sqrt(2.0 * static_cast<double>(shape_.n_layers));
+    from_model_ = 1 / std::sqrt(static_cast<double>(shape_.d_model));
+    from_heads_ = residual / std::sqrt(static_cast<double>(q_width_));
+    from_ff_ = residual / std::sqrt(static_cast<double>(std::max<std::int64_t>(1, shape_.d_ff)));
+  }
+
+  Tensor words() { return make_.normal({shape_.vocab_size, shape_.d_model}, from_model_); }
+  Tensor positions() { return make_.normal({shape_.max_positions, shape_.d_model}, from_model_); }
+  Tensor square() { return make_.normal({shape_.d_model, shape_.d_model}, from_model_); }
+  Tensor zeros(std::int64_t size) const { return ParameterMaker::constant(size, 0); }
+  void skip() { make_.skip(); }
+
+  void norm(Tensor& gain, Tensor& bias) const {
+    gain = ParameterMaker::constant(shape_.d_model, 1);
+    if (config_.norm == NormKind::kLayer) bias = zeros(shape_.d_model);
+  }
+
+  /// Works for LayerParams and CrossParams, which name their matrices alike.
+  template <typename Attention>
+  void attention(Attention& to) {
+    to.w_q = make_.normal({q_width_, shape_.d_model}, from_model_);
+    to.w_k = make_.normal({kv_width_, shape_.d_model}, from_model_);
+    to.w_v = make_.normal({kv_width_, shape_.d_model}, from_model_);
+    to.w_o = make_.normal({shape_.d_model, q_width_}, from_heads_);
+    if (config_.has_qkv_bias) {
+      // Biases of q and k this large give heads an inclination to distances before any training.
+      constexpr double kQueryKeyBias = 0.5;
+      to.b_q = make_.normal({q_width_}, kQueryKeyBias);
+      to.b_k = make_.normal({kv_width_}, kQueryKeyBias);
+      to.b_v = zeros(kv_width_);
+    }
+    if (config_.has_o_bias) to.b_o = zeros(shape_.d_model);
+  }
+
+  void layer(LayerParams& to, bool reads_encoder) {
+    norm(to.attention_norm, to.attention_norm_bias);
+    attention(to);
+    if (reads_encoder) {
+      norm(to.cross.norm, to.cross.norm_bias);
+      attention(to.cross);
+    }
+    norm(to.mlp_norm, to.mlp_norm_bias);
+    const std::int64_t ff = shape_.d_ff;
+    if (ff == 0) return;
+    if (config_.mlp == MlpKind::kSwiGlu) to.w_gate = make_.normal({ff, shape_.d_model}, from_model_);
+    to.w_up = make_.normal({ff, shape_.d_model}, from_model_);
+    to.w_down = make_.normal({shape_.d_model, ff}, from_ff_);
+    if (!config_.has_mlp_bias) return;
+    to.b_up = zeros(ff);
+    to.b_down = zeros(shape_.d_model);
+  }
+
+ private:
+  const ModelConfig& config_;
+  const ModelShape& shape_;
+  std::int64_t q_width_, kv_width_;
+  double from_model_ = 0, from_heads_ = 0, from_ff_ = 0;
+  ParameterMaker make_;
+};
+
+std::int64_t size_of(std::initializer_list<const Tensor*> tensors) {
+  std::int64_t n = 0;
+  for (const Tensor* tensor : tensors)
+    n += tensor->size();
+  return n;
+}
+
+template <typename Attention>
+std::int64_t attention_size(const Attention& p) {
+  return size_of({&p.w_q, &p.b_q, &p.w_k, &p.b_k, &p.w_v, &p.b_v, &p.w_o, &p.b_o});
 }
 
 std::vector<std::int64_t> count_from_zero(std::int64_t n) {
@@ -101,20 +196,24 @@ AttentionLayerParams LayerParams::attention() const {
 
 ParameterCount count_parameters(const ModelParams& params) {
   ParameterCount count;
-  count.embedding = params.embedding.size();
-  count.norms = params.final_norm.size();
-  count.output = params.config.ties_embeddings ? 0 : params.config.shape.vocab_size * params.config.shape.d_model;
-  for (const LayerParams& layer : params.layers) {
-    if (!layer.is_drawn()) {
-      add_undrawn(params.config, layer, count);
-      continue;
+  const std::int64_t vocab_size = params.config.shape.vocab_size, d_model = params.config.shape.d_model;
+  count.embedding = size_of({&params.embedding, &params.positions, &params.encoder_positions});
+  count.norms =
+      size_of({&params.final_norm, &params.final_norm_bias, &params.embedding_norm, &params.embedding_norm_bias, &params.head_norm,
+               &params.head_norm_bias, &params.encoder_embedding_norm, &params.encoder_embedding_norm_bias});
+  count.output = size_of({&params.head_dense, &params.head_dense_bias, &params.output_bias});
+  if (!params.config.ties_embeddings) count.output += vocab_size * d_model;
+  for (const auto* layers : {&params.layers, &params.encoder_layers}) {
+    for (const LayerParams& layer : *layers) {
+      if (!layer.is_drawn()) {
+        add_undrawn(params.config, layer, count);
+        continue;
+      }
+      count.attention += attention_size(layer) + attention_size(layer.cross);
+      count.mlp += size_of({&layer.w_gate, &layer.w_up, &layer.b_up, &layer.w_down, &layer.b_down});
+      count.norms += size_of({&layer.attention_norm, &layer.attention_norm_bias, &layer.cross.norm, &layer.cross.norm_bias,
+                              &layer.mlp_norm, &layer.mlp_norm_bias});
     }
-    for (const Tensor* t : {&layer.w_q, &layer.b_q, &layer.w_k, &layer.b_k, &layer.w_v, &layer.b_v, &layer.w_o, &layer.b_o}) {
-      count.attention += t->size();
-    }
-    for (const Tensor* t : {&layer.w_gate, &layer.w_up, &layer.w_down})
-      count.mlp += t->size();
-    count.norms += layer.attention_norm.size() + layer.mlp_norm.size();
   }
   return count;
 }
@@ -129,48 +228,38 @@ void set_unpruned(LayerParams& layer, std::int64_t n_heads, std::int64_t n_kv_he
 
 ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed, DrawnLayers drawn) {
   const ModelShape& shape = config.shape;
-  check_shape(shape);
-  const std::int64_t q_width = shape.n_heads * shape.d_head;
-  const std::int64_t kv_width = shape.n_kv_heads * shape.d_head;
-  // A matrix of fan-in n with variance 1/n keeps its input's size; what is added to the residual stream 2 * n_layers times is
-  // divided by the root of that number.
-  const double from_model = 1 / std::sqrt(static_cast<double>(shape.d_model));
-  const double residual = 1 / std::sqrt(2.0 * static_cast<double>(shape.n_layers));
-  const double from_heads = residual / std::sqrt(static_cast<double>(q_width));
-  const double from_ff = residual / std::sqrt(static_cast<double>(shape.d_ff));
-  // Biases of q and k this large give heads an inclination to distances before any training.
-  constexpr double kQueryKeyBias = 0.5;
-
-  ParameterMaker make(seed);
+  check_shape(config);
+  const bool has_encoder = config.kind == ModelKind::kEncoderDecoder, is_learned = config.positions == PositionKind::kLearned;
   ModelParams params;
   params.config = config;
-  params.embedding = make.normal({shape.vocab_size, shape.d_model}, from_model);
-  params.final_norm = ParameterMaker::constant(shape.d_model, 1);
+  Drawing draw(params.config, seed);
+  params.embedding = draw.words();
+  if (config.norm_place == NormPlace::kBefore) draw.norm(params.final_norm, params.final_norm_bias);
   if (!config.ties_embeddings && drawn == DrawnLayers::kAll) {
-    params.lm_head = make.normal({shape.vocab_size, shape.d_model}, from_model);
+    params.lm_head = draw.words();
   } else if (!config.ties_embeddings) {
-    make.skip();
+    draw.skip();
   }
+  if (is_learned) params.positions = draw.positions();
+  if (config.has_embedding_norm) draw.norm(params.embedding_norm, params.embedding_norm_bias);
   params.layers.resize(static_cast<std::size_t>(shape.n_layers));
   for (LayerParams& layer : params.layers) {
     set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
-    if (drawn == DrawnLayers::kFirst && &layer != &params.layers.front()) continue;
-    layer.attention_norm = ParameterMaker::constant(shape.d_model, 1);
-    layer.w_q = make.normal({q_width, shape.d_model}, from_model);
-    layer.w_k = make.normal({kv_width, shape.d_model}, from_model);
-    layer.w_v = make.normal({kv_width, shape.d_model}, from_model);
-    layer.w_o = make.normal({shape.d_model, q_width}, from_heads);
-    if (config.has_qkv_bias) {
-      layer.b_q = make.normal({q_width}, kQueryKeyBias);
-      layer.b_k = make.normal({kv_width}, kQueryKeyBias);
-      layer.b_v = ParameterMaker::constant(kv_width, 0);
-    }
-    if (config.has_o_bias) layer.b_o = ParameterMaker::constant(shape.d_model, 0);
-    layer.mlp_norm = ParameterMaker::constant(shape.d_model, 1);
-    layer.w_gate = make.normal({shape.d_ff, shape.d_model}, from_model);
-    layer.w_up = make.normal({shape.d_ff, shape.d_model}, from_model);
-    layer.w_down = make.normal({shape.d_model, shape.d_ff}, from_ff);
+    if (drawn == DrawnLayers::kAll || &layer == &params.layers.front()) draw.layer(layer, has_encoder);
   }
+  params.encoder_layers.resize(static_cast<std::size_t>(config.n_encoder_layers));
+  for (LayerParams& layer : params.encoder_layers) {
+    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
+    if (drawn == DrawnLayers::kAll) draw.layer(layer, false);
+  }
+  if (has_encoder && is_learned) params.encoder_positions = draw.positions();
+  if (has_encoder && config.has_embedding_norm) draw.norm(params.encoder_embedding_norm, params.encoder_embedding_norm_bias);
+  if (config.has_head_transform) {
+    params.head_dense = draw.square();
+    params.head_dense_bias = draw.zeros(shape.d_model);
+    draw.norm(params.head_norm, params.head_norm_bias);
+  }
+  if (config.has_output_bias) params.output_bias = draw.zeros(shape.vocab_size);
   return params;
 }
 

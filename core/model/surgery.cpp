@@ -98,6 +98,28 @@ void prune_layer(LayerParams& layer, std::int64_t d_head, const std::vector<std:
   layer.kv_heads = pick(layer.kv_heads, kept_kv);
 }
 
+/// The inverse of keep_rows: block i goes to the place of heads[i] among n_heads, the rest is zero.
+Tensor spread_rows(const Tensor& tensor, std::int64_t d_head, const std::vector<std::int64_t>& heads, std::int64_t n_heads) {
+  if (tensor.shape().empty()) return tensor;
+  std::vector<std::int64_t> shape = tensor.shape();
+  const std::int64_t block = d_head * (tensor.rank() == 2 ? shape[1] : 1);
+  shape[0] = n_heads * d_head;
+  Tensor result(shape);
+  for (std::size_t i = 0; i < heads.size(); ++i)
+    std::copy_n(tensor.data() + static_cast<std::int64_t>(i) * block, block, result.data() + heads[i] * block);
+  return result;
+}
+
+/// The inverse of keep_columns.
+Tensor spread_columns(const Tensor& tensor, std::int64_t d_head, const std::vector<std::int64_t>& heads, std::int64_t n_heads) {
+  Tensor result({tensor.dim(0), n_heads * d_head});
+  for (std::int64_t r = 0; r < tensor.dim(0); ++r)
+    for (std::size_t i = 0; i < heads.size(); ++i)
+      std::copy_n(tensor.data() + r * tensor.dim(1) + static_cast<std::int64_t>(i) * d_head, d_head,
+                  result.data() + r * n_heads * d_head + heads[i] * d_head);
+  return result;
+}
+
 }  // namespace
 
 ModelParams slice_heads(const ModelParams& params, std::int64_t n_heads) {
@@ -144,6 +166,21 @@ ModelParams prune_heads(const ModelParams& params, std::span<const HeadRef> head
   ModelParams result = params;
   for (std::size_t l = 0; l < pruned.size(); ++l) {
     if (!pruned[l].empty()) prune_layer(result.layers[l], shape.d_head, pruned[l]);
+  }
+  return result;
+}
+
+ModelParams fill_pruned_heads(const ModelParams& params) {
+  const ModelShape& shape = params.config.shape;
+  ModelParams result = params;
+  for (LayerParams& layer : result.layers) {
+    if (std::ssize(layer.heads) == shape.n_heads) continue;
+    layer.w_q = spread_rows(layer.w_q, shape.d_head, layer.heads, shape.n_heads);
+    layer.b_q = spread_rows(layer.b_q, shape.d_head, layer.heads, shape.n_heads);
+    if (layer.is_drawn()) layer.w_o = spread_columns(layer.w_o, shape.d_head, layer.heads, shape.n_heads);
+    for (Tensor* tensor : {&layer.w_k, &layer.b_k, &layer.w_v, &layer.b_v})
+      *tensor = spread_rows(*tensor, shape.d_head, layer.kv_heads, shape.n_kv_heads);
+    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
   }
   return result;
 }

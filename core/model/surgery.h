@@ -27,4 +27,7 @@ ModelParams pool_kv_heads(const ModelParams& params, std::int64_t n_kv_heads);
 /// Errors  ShapeError when a head does not exist.
 ModelParams prune_heads(const ModelParams& params, std::span<const HeadRef> heads);
 
+/// The same function without a pruned layer: heads that are gone come back with parameters of zero, which add nothing.
+ModelParams fill_pruned_heads(const ModelParams& params);
+
 }  // namespace headroom

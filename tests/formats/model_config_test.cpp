@@ -181,7 +181,7 @@ std::vector<BadConfig> bad_configs() {
       {"EpsNegative", with(R"("rms_norm_eps":-1e-6)"), {"rms_norm_eps is -1e-06"}},
       {"EpsUnderflows", with(R"("rms_norm_eps":1e-400)"), {"rms_norm_eps is 0"}},
       {"TieText", with(R"("tie_word_embeddings":"yes")"), {"tie_word_embeddings is \"yes\", where true or false"}},
-      {"Family", with(R"("model_type":"gpt2")"), {"model_type is \"gpt2\"", "llama, mistral, qwen2"}},
+      {"Family", with(R"("model_type":"mamba")"), {"model_type is \"mamba\"", "llama, mistral, qwen2, gpt2, bert, bart"}},
       {"FamilyMissing", R"({"hidden_size":64})", {"model_type is missing"}},
       {"AutoMap", with(R"("auto_map":{"AutoModel":"evil.py"})"), {"auto_map", "never run"}},
       {"Quantized", with(R"("quantization_config":{"bits":4})"), {"quantization_config"}},

@@ -1,0 +1,132 @@
+#include "core/formats/family.h"
+
+namespace headroom {
+namespace {
+
+void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
+  ModelShape& shape = config.shape;
+  shape.vocab_size = reader.integer("vocab_size", ConfigReader::kVocabulary);
+  shape.d_model = reader.integer("n_embd", "hidden_size", ConfigReader::kWidth);
+  shape.n_layers = reader.integer("n_layer", "num_hidden_layers", ConfigReader::kLayers);
+  shape.n_heads = reader.integer("n_head", "num_attention_heads", ConfigReader::kHeads);
+  shape.n_kv_heads = shape.n_heads;
+  shape.d_head = reader.head_size(shape.d_model, shape.n_heads);
+  shape.d_ff = reader.integer("n_inner", ConfigReader::kMlpWidth, 4 * shape.d_model);
+  shape.max_positions = reader.integer("n_positions", "max_position_embeddings", ConfigReader::kPositions, 1024);
+  reader.require_flag("scale_attn_weights", true, "scores without their factor 1 / sqrt(d_k) are not supported");
+  reader.require_flag("scale_attn_by_inverse_layer_idx", false, "scores divided by the layer's number are not supported");
+  reader.require_flag("add_cross_attention", false, "a decoder that reads another model is not supported");
+  config.norm = NormKind::kLayer;
+  config.norm_place = NormPlace::kBefore;
+  config.positions = PositionKind::kLearned;
+  config.mlp = reader.gelu("activation_function", "gelu_new");
+  config.rms_norm_eps = reader.real("layer_norm_epsilon", 1e-30, 1, 1e-5f);
+  config.ties_embeddings = reader.flag("tie_word_embeddings", true);
+  config.has_qkv_bias = config.has_o_bias = config.has_mlp_bias = true;
+}
+
+std::string problem(const ModelConfig& config) {
+  const ModelShape& shape = config.shape;
+  if (config.kind != ModelKind::kCausal) return "GPT-2 is a causal language model, and this one is not";
+  if (config.norm != NormKind::kLayer || config.norm_place != NormPlace::kBefore || config.positions != PositionKind::kLearned)
+    return "GPT-2 has LayerNorm before each sub-layer and learned positions";
+  if (shape.n_kv_heads != shape.n_heads)
+    return "GPT-2 has one K/V head for each head, so kv_heads = " + std::to_string(shape.n_kv_heads) +
+           " must be h = " + std::to_string(shape.n_heads);
+  if (shape.n_heads * shape.d_head != shape.d_model) return "GPT-2's heads are d_model / h wide";
+  if (shape.d_ff > 0 && (config.mlp == MlpKind::kSwiGlu || !config.has_mlp_bias)) return "GPT-2 has GELU MLPs with biases";
+  if (!config.has_qkv_bias || !config.has_o_bias) return "GPT-2 has biases on q, k, v and after W_O";
+  if (config.has_embedding_norm || config.has_head_transform || config.has_output_bias)
+    return "GPT-2 has no norm after the embedding, no transform before the output and no bias there";
+  return {};
+}
+
+std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids) {
+  const ModelShape& shape = config.shape;
+  return {
+      {"vocab_size", json_of(shape.vocab_size)},
+      {"n_positions", json_of(shape.max_positions)},
+      {"n_embd", json_of(shape.d_model)},
+      {"n_layer", json_of(shape.n_layers)},
+      {"n_head", json_of(shape.n_heads)},
+      {"n_inner", json_of(shape.d_ff)},
+      {"activation_function", json_of(config.mlp == MlpKind::kGelu ? "gelu" : "gelu_new")},
+      {"layer_norm_epsilon", json_of(config.rms_norm_eps)},
+      {"scale_attn_weights", json_of(true)},
+      {"tie_word_embeddings", json_of(config.ties_embeddings)},
+      {"attn_pdrop", "0.0"},
+      {"embd_pdrop", "0.0"},
+      {"resid_pdrop", "0.0"},
+      {"bos_token_id", json_of_id(ids.bos)},
+      {"eos_token_id", json_of_id(ids.eos)},
+      {"pad_token_id", json_of_id(ids.pad)},
+  };
+}
+
+/// Conv1D keeps its matrix as [inputs, outputs]: every projection is the transpose of ours, and q, k, v are one.
+TensorSlot conv(std::string name, std::vector<TensorPart> parts) {
+  TensorSlot slot;
+  std::int64_t outputs = 0;
+  for (const TensorPart& part : parts)
+    outputs += part.shape[0];
+  slot.name = std::move(name);
+  slot.shape = {parts.front().shape[1], outputs};
+  slot.parts = std::move(parts);
+  slot.layout = SlotLayout::kTransposed;
+  return slot;
+}
+
+std::vector<TensorSlot> slots(ModelParams& params) {
+  const ModelShape& shape = params.config.shape;
+  const std::int64_t d = shape.d_model, ff = shape.d_ff;
+  std::vector<TensorSlot> slots;
+  const auto plain = [&](const std::string& name, std::vector<std::int64_t> dims, Tensor& target) {
+    slots.push_back(TensorSlot::plain(name, std::move(dims), target));
+  };
+  const auto norm = [&](const std::string& name, Tensor& gain, Tensor& bias) {
+    plain(name + ".weight", {d}, gain);
+    plain(name + ".bias", {d}, bias);
+  };
+  plain("wte.weight", {shape.vocab_size, d}, params.embedding);
+  plain("wpe.weight", {shape.max_positions, d}, params.positions);
+  for (std::size_t i = 0; i < params.layers.size(); ++i) {
+    LayerParams& layer = params.layers[i];
+    const std::string at = "h." + std::to_string(i) + ".";
+    norm(at + "ln_1", layer.attention_norm, layer.attention_norm_bias);
+    slots.push_back(conv(at + "attn.c_attn.weight", {{&layer.w_q, {d, d}}, {&layer.w_k, {d, d}}, {&layer.w_v, {d, d}}}));
+    TensorSlot biases;
+    biases.name = at + "attn.c_attn.bias";
+    biases.shape = {3 * d};
+    biases.parts = {{&layer.b_q, {d}}, {&layer.b_k, {d}}, {&layer.b_v, {d}}};
+    slots.push_back(std::move(biases));
+    slots.push_back(conv(at + "attn.c_proj.weight", {{&layer.w_o, {d, d}}}));
+    plain(at + "attn.c_proj.bias", {d}, layer.b_o);
+    norm(at + "ln_2", layer.mlp_norm, layer.mlp_norm_bias);
+    slots.push_back(conv(at + "mlp.c_fc.weight", {{&layer.w_up, {ff, d}}}));
+    plain(at + "mlp.c_fc.bias", {ff}, layer.b_up);
+    slots.push_back(conv(at + "mlp.c_proj.weight", {{&layer.w_down, {d, ff}}}));
+    slots.push_back(TensorSlot::mlp_bias(at + "mlp.c_proj.bias", shape, layer.b_down));
+  }
+  norm("ln_f", params.final_norm, params.final_norm_bias);
+  if (!params.config.ties_embeddings) {
+    plain("lm_head.weight", {shape.vocab_size, d}, params.lm_head);
+    slots.back().has_prefix = false;
+  }
+  return slots;
+}
+
+}  // namespace
+
+Family gpt2_family() {
+  return {.model_type = "gpt2",
+          .architecture = "GPT2LMHeadModel",
+          .prefix = "transformer.",
+          .layer_prefixes = {"h."},
+          .ignored = {".attn.bias", ".attn.masked_bias"},
+          .read = read,
+          .problem = problem,
+          .write = write,
+          .slots = slots};
+}
+
+}  // namespace headroom

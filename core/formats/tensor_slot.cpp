@@ -1,0 +1,102 @@
+#include "core/formats/tensor_slot.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+std::int64_t rows_in(const TensorPart& part) { return part.shape.front(); }
+std::int64_t cols_in(const TensorPart& part) { return part.shape.size() == 1 ? 1 : part.shape[1]; }
+
+/// out[c][r] = in[r][c]
+void transpose(const float* in, std::int64_t rows, std::int64_t cols, float* out) {
+  for (std::int64_t r = 0; r < rows; ++r)
+    for (std::int64_t c = 0; c < cols; ++c)
+      out[c * rows + r] = in[r * cols + c];
+}
+
+void fill_zeros(const TensorSlot& slot, const Tensor& values) {
+  if (std::ranges::any_of(values.span(), [](float value) { return value != 0; }))
+    throw Error(slot.name + " is not zero, but a model without MLPs has no place for it");
+}
+
+void add_first_row(const TensorSlot& slot, const Tensor& values) {
+  Tensor& to = *slot.parts.front().tensor;
+  const std::int64_t cols = cols_in(slot.parts.front());
+  if (values.size() < cols) throw Error(slot.name + " has no row");
+  for (std::int64_t i = 0; i < to.size(); ++i)
+    to.data()[i] += values.data()[i % cols];
+}
+
+}  // namespace
+
+TensorSlot TensorSlot::plain(std::string name, std::vector<std::int64_t> shape, Tensor& tensor) {
+  TensorSlot slot;
+  slot.name = std::move(name);
+  slot.shape = shape;
+  slot.parts.push_back({&tensor, std::move(shape)});
+  return slot;
+}
+
+TensorSlot TensorSlot::mlp_bias(std::string name, const ModelShape& shape, Tensor& tensor) {
+  if (shape.d_ff > 0) return plain(std::move(name), {shape.d_model}, tensor);
+  TensorSlot slot;
+  slot.name = std::move(name);
+  slot.shape = {shape.d_model};
+  slot.layout = SlotLayout::kZeros;
+  return slot;
+}
+
+void fill_slot(const TensorSlot& slot, Tensor values) {
+  if (slot.layout == SlotLayout::kZeros) return fill_zeros(slot, values);
+  if (slot.layout == SlotLayout::kAddedFirst) return add_first_row(slot, values);
+  const bool is_whole = slot.layout == SlotLayout::kStacked && slot.parts.size() == 1 && slot.skipped_rows == 0;
+  if (is_whole && !values.empty() && values.shape() == slot.parts.front().shape) {
+    *slot.parts.front().tensor = std::move(values);
+    return;
+  }
+  std::int64_t total_rows = 0;
+  for (const TensorPart& part : slot.parts)
+    total_rows += rows_in(part);
+  Tensor upright;  // [rows of all parts, cols]
+  const float* from = values.data();
+  if (slot.layout == SlotLayout::kTransposed) {
+    const std::int64_t cols = cols_in(slot.parts.front());
+    upright = Tensor({total_rows, cols}, Fill::kNone);
+    transpose(values.data(), cols, total_rows, upright.data());
+    from = upright.data();
+  }
+  from += slot.skipped_rows * cols_in(slot.parts.front());
+  for (const TensorPart& part : slot.parts) {
+    *part.tensor = Tensor(part.shape, Fill::kNone);
+    if (part.tensor->empty()) *part.tensor = Tensor();  // a model without MLPs has no such tensor
+    std::copy_n(from, part.tensor->size(), part.tensor->data());
+    from += part.tensor->size();
+  }
+}
+
+Tensor slot_values(const TensorSlot& slot) {
+  std::vector<std::int64_t> shape = slot.shape;
+  std::ranges::replace(shape, kAnyRows, kWrittenAnyRows);
+  Tensor values(shape);
+  if (slot.layout == SlotLayout::kZeros || slot.layout == SlotLayout::kAddedFirst) return values;
+  Tensor stacked(shape);
+  float* to = stacked.data() + slot.skipped_rows * cols_in(slot.parts.front());
+  std::int64_t total_rows = 0;
+  for (const TensorPart& part : slot.parts) {
+    const bool is_none = part.tensor->empty() && std::ranges::count(part.shape, 0) > 0;
+    if (!is_none && part.tensor->shape() != part.shape)
+      throw ShapeError("what " + slot.name + " is written from has shape " + shape_text(part.tensor->shape()) + " instead of " +
+                       shape_text(part.shape));
+    to = std::copy_n(part.tensor->data(), part.tensor->size(), to);
+    total_rows += rows_in(part);
+  }
+  if (slot.layout != SlotLayout::kTransposed) return stacked;
+  transpose(stacked.data(), total_rows, cols_in(slot.parts.front()), values.data());
+  return values;
+}
+
+}  // namespace headroom

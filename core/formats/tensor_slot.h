@@ -1,0 +1,51 @@
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "core/model/shape.h"
+#include "core/tensor/tensor.h"
+
+namespace headroom {
+
+/// One of the model's tensors as a part of a tensor in a file.
+struct TensorPart {
+  Tensor* tensor = nullptr;
+  std::vector<std::int64_t> shape;  ///< of the model's tensor: [rows, cols] or [size]
+};
+
+/// How a tensor of a file is made of its parts.
+enum class SlotLayout {
+  kStacked,     ///< the parts one below another
+  kTransposed,  ///< the same, columns and rows exchanged: GPT-2's Conv1D
+  kZeros,       ///< no part; every value must be zero, for the model has no place for another
+  kAddedFirst   ///< row 0 is added to each row of the part, other rows are passed over; written as zeros: BERT's token types
+};
+
+/// One tensor that a configuration implies, and where its values go.
+struct TensorSlot {
+  std::string name;                 ///< without the family's prefix
+  std::vector<std::int64_t> shape;  ///< in the file; kAnyRows in the first place: any number
+  std::vector<TensorPart> parts;
+  SlotLayout layout = SlotLayout::kStacked;
+  std::int64_t skipped_rows = 0;  ///< rows of the file before the parts' first: BART's two positions that no token has
+  bool has_prefix = true;         ///< false: the name is whole, whatever the others begin with
+
+  /// A slot of one part that lies in the file as in the model.
+  static TensorSlot plain(std::string name, std::vector<std::int64_t> shape, Tensor& tensor);
+  /// The bias that an MLP adds at its end, [d_model]: kZeros in a model without MLPs.
+  static TensorSlot mlp_bias(std::string name, const ModelShape& shape, Tensor& tensor);
+};
+
+inline constexpr std::int64_t kAnyRows = -1;
+
+/// Puts the file's values into the parts. Slots of one model are filled in their order: kAddedFirst changes what an earlier one read.
+/// Errors  Error ("is not zero, ...") when kZeros does not hold; the sentence begins with the slot's name.
+void fill_slot(const TensorSlot& slot, Tensor values);
+
+/// The values to write, in the slot's shape with kAnyRows as kWrittenAnyRows. Errors  ShapeError when a part has another shape.
+Tensor slot_values(const TensorSlot& slot);
+inline constexpr std::int64_t kWrittenAnyRows = 2;
+
+}  // namespace headroom

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -83,11 +84,13 @@ struct TrainPlan {
   bool operator==(const TrainPlan&) const = default;
 };
 
-/// Tokens of one step (of a translation: about). Errors  none; the plan must be settled.
+/// Tokens of one step; of a translation about, its rows being as long as their sentences.
 std::int64_t tokens_per_step(const TrainPlan& plan);
+/// Steps that the plan takes; of a translation about.
 std::int64_t n_steps(const TrainPlan& plan);
-/// The learning rate of step `step` (from 0): linear over warmup_steps, then a half cosine down to final_share.
-double learning_rate_at(const TrainPlan& plan, std::int64_t step);
+/// The learning rate of step `step` (from 0) after `tokens` tokens: rising over warmup_steps, along a half cosine from the plan's first token
+/// to final_share at its last.
+double learning_rate_at(const TrainPlan& plan, std::int64_t step, std::int64_t tokens);
 
 struct RecipeInfo {
   std::string name;      ///< "agreement": stable, used in JSON and on the command line
@@ -137,7 +140,7 @@ struct ParsedPlan {
 /// Missing fields keep the defaults of the recipe that is named, or of TrainPlan.
 /// Errors  Error, one sentence with the field and what would be right.
 ParsedPlan plan_from_json(std::string_view json);
-ParsedPlan load_plan(const std::string& path);
+ParsedPlan load_plan(const std::filesystem::path& path);
 
 // Names as in JSON: "causal", "masked", "encoder_decoder"; "rotary", "learned"; "grammar", "letters", "text", "translation".
 std::string_view model_kind_name(ModelKind kind);

@@ -1,0 +1,146 @@
+#include <algorithm>
+
+#include "core/formats/file.h"
+#include "core/formats/tokenizer.h"
+#include "core/formats/utf8.h"
+#include "core/runs/plan.h"
+#include "core/tensor/error.h"
+
+namespace headroom {
+namespace {
+
+TrainPlan agreement() { return {}; }
+
+TrainPlan induction() {
+  TrainPlan plan;
+  plan.form = {.n_layers = 2, .d_model = 32, .n_heads = 2, .n_kv_heads = 2, .mlp = MlpUse::kOff};
+  plan.data.kind = DataKind::kLetters;
+  plan.data.unknown_share = 0;
+  plan.tokens = 600'000;
+  plan.rows_per_step = 32;
+  plan.learning_rate = 5e-3;
+  return plan;
+}
+
+TrainPlan grammar() {
+  TrainPlan plan;
+  plan.form = {.n_layers = 2, .d_model = 64, .n_heads = 8, .n_kv_heads = 8};
+  plan.tokens = 1'200'000;
+  plan.learning_rate = 5e-3;
+  return plan;
+}
+
+TrainPlan with_kv_heads(TrainPlan plan, std::int64_t n) {
+  plan.form.n_kv_heads = n;
+  return plan;
+}
+
+TrainPlan learned(TrainPlan plan) {
+  plan.form.positions = PositionKind::kLearned;
+  return plan;
+}
+
+/// Neighbours of both sides teach less a token: only hidden words have a target.
+TrainPlan masked(TrainPlan plan) {
+  plan.form.kind = ModelKind::kMasked;
+  plan.form.positions = PositionKind::kLearned;
+  return plan;
+}
+
+TrainPlan translation(TrainPlan plan) {
+  plan.form.kind = ModelKind::kEncoderDecoder;
+  plan.form.positions = PositionKind::kLearned;
+  plan.data.kind = DataKind::kTranslation;
+  plan.data.unknown_share = 0;
+  plan.row_length = 24;
+  plan.rows_per_step = 32;
+  return plan;
+}
+
+TrainPlan text() {
+  TrainPlan plan = grammar();
+  plan.data.kind = DataKind::kText;
+  plan.data.unknown_share = 0;
+  plan.row_length = 64;
+  plan.tokens = 2'000'000;
+  return plan;
+}
+
+/// Of the models that come with the program: rows of 64 tokens, as long as what they are later shown.
+TrainPlan bundled() {
+  TrainPlan plan;
+  plan.form = {.n_layers = 4, .d_model = 128, .n_heads = 8, .n_kv_heads = 8};
+  plan.tokens = 20'000'000;
+  plan.row_length = 64;
+  plan.learning_rate = 3e-3;
+  plan.warmup_steps = 100;
+  return plan;
+}
+
+TrainPlan bundled_translation() {
+  TrainPlan plan = translation(bundled());
+  plan.form.n_layers = 3;
+  plan.learning_rate = 2e-3;
+  plan.warmup_steps = 200;
+  return plan;
+}
+
+std::vector<RecipeInfo> make_recipes() {
+  std::vector<RecipeInfo> all = {
+      {"agreement", "Agreement across a distractor",
+       "In seconds one head learns to look from the verb to its subject past a nearer noun; before that the model agrees with the "
+       "wrong one.",
+       agreement()},
+      {"induction", "Induction in the letters laboratory",
+       "Random letters said again and again: two layers without MLPs learn to find what followed a letter the last time.",
+       induction()},
+      {"grammar", "Eight heads on the grammar",
+       "A wider model of 8 heads a layer shares out subjects, antecedents, pronouns and copies.", grammar()},
+      {"gqa", "Grouped queries", "The same with 2 K/V heads for 8 query heads (GQA): what does sharing keys and values cost?",
+       with_kv_heads(grammar(), 2)},
+      {"mqa", "One K/V head", "The same with 1 K/V head for all 8 query heads (MQA).", with_kv_heads(grammar(), 1)},
+      {"learned", "Learned positions", "GPT-2's architecture: positions are learned vectors, and slicing h anew is gentle.",
+       learned(grammar())},
+      {"masked", "Hidden words",
+       "BERT's architecture reads both sides and fills in hidden words; neighbours matter more than distance.", masked(grammar())},
+      {"translation", "Translation",
+       "BART's architecture translates into a small language of another word order: cross-attention becomes an alignment.",
+       translation(grammar())},
+      {"text", "A text of your own",
+       "Any .txt file: a vocabulary is learned from it first; there is no known floor and no gold relation.", text()},
+      {"bundled-base", "Bundled: base", "The causal model that comes with the program.", bundled()},
+      {"bundled-gqa", "Bundled: GQA", "Its sibling with 2 K/V heads.", with_kv_heads(bundled(), 2)},
+      {"bundled-mqa", "Bundled: MQA", "Its sibling with 1 K/V head.", with_kv_heads(bundled(), 1)},
+      {"bundled-learned", "Bundled: learned positions", "Its sibling of GPT-2's architecture.", learned(bundled())},
+      {"bundled-masked", "Bundled: hidden words", "The bidirectional model that comes with the program.", masked(bundled())},
+      {"bundled-translation", "Bundled: translation", "The encoder-decoder that comes with the program.", bundled_translation()},
+      {"bundled-induction", "Bundled: induction", "The letters laboratory's model that comes with the program.", induction()},
+  };
+  for (RecipeInfo& recipe : all)
+    recipe.plan.recipe = recipe.name;
+  return all;
+}
+
+}  // namespace
+
+const std::vector<RecipeInfo>& recipes() {
+  static const std::vector<RecipeInfo> all = make_recipes();
+  return all;
+}
+
+const RecipeInfo& find_recipe(std::string_view name) {
+  const RecipeInfo* nearest = nullptr;
+  std::size_t least = 0;
+  const std::u32string wanted = to_utf32(name.substr(0, 64));
+  for (const RecipeInfo& recipe : recipes()) {
+    if (recipe.name == name) return recipe;
+    const std::size_t distance = edit_distance(wanted, to_utf32(recipe.name), 64);
+    if (nearest == nullptr || distance < least) {
+      nearest = &recipe;
+      least = distance;
+    }
+  }
+  throw Error("there is no recipe " + in_quotes(name, 60) + "; the nearest is \"" + nearest->name + "\"");
+}
+
+}  // namespace headroom

@@ -30,7 +30,8 @@ struct RoleEvent {
   bool holds = false;
   HeadRef last_head;  ///< of kRoleTaken: the best head in the last report
 
-  std::string sentence() const;  ///< "At 180 k tokens L1 H1 takes up: verb → subject across a distractor (0.97)."
+  /// "At 180 k tokens L1 H1 takes up: subject across a distractor, before the verb (0.97)."
+  std::string sentence() const;
 };
 
 /// The first report at which each role named a head, and each behaviour fell below chance or was mastered, by tokens; of equal tokens in the order of

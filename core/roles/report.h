@@ -1,5 +1,6 @@
 #pragma once
 
+#include <array>
 #include <cstdint>
 #include <stop_token>
 #include <string>
@@ -10,6 +11,9 @@
 #include "core/roles/roles.h"
 
 namespace headroom {
+
+/// "L1 H0"
+std::string name_of(HeadRef head);
 
 /// What the heads of a model do of one role.
 struct RoleScore {
@@ -36,6 +40,10 @@ struct RoleScore {
 
 /// A question with a known answer, answered by the model's probabilities.
 enum class Behaviour { kAgreement, kAgreementAcrossDistractor, kCoreference, kCopying, kSurname, kRandomCopying, kTokens };
+inline constexpr std::array kBehaviours{Behaviour::kAgreement,   Behaviour::kAgreementAcrossDistractor,
+                                        Behaviour::kCoreference, Behaviour::kCopying,
+                                        Behaviour::kSurname,     Behaviour::kRandomCopying,
+                                        Behaviour::kTokens};
 std::string_view behaviour_id(Behaviour behaviour);          ///< "agreement_across_distractor": stable, used in JSON
 std::string_view behaviour_name(Behaviour behaviour);        ///< "agreement across a distractor"
 std::string_view behaviour_definition(Behaviour behaviour);  ///< one sentence: when an answer counts as right
@@ -47,6 +55,10 @@ struct BehaviourScore {
   std::int64_t n_cases = 0;  ///< never 0 in a report
 };
 
+/// Random sequences are copied as well as this, while no head gives as much as that to what followed the last mention: the positional shortcut.
+inline constexpr double kShortcutCopying = 0.5;
+inline constexpr double kShortcutInduction = 0.3;
+
 /// Everything measured of a model at one moment. Immutable once made.
 struct HeadReport {
   std::int64_t tokens = 0;   ///< seen in training so far; set by who trains
@@ -55,7 +67,7 @@ struct HeadReport {
   bool has_floor = false;
   std::vector<RoleScore> roles;  ///< in the order of roles(kind); those without a case have n_cases 0
   std::vector<BehaviourScore> behaviours;
-  /// Random repeated sequences are copied, but by no induction head: the positional shortcut.
+  /// Random repeated sequences are copied, but by no induction head.
   bool has_shortcut = false;
 
   /// Null when there is none of it, or no case.
@@ -69,8 +81,8 @@ struct HeadReport {
 /// Errors  ShapeError when the probes are longer than the model can read or of another kind; Cancelled.
 HeadReport measure_roles(Network& network, const RoleProbes& probes, std::stop_token stop = {});
 
-/// Roles as one JSON object, in the order of the report: {"subject":{"score","baseline","chance","cases","head":"L1 H1","threshold","passed"}, ...}; of
-/// those without a case nothing. "head" is null where no head is named; "best_head" is there always.
+/// Roles as one JSON object, in the order of the report, without those that have no case: {"subject":{"score","baseline","chance","cases",
+/// "head":"L1 H1","threshold","passed","why"}, ...}. "head" is the best one, named or not; "baseline" is null where the role has none.
 std::string roles_json(const HeadReport& report);
 /// {"agreement":{"accuracy","chance","cases"}, ...}
 std::string behaviours_json(const HeadReport& report);

@@ -72,13 +72,9 @@ void swiglu(std::span<float> gate, std::span<const float> up) {
   HWY_DYNAMIC_DISPATCH(Swiglu)(gate.data(), up.data(), static_cast<std::int64_t>(gate.size()));
 }
 
-void gelu(std::span<float> values) {
-  HWY_DYNAMIC_DISPATCH(Gelu)(values.data(), static_cast<std::int64_t>(values.size()));
-}
+void gelu(std::span<float> values) { HWY_DYNAMIC_DISPATCH(Gelu)(values.data(), static_cast<std::int64_t>(values.size())); }
 
-void gelu_tanh(std::span<float> values) {
-  HWY_DYNAMIC_DISPATCH(GeluTanh)(values.data(), static_cast<std::int64_t>(values.size()));
-}
+void gelu_tanh(std::span<float> values) { HWY_DYNAMIC_DISPATCH(GeluTanh)(values.data(), static_cast<std::int64_t>(values.size())); }
 
 double sum_exp(std::span<const float> values, float shift) {
   return HWY_DYNAMIC_DISPATCH(SumExp)(values.data(), static_cast<std::int64_t>(values.size()), shift);

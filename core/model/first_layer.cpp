@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <array>
 #include <numeric>
+#include <string>
 
 #include "core/model/forward_steps.h"
 #include "core/model/long_pass.h"
@@ -38,12 +39,35 @@ Places places_of(std::span<const std::int32_t> ids) {
   return places;
 }
 
+/// Learned positions are added to the embedding, so what a token reads differs at each of its places: row after row is projected.
+void project_in_order(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
+                      const LongPassOptions& options, StageClock& clock, AttentionLayerResult& result) {
+  const LayerParams& layer = params.layers.front();
+  const std::int64_t seq = std::ssize(ids), stretch = std::clamp<std::int64_t>(options.rows_per_stretch, 1, seq);
+  Tensor x({stretch, params.config.shape.d_model}, Fill::kNone), normed({stretch, params.config.shape.d_model}, Fill::kNone);
+  for (std::int64_t begin = 0; begin < seq; begin += stretch) {
+    report_share(options, static_cast<double>(begin) / static_cast<double>(seq));
+    const std::int64_t rows = std::min(stretch, seq - begin);
+    const MatrixView input = rows_of(normed, 0, rows);
+    embed_tokens(pool, decoder_of(params), ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows)), begin,
+                 rows_of(x, 0, rows));
+    clock.lap("embed");
+    attention_input(pool, params.config, layer, rows_of(x, 0, rows), input);
+    clock.lap("norm");
+    const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(result.q, begin, begin + rows)},
+                           LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(result.k, begin, begin + rows)}};
+    linear(pool, input, parts);
+    clock.lap("q k v");
+  }
+}
+
 }  // namespace
 
 ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
                               const LongPassOptions& options) {
   const ModelShape& shape = params.config.shape;
   check_ids(ids, shape.vocab_size);
+  check_length(params.config, std::ssize(ids));
   const LayerParams& layer = params.layers.at(0);
   const std::int64_t seq = std::ssize(ids), n_heads = std::ssize(layer.heads), n_kv = std::ssize(layer.kv_heads);
   const std::int64_t q_width = n_heads * shape.d_head, kv_width = n_kv * shape.d_head;
@@ -57,6 +81,12 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   step.attention.k = Tensor({seq, kv_width}, Fill::kNone);
   if (n_heads == 0) return trace;
   Tensor &q = step.attention.q, &k = step.attention.k;
+  if (params.config.positions == PositionKind::kLearned) {
+    project_in_order(params, ids, pool, options, clock, step.attention);
+    report_share(options, 1);
+    step.row_sums = make_row_sums(step, options.mask);
+    return trace;
+  }
 
   const Places places = places_of(ids);
   const auto n_ids = static_cast<std::int64_t>(places.ids.size());
@@ -64,17 +94,18 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   Tensor x({stretch, shape.d_model}, Fill::kNone), normed({stretch, shape.d_model}, Fill::kNone);
   Tensor flat_q({stretch, q_width}, Fill::kNone), flat_k({stretch, kv_width}, Fill::kNone);
   clock.lap("embed");
-  const RotaryAngles angles(pool, Rotary{params.config.rope_theta}, seq, shape.d_head);
+  const RotaryAngles angles(pool, rotary_of(params.config), seq, shape.d_head);
   clock.lap("rotary");
   for (std::int64_t first = 0; first < n_ids; first += stretch) {
     const std::int64_t rows = std::min(stretch, n_ids - first);
     const std::size_t begin = places.begin[static_cast<std::size_t>(first)],
                       end = places.begin[static_cast<std::size_t>(first + rows)];
     report_share(options, static_cast<double>(begin) / static_cast<double>(seq));
-    embed(pool, params.embedding, std::span(places.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)),
-          rows_of(x, 0, rows));
+    embed_tokens(pool, decoder_of(params),
+                 std::span(places.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)), 0,
+                 rows_of(x, 0, rows));
     clock.lap("embed");
-    rms_norm(pool, rows_of(x, 0, rows), layer.attention_norm, params.config.rms_norm_eps, rows_of(normed, 0, rows));
+    attention_input(pool, params.config, layer, rows_of(x, 0, rows), rows_of(normed, 0, rows));
     clock.lap("norm");
     const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(flat_q, 0, rows)},
                            LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(flat_k, 0, rows)}};
@@ -101,18 +132,20 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   return trace;
 }
 
-FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id) {
+FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id, std::int64_t position) {
   const std::array ids{id};
   const ModelShape& shape = params.config.shape;
   check_ids(ids, shape.vocab_size);
+  if (position < 0) throw ShapeError("position " + std::to_string(position) + " is below 0");
+  check_length(params.config, position + 1);
   const LayerParams& layer = params.layers.at(0);
   const std::int64_t width = std::ssize(layer.kv_heads) * shape.d_head;
   FirstLayerVectors vectors{std::vector<float>(static_cast<std::size_t>(shape.d_model)),
                             std::vector<float>(static_cast<std::size_t>(width))};
   const MatrixView normed{vectors.normed.data(), 1, shape.d_model, shape.d_model};
   ThreadPool caller(1);
-  embed(caller, params.embedding, ids, normed);
-  rms_norm(caller, normed, layer.attention_norm, params.config.rms_norm_eps, normed);
+  embed_tokens(caller, decoder_of(params), ids, position, normed);
+  if (params.config.norm_place == NormPlace::kBefore) attention_input(caller, params.config, layer, normed, normed);
   if (width > 0) linear(caller, normed, layer.w_v.matrix(), layer.b_v.span(), {vectors.v.data(), 1, width, width});
   return vectors;
 }

@@ -4,7 +4,6 @@
 
 #include "core/model/forward_steps.h"
 #include "core/tensor/error.h"
-#include "core/tensor/matmul.h"
 
 namespace headroom {
 namespace {
@@ -49,61 +48,62 @@ std::int64_t LayerTrace::index_of(std::int64_t head) const {
   return found != heads.end() && *found == head ? found - heads.begin() : -1;
 }
 
+void run_stack(const StackParams& stack, AttentionLayer& attention, const StackRun& run, Tensor& x) {
+  const ModelConfig& config = stack.config;
+  const std::int64_t seq = x.dim(0);
+  const bool keeps_trace = run.keep == ForwardOptions::Keep::kTrace;
+  const std::optional<Rotary> rotary = rotary_of(config);
+  Tensor normed({seq, config.shape.d_model}, Fill::kNone);
+  MlpHalf mlp(run.pool, config, seq);
+  StageClock& clock = run.clock;
+  clock.lap("embed");
+  for (const LayerParams& layer : stack.layers) {
+    if (run.stop.stop_requested()) throw Cancelled();
+    const AttentionConfig shape = attention_config(layer, config.shape.d_head, seq, run.mask);
+    LayerTrace step = layer_trace(layer, shape);
+    if (keeps_trace) step.input = x;
+    attention_input(run.pool, config, layer, x.matrix(), normed.matrix());
+    if (keeps_trace) step.normed = normed;
+    clock.lap("norm");
+
+    step.attention = layer.heads.empty() ? no_attention(layer, seq, config.shape.d_model)
+                                         : attention.run(shape, layer.attention(), rotary, normed.matrix(), run.stop);
+    for (const StageTime& time : step.attention.times)
+      clock.add(time.stage, time.ms);
+    clock.skip();
+    add_to(run.pool, step.attention.out.matrix(), x.matrix());
+    clock.lap("W_O");
+    if (config.norm_place == NormPlace::kAfter) {
+      normalize(run.pool, config, x.matrix(), layer.attention_norm, layer.attention_norm_bias, x.matrix());
+      clock.lap("norm");
+    }
+    if (run.between) run.between(layer, x);
+    mlp.add(layer, clock, x.matrix());
+    if (keeps_trace) run.layers.push_back(std::move(step));
+  }
+  if (run.stop.stop_requested()) throw Cancelled();
+}
+
 ForwardTrace forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionLayer& attention, ThreadPool& pool,
                      const ForwardOptions& options) {
-  const ModelShape& shape = params.config.shape;
-  check_ids(ids, shape.vocab_size);
-  const bool keeps_trace = options.keep == ForwardOptions::Keep::kTrace;
-  const std::int64_t seq = std::ssize(ids);
-  const float eps = params.config.rms_norm_eps;
-  const Rotary rotary{params.config.rope_theta};
-
+  const ModelConfig& config = params.config;
+  if (config.kind == ModelKind::kEncoderDecoder)
+    throw ShapeError("an encoder-decoder reads two texts: one of its stacks alone cannot be run as a model");
+  check_ids(ids, config.shape.vocab_size);
+  check_length(config, std::ssize(ids));
   ForwardTrace trace;
   trace.ids.assign(ids.begin(), ids.end());
   trace.mask = options.mask;
   StageClock clock(trace.times);
-  Tensor x({seq, shape.d_model}, Fill::kNone);
-  embed(pool, params.embedding, ids, x.matrix());
-  Tensor normed({seq, shape.d_model}, Fill::kNone);
-  MlpSpace mlp(seq, shape);
-  clock.lap("embed");
-
-  for (const LayerParams& layer : params.layers) {
-    if (options.stop.stop_requested()) throw Cancelled();
-    LayerTrace step;
-    if (keeps_trace) step.input = x;
-    rms_norm(pool, x.matrix(), layer.attention_norm, eps, normed.matrix());
-    if (keeps_trace) step.normed = normed;
-    clock.lap("norm");
-
-    const AttentionConfig config = attention_config(layer, shape.d_head, seq, options.mask);
-    step.attention = layer.heads.empty() ? no_attention(layer, seq, shape.d_model)
-                                         : attention.run(config, layer.attention(), rotary, normed.matrix(), options.stop);
-    for (const StageTime& time : step.attention.times)
-      clock.add(time.stage, time.ms);
-    clock.skip();
-    add_to(pool, step.attention.out.matrix(), x.matrix());
-    clock.lap("W_O");
-
-    rms_norm(pool, x.matrix(), layer.mlp_norm, eps, normed.matrix());
-    clock.lap("norm");
-    add_mlp(pool, layer, normed.matrix(), mlp, x.matrix());
-    clock.lap("MLP");
-
-    if (!keeps_trace) continue;
-    step.heads = layer.heads;
-    step.kv_head_of = layer.kv_head_of;
-    step.d_head = shape.d_head;
-    step.scale = config.effective_scale();
-    trace.layers.push_back(std::move(step));
+  Tensor x({std::ssize(ids), config.shape.d_model}, Fill::kNone);
+  const StackParams stack = decoder_of(params);
+  embed_tokens(pool, stack, ids, 0, x.matrix());
+  run_stack(stack, attention, {pool, options.mask, options.keep, options.stop, clock, trace.layers, {}}, x);
+  if (config.predicts) {
+    trace.logits = Tensor({std::ssize(ids), config.shape.vocab_size}, Fill::kNone);
+    OutputHead(params, std::ssize(ids)).logits(pool, x.matrix(), trace.logits.matrix());
   }
-
-  if (options.stop.stop_requested()) throw Cancelled();
-  rms_norm(pool, x.matrix(), params.final_norm, eps, normed.matrix());
-  clock.lap("norm");
-  trace.logits = Tensor({seq, shape.vocab_size}, Fill::kNone);
-  linear(pool, normed.matrix(), params.output(), {}, trace.logits.matrix());
-  if (keeps_trace) trace.output = std::move(x);
+  if (options.keep == ForwardOptions::Keep::kTrace) trace.output = std::move(x);
   clock.lap("logits");
   return trace;
 }

@@ -15,10 +15,10 @@ namespace headroom {
 
 /// What one block computed. Shapes with seq rows; head counts are those of the (possibly pruned) layer.
 struct LayerTrace {
-  Tensor input;                          ///< [seq, d_model] residual stream before the block
-  Tensor normed;                         ///< [seq, d_model] after the attention norm: what W_Q, W_K, W_V read
-  AttentionLayerResult attention;        ///< q, k (rotated), v, logsumexp, head_out, out
-  std::vector<std::int64_t> heads;       ///< as LayerParams::heads
+  Tensor input;                     ///< [seq, d_model] residual stream before the block
+  Tensor normed;                    ///< [seq, d_model] what W_Q, W_K, W_V read: the input normed, or itself under NormPlace::kAfter
+  AttentionLayerResult attention;   ///< q, k (rotated), v, logsumexp, head_out, out
+  std::vector<std::int64_t> heads;  ///< as LayerParams::heads
   std::vector<std::int64_t> kv_head_of;  ///< as LayerParams::kv_head_of
   std::int64_t d_head = 0;
   float scale = 0;
@@ -37,8 +37,8 @@ std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer, const Mask
 struct ForwardTrace {
   std::vector<std::int32_t> ids;  ///< [seq]
   std::vector<LayerTrace> layers;
-  Tensor output;  ///< [seq, d_model] residual stream after the last block, before the final norm
-  Tensor logits;  ///< [seq, vocab_size]
+  Tensor output;  ///< [seq, d_model] residual stream after the last block, before the final norm where there is one
+  Tensor logits;  ///< [seq, vocab_size]; empty for an encoder by itself
   Mask mask;
   std::vector<StageTime> times;  ///< summed over layers: embed, norm, q k v, rotary, attention, W_O, MLP, logits
 };
@@ -50,8 +50,11 @@ struct ForwardOptions {
   std::stop_token stop;
 };
 
-/// One pass over one sequence. Errors  Error when an id is outside the vocabulary; ShapeError, also when ids is empty; Cancelled.
-/// Source  Touvron et al. 2023, arXiv:2302.13971 (block); Qwen2's biases on q, k, v.
+/// One pass of a model with one stack over one sequence; the mask is the caller's whatever the model's kind (default_direction).
+/// Errors  Error when an id is outside the vocabulary; ShapeError, also when ids is empty, longer than learned positions, or the model is
+///         an encoder-decoder (translation_pass.h); Cancelled.
+/// Source  Touvron et al. 2023, arXiv:2302.13971 (norm before); Qwen2's biases on q, k, v; Radford et al. 2019 (GPT-2);
+///         Devlin et al. 2019, arXiv:1810.04805 (norm after).
 ForwardTrace forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionLayer& attention, ThreadPool& pool,
                      const ForwardOptions& options);
 

@@ -15,10 +15,26 @@ constexpr std::array kStages{"embed", "norm", "q k v", "rotary", "attention", "W
 /// Positions whose angles are computed together.
 constexpr std::int64_t kPositionsPerTable = 1024;
 
-void apply_swiglu(ThreadPool& pool, ConstMatrixView up, MatrixView gate) {
-  for_rows(pool, gate.rows, gate.cols, [&](std::int64_t first, std::int64_t last) {
-    const auto size = static_cast<std::size_t>((last - first) * gate.cols);
-    swiglu({gate.row(first), size}, {up.row(first), size});
+/// Calls act(values) for stretches of a whole matrix without gaps.
+template <typename Act>
+void for_values(ThreadPool& pool, MatrixView matrix, const Act& act) {
+  for_rows(pool, matrix.rows, matrix.cols, [&](std::int64_t first, std::int64_t last) {
+    act(std::span(matrix.row(first), static_cast<std::size_t>((last - first) * matrix.cols)), first);
+  });
+}
+
+void apply_gelu(ThreadPool& pool, MlpKind kind, MatrixView values) {
+  for_values(pool, values, [kind](std::span<float> row, std::int64_t) { kind == MlpKind::kGelu ? gelu(row) : gelu_tanh(row); });
+}
+
+void add_positions(ThreadPool& pool, const Tensor& positions, std::int64_t first_position, MatrixView x) {
+  for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const std::span<const float> position = positions.row(first_position + i);
+      float* to = x.row(i);
+      for (std::int64_t c = 0; c < x.cols; ++c)
+        to[c] += position[static_cast<std::size_t>(c)];
+    }
   });
 }
 
@@ -54,11 +70,37 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size) {
   }
 }
 
+StackParams decoder_of(const ModelParams& params) {
+  return {params.config, params.layers, params.embedding, params.positions, params.embedding_norm, params.embedding_norm_bias};
+}
+
+StackParams encoder_of(const ModelParams& params) {
+  return {params.config,
+          params.encoder_layers,
+          params.embedding,
+          params.encoder_positions,
+          params.encoder_embedding_norm,
+          params.encoder_embedding_norm_bias};
+}
+
+void check_length(const ModelConfig& config, std::int64_t seq) {
+  if (config.positions == PositionKind::kLearned && seq > config.shape.max_positions)
+    throw ShapeError("the text has " + std::to_string(seq) + " tokens, but the model has learned only " +
+                     std::to_string(config.shape.max_positions) + " positions");
+}
+
 void embed(ThreadPool& pool, const Tensor& embedding, std::span<const std::int32_t> ids, MatrixView x) {
   for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i)
       std::copy_n(embedding.row(ids[static_cast<std::size_t>(i)]).data(), x.cols, x.row(i));
   });
+}
+
+void embed_tokens(ThreadPool& pool, const StackParams& stack, std::span<const std::int32_t> ids, std::int64_t first_position,
+                  MatrixView x) {
+  embed(pool, stack.embedding, ids, x);
+  if (stack.config.positions == PositionKind::kLearned) add_positions(pool, stack.positions, first_position, x);
+  if (stack.config.has_embedding_norm) normalize(pool, stack.config, x, stack.norm, stack.norm_bias, x);
 }
 
 void rms_norm(ThreadPool& pool, ConstMatrixView x, const Tensor& gain, float eps, MatrixView out) {
@@ -76,6 +118,42 @@ void rms_norm(ThreadPool& pool, ConstMatrixView x, const Tensor& gain, float eps
   });
 }
 
+void layer_norm(ThreadPool& pool, ConstMatrixView x, const Tensor& gain, const Tensor& bias, float eps, MatrixView out) {
+  const std::int64_t d = x.cols;
+  for_rows(pool, x.rows, d, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      const float* from = x.row(i);
+      const float *g = gain.data(), *b = bias.data();
+      float* to = out.row(i);
+      float sum = 0;
+      for (std::int64_t c = 0; c < d; ++c)
+        sum += from[c];
+      const float mean = sum / static_cast<float>(d);
+      for (std::int64_t c = 0; c < d; ++c)
+        to[c] = from[c] - mean;
+      const std::span<const float> centred(to, static_cast<std::size_t>(d));
+      const float factor = 1 / std::sqrt(dot(centred, centred) / static_cast<float>(d) + eps);
+      for (std::int64_t c = 0; c < d; ++c)
+        to[c] = to[c] * factor * g[c] + b[c];
+    }
+  });
+}
+
+void normalize(ThreadPool& pool, const ModelConfig& config, ConstMatrixView x, const Tensor& gain, const Tensor& bias,
+               MatrixView out) {
+  if (config.norm == NormKind::kRms) return rms_norm(pool, x, gain, config.rms_norm_eps, out);
+  layer_norm(pool, x, gain, bias, config.rms_norm_eps, out);
+}
+
+void attention_input(ThreadPool& pool, const ModelConfig& config, const LayerParams& layer, ConstMatrixView x, MatrixView out) {
+  if (config.norm_place == NormPlace::kBefore)
+    return normalize(pool, config, x, layer.attention_norm, layer.attention_norm_bias, out);
+  for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i)
+      std::copy_n(x.row(i), x.cols, out.row(i));
+  });
+}
+
 void add_to(ThreadPool& pool, ConstMatrixView term, MatrixView x) {
   for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     const float* from = term.data;
@@ -85,16 +163,74 @@ void add_to(ThreadPool& pool, ConstMatrixView term, MatrixView x) {
   });
 }
 
-MlpSpace::MlpSpace(std::int64_t rows, const ModelShape& shape)
-    : gate({rows, shape.d_ff}, Fill::kNone), up({rows, shape.d_ff}, Fill::kNone), out({rows, shape.d_model}, Fill::kNone) {}
+MlpHalf::MlpHalf(ThreadPool& pool, const ModelConfig& config, std::int64_t most_rows)
+    : pool_(pool),
+      config_(config),
+      gate_({config.mlp == MlpKind::kSwiGlu ? most_rows : 0, config.shape.d_ff}, Fill::kNone),
+      up_({most_rows, config.shape.d_ff}, Fill::kNone),
+      out_({most_rows, config.shape.d_model}, Fill::kNone),
+      normed_({config.norm_place == NormPlace::kBefore ? most_rows : 0, config.shape.d_model}, Fill::kNone) {}
 
-void add_mlp(ThreadPool& pool, const LayerParams& layer, ConstMatrixView normed, MlpSpace& space, MatrixView x) {
-  const MatrixView gate = rows_of(space.gate, 0, x.rows), up = rows_of(space.up, 0, x.rows), out = rows_of(space.out, 0, x.rows);
-  const std::array parts{LinearPart{layer.w_gate.matrix(), {}, gate}, LinearPart{layer.w_up.matrix(), {}, up}};
-  linear(pool, normed, parts);
-  apply_swiglu(pool, up, gate);
-  linear(pool, gate, layer.w_down.matrix(), {}, out);
-  add_to(pool, out, x);
+ConstMatrixView MlpHalf::hidden(const LayerParams& layer, ConstMatrixView input) {
+  const MatrixView up = rows_of(up_, 0, input.rows);
+  if (config_.mlp == MlpKind::kSwiGlu) {
+    const MatrixView gate = rows_of(gate_, 0, input.rows);
+    const std::array parts{LinearPart{layer.w_gate.matrix(), {}, gate}, LinearPart{layer.w_up.matrix(), layer.b_up.span(), up}};
+    linear(pool_, input, parts);
+    for_values(pool_, gate, [&](std::span<float> values, std::int64_t first) { swiglu(values, {up.row(first), values.size()}); });
+    return gate;
+  }
+  linear(pool_, input, layer.w_up.matrix(), layer.b_up.span(), up);
+  apply_gelu(pool_, config_.mlp, up);
+  return up;
+}
+
+void MlpHalf::add(const LayerParams& layer, StageClock& clock, MatrixView x) {
+  const bool is_before = config_.norm_place == NormPlace::kBefore;
+  if (config_.shape.d_ff > 0) {
+    ConstMatrixView input = x;
+    if (is_before) {
+      const MatrixView normed = rows_of(normed_, 0, x.rows);
+      normalize(pool_, config_, x, layer.mlp_norm, layer.mlp_norm_bias, normed);
+      input = normed;
+      clock.lap("norm");
+    }
+    const MatrixView out = rows_of(out_, 0, x.rows);
+    linear(pool_, hidden(layer, input), layer.w_down.matrix(), layer.b_down.span(), out);
+    add_to(pool_, out, x);
+    clock.lap("MLP");
+  }
+  if (is_before) return;
+  normalize(pool_, config_, x, layer.mlp_norm, layer.mlp_norm_bias, x);
+  clock.lap("norm");
+}
+
+std::optional<Rotary> rotary_of(const ModelConfig& config) {
+  if (config.positions != PositionKind::kRotary) return std::nullopt;
+  return Rotary{config.rope_theta};
+}
+
+OutputHead::OutputHead(const ModelParams& params, std::int64_t most_rows)
+    : params_(params),
+      normed_({most_rows, params.config.shape.d_model}, Fill::kNone),
+      transformed_({params.config.has_head_transform ? most_rows : 0, params.config.shape.d_model}, Fill::kNone) {}
+
+void OutputHead::logits(ThreadPool& pool, ConstMatrixView x, MatrixView logits) {
+  const ModelConfig& config = params_.config;
+  ConstMatrixView state = x;
+  if (config.norm_place == NormPlace::kBefore) {
+    const MatrixView normed = rows_of(normed_, 0, x.rows);
+    normalize(pool, config, x, params_.final_norm, params_.final_norm_bias, normed);
+    state = normed;
+  }
+  if (config.has_head_transform) {
+    const MatrixView transformed = rows_of(transformed_, 0, x.rows);
+    linear(pool, state, params_.head_dense.matrix(), params_.head_dense_bias.span(), transformed);
+    apply_gelu(pool, config.mlp, transformed);
+    normalize(pool, config, transformed, params_.head_norm, params_.head_norm_bias, transformed);
+    state = transformed;
+  }
+  linear(pool, state, params_.output(), params_.output_bias.span(), logits);
 }
 
 AttentionConfig attention_config(const LayerParams& layer, std::int64_t d_head, std::int64_t seq, const Mask& mask) {
@@ -117,15 +253,21 @@ LayerTrace layer_trace(const LayerParams& layer, const AttentionConfig& config) 
   return step;
 }
 
-RotaryAngles::RotaryAngles(ThreadPool& pool, const Rotary& rotary, std::int64_t seq, std::int64_t d_head)
-    : tables_(static_cast<std::size_t>((seq + kPositionsPerTable - 1) / kPositionsPerTable)) {
+RotaryAngles::RotaryAngles(ThreadPool& pool, const std::optional<Rotary>& rotary, std::int64_t seq, std::int64_t d_head)
+    : d_head_(d_head) {
+  if (!rotary) return;
+  tables_.resize(static_cast<std::size_t>((seq + kPositionsPerTable - 1) / kPositionsPerTable));
   pool.parallel_for(std::ssize(tables_), [&](std::int64_t item, int) {
     const std::int64_t first = item * kPositionsPerTable;
-    tables_[static_cast<std::size_t>(item)] = make_rotary_table(rotary, first, std::min(seq - first, kPositionsPerTable), d_head);
+    tables_[static_cast<std::size_t>(item)] = make_rotary_table(*rotary, first, std::min(seq - first, kPositionsPerTable), d_head);
   });
 }
 
 void RotaryAngles::rotate(std::int64_t position, std::int64_t n_heads, const float* from, float* to) const {
+  if (tables_.empty()) {
+    if (from != to) std::copy_n(from, n_heads * d_head_, to);
+    return;
+  }
   rotate_row(tables_[static_cast<std::size_t>(position / kPositionsPerTable)], position % kPositionsPerTable, n_heads, from, to);
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdint>
+#include <functional>
+#include <optional>
 #include <span>
 #include <string>
 #include <vector>
@@ -46,23 +48,73 @@ void for_rows(ThreadPool& pool, std::int64_t n_rows, std::int64_t row_size, cons
 /// Errors  ShapeError when ids is empty; Error when one is outside the vocabulary.
 void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size);
 
+/// The parts of a model that one of its stacks reads: the blocks of a decoder, or of an encoder.
+struct StackParams {
+  const ModelConfig& config;
+  const std::vector<LayerParams>& layers;
+  const Tensor &embedding, &positions, &norm, &norm_bias;
+};
+StackParams decoder_of(const ModelParams& params);
+StackParams encoder_of(const ModelParams& params);
+
+/// Errors  ShapeError when a model with learned positions has fewer of them than the text has tokens.
+void check_length(const ModelConfig& config, std::int64_t seq);
+
 /// x[i] = embedding[ids[i]]. Shapes  x [ids.size(), d_model].
 void embed(ThreadPool& pool, const Tensor& embedding, std::span<const std::int32_t> ids, MatrixView x);
+
+/// The same with what the model does before its first block: learned positions from `first_position` on, the embedding's norm.
+void embed_tokens(ThreadPool& pool, const StackParams& stack, std::span<const std::int32_t> ids, std::int64_t first_position,
+                  MatrixView x);
 
 /// out = x / sqrt(mean(x^2) + eps) * gain, row by row. Source  Zhang & Sennrich 2019, arXiv:1910.07467.
 void rms_norm(ThreadPool& pool, ConstMatrixView x, const Tensor& gain, float eps, MatrixView out);
 
+/// out = (x - mean(x)) / sqrt(variance(x) + eps) * gain + bias, row by row. Source  Ba, Kiros & Hinton 2016, arXiv:1607.06450.
+void layer_norm(ThreadPool& pool, ConstMatrixView x, const Tensor& gain, const Tensor& bias, float eps, MatrixView out);
+
+/// The model's own kind of norm. `out` may be x itself.
+void normalize(ThreadPool& pool, const ModelConfig& config, ConstMatrixView x, const Tensor& gain, const Tensor& bias,
+               MatrixView out);
+
+/// What W_Q, W_K and W_V of a block read: its input normed, or under NormPlace::kAfter the input itself, copied.
+void attention_input(ThreadPool& pool, const ModelConfig& config, const LayerParams& layer, ConstMatrixView x, MatrixView out);
+
 /// x += term. Shapes  alike, rows without gaps.
 void add_to(ThreadPool& pool, ConstMatrixView term, MatrixView x);
 
-/// The tensors of one MLP, reused by every block; rows are the most that one call may have.
-struct MlpSpace {
-  MlpSpace(std::int64_t rows, const ModelShape& shape);
-  Tensor gate, up;  ///< [rows, d_ff]
-  Tensor out;       ///< [rows, d_model]
+/// The second half of blocks, with its norm wherever that stands. Its tensors are reused by every block.
+class MlpHalf {
+ public:
+  /// `config` must outlive it.
+  MlpHalf(ThreadPool& pool, const ModelConfig& config, std::int64_t most_rows);
+  /// Nothing where the model has no MLPs, but for a norm after them. The time goes to "norm" and "MLP".
+  /// Shapes  x [n <= most_rows, d_model].
+  void add(const LayerParams& layer, StageClock& clock, MatrixView x);
+
+ private:
+  ConstMatrixView hidden(const LayerParams& layer, ConstMatrixView input);
+
+  ThreadPool& pool_;
+  const ModelConfig& config_;
+  Tensor gate_, up_;     ///< [rows, d_ff]; gate for SwiGLU alone
+  Tensor out_, normed_;  ///< [rows, d_model]
 };
-/// x += MLP(normed). Shapes  x, normed [at most the space's rows, d_model].
-void add_mlp(ThreadPool& pool, const LayerParams& layer, ConstMatrixView normed, MlpSpace& space, MatrixView x);
+
+/// The rotation of a model's q and k; none under learned positions.
+std::optional<Rotary> rotary_of(const ModelConfig& config);
+
+/// From the residual stream after the last block to the logits. The scratch is reused by one call after another.
+class OutputHead {
+ public:
+  OutputHead(const ModelParams& params, std::int64_t most_rows);
+  /// Shapes  x [n <= most_rows, d_model], logits [n, vocab_size].
+  void logits(ThreadPool& pool, ConstMatrixView x, MatrixView logits);
+
+ private:
+  const ModelParams& params_;
+  Tensor normed_, transformed_;
+};
 
 AttentionConfig attention_config(const LayerParams& layer, std::int64_t d_head, std::int64_t seq, const Mask& mask);
 
@@ -72,13 +124,29 @@ LayerTrace layer_trace(const LayerParams& layer, const AttentionConfig& config);
 /// The angles of every position of a text, computed in parallel.
 class RotaryAngles {
  public:
-  RotaryAngles(ThreadPool& pool, const Rotary& rotary, std::int64_t seq, std::int64_t d_head);
+  /// Without a rotation, rotate() copies.
+  RotaryAngles(ThreadPool& pool, const std::optional<Rotary>& rotary, std::int64_t seq, std::int64_t d_head);
   /// As rotate_row.
   void rotate(std::int64_t position, std::int64_t n_heads, const float* from, float* to) const;
 
  private:
   std::vector<RotaryTable> tables_;
+  std::int64_t d_head_;
 };
+
+/// What a pass of whole blocks needs beside a stack and its rows.
+struct StackRun {
+  ThreadPool& pool;
+  const Mask& mask;
+  ForwardOptions::Keep keep = ForwardOptions::Keep::kTrace;
+  std::stop_token stop;
+  StageClock& clock;
+  std::vector<LayerTrace>& layers;                             ///< gets a trace of each block, where they are kept
+  std::function<void(const LayerParams&, Tensor& x)> between;  ///< after each block's attention: where a decoder reads its encoder
+};
+/// All blocks of a stack over x [seq, d_model], which becomes the residual stream after the last.
+/// Errors  As AttentionLayer::run.
+void run_stack(const StackParams& stack, AttentionLayer& attention, const StackRun& run, Tensor& x);
 
 /// Tells how far a pass is. Errors  Cancelled when it is to stop.
 void report_share(const LongPassOptions& options, double share);

@@ -24,15 +24,15 @@ class LongPass {
         clock_(trace_.times),
         x_({seq_, shape_.d_model}, Fill::kNone),
         normed_({stretch_, shape_.d_model}, Fill::kNone),
-        mlp_(stretch_, shape_) {
+        mlp_(pool, params.config, stretch_) {
     trace_.ids.assign(ids.begin(), ids.end());
     trace_.mask = options.mask;
-    embed(pool_, params_.embedding, ids_, x_.matrix());
+    embed_tokens(pool_, decoder_of(params_), ids_, 0, x_.matrix());
     clock_.lap("embed");
   }
 
   ForwardTrace run(AttentionBackend& backend) {
-    const RotaryAngles angles(pool_, Rotary{params_.config.rope_theta}, seq_, shape_.d_head);
+    const RotaryAngles angles(pool_, rotary_of(params_.config), seq_, shape_.d_head);
     clock_.lap("rotary");
     for (const LayerParams& layer : params_.layers) {
       const AttentionConfig config = attention_config(layer, shape_.d_head, seq_, options_.mask);
@@ -55,9 +55,9 @@ class LongPass {
         step.attention = nothing_left(layer);
       } else {
         Tensor normed({seq_, shape_.d_model}, Fill::kNone);
-        rms_norm(pool_, x_.matrix(), layer.attention_norm, params_.config.rms_norm_eps, normed.matrix());
+        attention_input(pool_, params_.config, layer, x_.matrix(), normed.matrix());
         clock_.lap("norm");
-        step.attention = device.run(config, layer.attention(), Rotary{params_.config.rope_theta}, normed.matrix(), options_.stop);
+        step.attention = device.run(config, layer.attention(), rotary_of(params_.config), normed.matrix(), options_.stop);
         for (const StageTime& time : step.attention.times)
           clock_.add(time.stage, time.ms);
         clock_.skip();
@@ -100,7 +100,7 @@ class LongPass {
       if (options_.stop.stop_requested()) throw Cancelled();
       const std::int64_t end = std::min(seq_, begin + stretch_);
       const MatrixView normed = rows_of(normed_, 0, end - begin);
-      rms_norm(pool_, rows_of(x_, begin, end), layer.attention_norm, params_.config.rms_norm_eps, normed);
+      attention_input(pool_, params_.config, layer, rows_of(x_, begin, end), normed);
       clock_.lap("norm");
       const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(result.q, begin, end)},
                              LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(result.k, begin, end)},
@@ -159,11 +159,12 @@ class LongPass {
   }
 
   void finish_rows(const LayerParams& layer, std::int64_t begin, std::int64_t end) {
-    const MatrixView x = rows_of(x_, begin, end), normed = rows_of(normed_, 0, end - begin);
-    rms_norm(pool_, x, layer.mlp_norm, params_.config.rms_norm_eps, normed);
-    clock_.lap("norm");
-    add_mlp(pool_, layer, normed, mlp_, x);
-    clock_.lap("MLP");
+    const MatrixView x = rows_of(x_, begin, end);
+    if (params_.config.norm_place == NormPlace::kAfter) {
+      normalize(pool_, params_.config, x, layer.attention_norm, layer.attention_norm_bias, x);
+      clock_.lap("norm");
+    }
+    mlp_.add(layer, clock_, x);
   }
 
   /// Of the whole pass, when `rows` of the present layer are done. Under a dense causal mask a row costs what lies before it.
@@ -190,20 +191,25 @@ class LongPass {
   StageClock clock_;
   Tensor x_;       ///< [seq, d_model] residual stream
   Tensor normed_;  ///< [stretch, d_model]
-  MlpSpace mlp_;
+  MlpHalf mlp_;
 };
+
+void check_text(const ModelConfig& config, std::span<const std::int32_t> ids) {
+  check_ids(ids, config.shape.vocab_size);
+  check_length(config, std::ssize(ids));
+}
 
 }  // namespace
 
 ForwardTrace long_forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionBackend& attention,
                           ThreadPool& pool, const LongPassOptions& options) {
-  check_ids(ids, params.config.shape.vocab_size);
+  check_text(params.config, ids);
   return LongPass(params, ids, pool, options).run(attention);
 }
 
 ForwardTrace long_forward(const ModelParams& params, std::span<const std::int32_t> ids, AttentionLayer& attention, ThreadPool& pool,
                           const LongPassOptions& options) {
-  check_ids(ids, params.config.shape.vocab_size);
+  check_text(params.config, ids);
   return LongPass(params, ids, pool, options).run(attention);
 }
 

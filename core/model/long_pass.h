@@ -21,20 +21,21 @@ struct LongPassOptions {
 };
 
 /// The first layer of a pass alone, as far as its pictures need it: q and k (rotated) and row_sums; neither v nor losses nor logits.
-/// What the first layer reads depends on a token's id alone, so each id is projected once and then turned to each of its positions.
+/// Under rotary positions what the first layer reads depends on a token's id alone, so each id is projected once and then turned to each
+/// of its positions.
 ///
 /// Shapes  one layer: q [seq, n_heads * d_head], k [seq, n_kv_heads * d_head]; input, normed, v, logsumexp, head_out and out are empty.
-/// Errors  As forward. Only params.embedding and the first layer are read.
+/// Errors  As forward. Only what stands before the first layer, and that layer, are read.
 ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
                               const LongPassOptions& options);
 
-/// What the first layer computes of one token by itself.
+/// What the first layer computes of one token by itself; `position` tells only under learned positions.
 struct FirstLayerVectors {
   std::vector<float> normed;  ///< [d_model] what W_Q, W_K and W_V read
   std::vector<float> v;       ///< [n_kv_heads * d_head]
 };
-/// Errors  Error when the id is outside the vocabulary.
-FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id);
+/// Errors  Error when the id is outside the vocabulary; ShapeError when the position is outside the learned ones.
+FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id, std::int64_t position = 0);
 
 /// All layers: of each q, k, v and logsumexp, and ForwardTrace::output; input, normed, head_out, out and the logits are empty.
 /// `attention` runs on the processor, a stretch of queries at a time.

@@ -8,7 +8,6 @@
 #include "core/model/forward_steps.h"
 #include "core/model/long_pass.h"
 #include "core/tensor/error.h"
-#include "core/tensor/matmul.h"
 
 namespace headroom {
 namespace {
@@ -82,9 +81,8 @@ Tensor logits_of(const ModelParams& params, const ForwardTrace& trace, std::int6
     throw ShapeError("row " + std::to_string(position) + " is outside an output of " + std::to_string(trace.output.dim(0)) +
                      " rows");
   }
-  Tensor normed({1, params.config.shape.d_model}, Fill::kNone), logits({1, params.config.shape.vocab_size}, Fill::kNone);
-  rms_norm(pool, rows_of(trace.output, position, position + 1), params.final_norm, params.config.rms_norm_eps, normed.matrix());
-  linear(pool, normed.matrix(), params.output(), {}, logits.matrix());
+  Tensor logits({1, params.config.shape.vocab_size}, Fill::kNone);
+  OutputHead(params, 1).logits(pool, rows_of(trace.output, position, position + 1), logits.matrix());
   return logits;
 }
 
@@ -96,14 +94,13 @@ std::vector<double> next_token_losses(const ModelParams& params, const ForwardTr
   constexpr std::int64_t kMostLogits = 8 << 20;
   const std::int64_t n = std::ssize(trace.ids) - 1, vocab = params.config.shape.vocab_size;
   const std::int64_t stretch = std::clamp<std::int64_t>(std::min(options.rows_per_stretch, kMostLogits / vocab), 1, n + 1);
-  Tensor normed({stretch, params.config.shape.d_model}, Fill::kNone), logits({stretch, vocab}, Fill::kNone);
+  Tensor logits({stretch, vocab}, Fill::kNone);
+  OutputHead head(params, stretch);
   std::vector<double> losses(static_cast<std::size_t>(n));
   for (std::int64_t begin = 0; begin < n; begin += stretch) {
     if (options.progress) options.progress(static_cast<double>(begin) / static_cast<double>(n));
     const std::int64_t rows = std::min(stretch, n - begin);
-    rms_norm(pool, rows_of(trace.output, begin, begin + rows), params.final_norm, params.config.rms_norm_eps,
-             rows_of(normed, 0, rows));
-    linear(pool, rows_of(normed, 0, rows), params.output(), {}, rows_of(logits, 0, rows));
+    head.logits(pool, rows_of(trace.output, begin, begin + rows), rows_of(logits, 0, rows));
     pool.parallel_for(
         rows,
         [&](std::int64_t i, int) {

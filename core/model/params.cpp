@@ -183,6 +183,8 @@ std::vector<std::int64_t> count_from_zero(std::int64_t n) {
 
 }  // namespace
 
+Direction default_direction(ModelKind kind) { return kind == ModelKind::kMasked ? Direction::kBidirectional : Direction::kCausal; }
+
 AttentionLayerParams LayerParams::attention() const {
   return {.w_q = w_q.matrix(),
           .w_k = w_k.matrix(),

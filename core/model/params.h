@@ -38,9 +38,13 @@ struct ModelConfig {
   bool has_embedding_norm = false;  ///< a norm right after the embeddings (BERT, BART)
   bool has_head_transform = false;  ///< dense, gelu and norm before the output (BERT's masked-word head)
   bool has_output_bias = false;     ///< one number a word added to the logits
+  bool predicts = true;             ///< false: an encoder by itself, whose output is for a decoder to read
 
   bool operator==(const ModelConfig&) const = default;
 };
+
+/// Which tokens each sees in such a model as it was trained: both sides for a masked one, what came before for others.
+Direction default_direction(ModelKind kind);
 
 /// How a decoder's block reads the encoder: its queries from here, its keys and values from the encoder's output.
 struct CrossParams {

@@ -87,13 +87,14 @@ void Devices::measure_cpu(const PassRequest& request, const ForwardTrace& first_
   const ModelShape& shape = request.params.config.shape;
   const LayerParams& params = request.params.layers.front();
   const std::int64_t seq = std::ssize(request.ids);
-  // A product as a stretch of rows makes it.
+  // A product as a stretch of rows makes it: the MLP's, or the words' where there is none.
   const std::int64_t rows = std::min<std::int64_t>(seq, 256);
-  Tensor x({rows, shape.d_model}), out({rows, shape.d_ff});
+  const Tensor& weight = params.w_up.empty() ? request.params.embedding : params.w_up;
+  Tensor x({rows, shape.d_model}), out({rows, weight.dim(0)});
   embed(pool_, request.params.embedding, std::span(request.ids).first(static_cast<std::size_t>(rows)), x.matrix());
-  const double product = fastest_seconds([&] { linear(pool_, x.matrix(), params.w_gate.matrix(), {}, out.matrix()); }, stop);
+  const double product = fastest_seconds([&] { linear(pool_, x.matrix(), weight.matrix(), {}, out.matrix()); }, stop);
   plan.dense_flops = plan.projection_flops =
-      2 * static_cast<double>(rows) * static_cast<double>(shape.d_model) * static_cast<double>(shape.d_ff) / product;
+      2 * static_cast<double>(rows) * static_cast<double>(shape.d_model) * static_cast<double>(weight.dim(0)) / product;
   if (params.heads.empty()) return;
   const SliceSize size = slice_size(plan.cpu, seq);
   AttentionConfig config = attention_config(params, shape.d_head, size.keys, request.mask);
@@ -109,13 +110,14 @@ Devices::GpuRate Devices::measure_gpu(const PassRequest& request, const LongPlan
   const LayerParams& params = request.params.layers.front();
   const std::int64_t rows = std::min(std::ssize(request.ids), kGpuSliceTokens);
   Tensor x({rows, shape.d_model});
-  embed(pool_, request.params.embedding, std::span(request.ids).first(static_cast<std::size_t>(rows)), x.matrix());
-  rms_norm(pool_, x.matrix(), params.attention_norm, request.params.config.rms_norm_eps, x.matrix());
+  embed_tokens(pool_, decoder_of(request.params), std::span(request.ids).first(static_cast<std::size_t>(rows)), 0, x.matrix());
+  Tensor normed({rows, shape.d_model});
+  attention_input(pool_, request.params.config, params, x.matrix(), normed.matrix());
   const AttentionConfig config = attention_config(params, shape.d_head, rows, request.mask);
   double seconds = 0;
   on_gpu(request, [&](AttentionLayer& layer) {
-    const Rotary rotary{request.params.config.rope_theta};
-    seconds = fastest_seconds([&] { layer.run(config, params.attention(), rotary, x.matrix(), stop); }, stop);
+    const std::optional<Rotary> rotary = rotary_of(request.params.config);
+    seconds = fastest_seconds([&] { layer.run(config, params.attention(), rotary, normed.matrix(), stop); }, stop);
   });
   const double attention = layer_flops(request, rows, {"attention"});
   const double projections = layer_flops(request, rows, {"q k v", "rotary", "W_O"});

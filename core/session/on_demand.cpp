@@ -24,7 +24,7 @@ void check_token(const Snapshot& snapshot, std::int64_t token) {
 /// What the first layer computes of a token by itself, where the parameters are at hand.
 FirstLayerVectors alone(const Snapshot& snapshot, std::int64_t layer, std::int64_t token) {
   if (layer != 0 || !snapshot.params) return {};
-  return first_layer_vectors(*snapshot.params, snapshot.trace->ids[static_cast<std::size_t>(token)]);
+  return first_layer_vectors(*snapshot.params, snapshot.trace->ids[static_cast<std::size_t>(token)], token);
 }
 
 }  // namespace

@@ -51,6 +51,8 @@ struct StartingModel {
   std::shared_ptr<const ModelParams> old;  ///< before surgery
   std::string change, why;                 ///< as HealReport
 };
+/// Makes the form that of the model, its h and kv_heads the nearest that slicing and pooling can give.
+void adopt_form(TrainPlan& plan, const ModelConfig& config);
 /// Slices `old` to the form's h and pools it to its kv_heads. The plan's other form values are those of the model.
 /// Errors  Error, one sentence, when that cannot be.
 StartingModel change_model(ModelParams old, const TrainPlan& plan);
@@ -61,6 +63,9 @@ struct TrainState {
   std::int64_t steps = 0, tokens = 0;
   std::int64_t optimiser_steps = 0;
 };
+
+/// kQuickProbes while training; kFullProbes for a final report. Rows are as long as the plan's.
+enum class ProbeSize { kQuick, kFull };
 
 struct TrainStep {
   std::int64_t tokens = 0;  ///< of this step
@@ -94,8 +99,8 @@ class Trainer {
 
   std::int64_t tokens() const;
   std::int64_t steps() const;
-  std::int64_t steps_planned() const;
-  bool is_finished() const { return steps() >= steps_planned(); }
+  std::int64_t steps_planned() const;  ///< of a translation about
+  bool is_finished() const;
 
   /// Learns from `teacher` beside the data. Errors  Error when the vocabularies differ.
   void set_teacher(std::shared_ptr<Network> teacher, const Distillation& how);
@@ -103,10 +108,10 @@ class Trainer {
   TrainStep step();
 
   /// All roles and answers on held-out rows, at tokens(). Errors  Cancelled.
-  HeadReport measure(const ProbeOptions& options = kQuickProbes, std::stop_token stop = {});
+  HeadReport measure(ProbeSize size = ProbeSize::kQuick, std::stop_token stop = {});
   /// The probes of a measurement, made once.
-  const RoleProbes& probes(const ProbeOptions& options = kQuickProbes);
-  /// Of a run that began with a changed model: its held-out losses; call it before the first step.
+  const RoleProbes& probes(ProbeSize size = ProbeSize::kQuick);
+  /// Of a run that began with a changed model: its held-out losses before and after. Once, before the first step.
   std::optional<HealReport> measure_heal(std::stop_token stop = {});
 
   TrainState state() const;

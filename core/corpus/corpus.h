@@ -42,6 +42,8 @@ inline constexpr std::size_t kRelationCount = static_cast<std::size_t>(Relation:
 
 /// "subject", "subject across a distractor" …; never empty.
 std::string_view relation_name(Relation relation);
+/// The same in one word, as rules.txt and JSON name it: "subject_across_distractor".
+std::string_view relation_key(Relation relation);
 /// One sentence that says which token looks at which, and why.
 std::string_view relation_definition(Relation relation);
 

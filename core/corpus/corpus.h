@@ -35,7 +35,7 @@ enum class Relation : std::uint8_t {
   kAdjective,                ///< noun -> the adjective before it
   kObjectVerb,               ///< object noun -> its verb
   kPrepositionObject,        ///< noun after a preposition -> the preposition
-  kPrepositionHost,          ///< preposition -> the word that it is attached to
+  kPrepositionHost,          ///< preposition after an object -> the object or the verb, whichever it is attached to
   kPlaceSubject,             ///< noun after a preposition -> the subject whose favourite place it may be
 };
 inline constexpr std::size_t kRelationCount = static_cast<std::size_t>(Relation::kPlaceSubject) + 1;

@@ -126,16 +126,17 @@ WordId MachineRun<Driver>::step_word(const RuleItem& item) {
     const bool follows_verb = item.op == Op::kVerbPreposition;
     if (follows_verb && (s_.verb < 0 || words_.verbs[static_cast<std::size_t>(s_.verb)].is_transitive))
       fail(item, "preposition:verb needs an intransitive verb before it");
-    const auto* list = follows_verb ? &words_.verbs[static_cast<std::size_t>(s_.verb)].prepositions : nullptr;
-    n = follows_verb ? list->size() : words_.prepositions.size();
+    const auto& list = follows_verb ? words_.verbs[static_cast<std::size_t>(s_.verb)].prepositions
+                                    : rules_.preposition_lists[static_cast<std::size_t>(item.value)];
+    n = list.size();
     for (std::size_t i = 0; i < n; ++i) {
-      forms[i] = words_.prepositions[follows_verb ? static_cast<std::size_t>((*list)[i]) : i].word;
+      forms[i] = words_.prepositions[static_cast<std::size_t>(list[i])].word;
       weights[i] = follows_verb ? rules_.prepositions[std::min(i, rules_.prepositions.size() - 1)] : 1.0f;
       total += weights[i];
     }
     const int drawn = driver_.pick_word({weights.data(), n}, {forms.data(), n}, total);
     if (drawn < 0) return dead();
-    s_.preposition = static_cast<std::int16_t>(follows_verb ? (*list)[static_cast<std::size_t>(drawn)] : drawn);
+    s_.preposition = list[static_cast<std::size_t>(drawn)];
     return said(item, forms[static_cast<std::size_t>(drawn)], WordKind::kPreposition, -1);
   }
   Entity& e = entity_of(item, item.a);

@@ -117,6 +117,7 @@ struct Rules {
   std::vector<std::vector<std::int16_t>> verb_lists;
   std::vector<std::int16_t> transitive;                         ///< all transitive verbs
   std::array<std::vector<std::int16_t>, 4> transitive_taking;  ///< those that take a class as their object
+  std::vector<std::vector<std::int16_t>> preposition_lists;
   std::vector<std::vector<WordId>> pools;
   float past = 0, plural = 0, favourite_place = 0, favourite_object = 0, favourite_thing = 0;  ///< shares, 0 to 1
   std::vector<float> is, does, prepositions, moods;                                            ///< falling weights

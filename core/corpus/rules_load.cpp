@@ -2,6 +2,8 @@
 #include <map>
 
 #include "core/corpus/rules.h"
+#include "core/corpus/rules_ops.h"
+#include "core/corpus/rules_settings.h"
 #include "core/corpus/rules_text.h"
 #include "core/formats/file.h"
 #include "core/formats/utf8.h"
@@ -12,58 +14,6 @@ namespace {
 
 constexpr std::array<std::string_view, 8> kPhrases{"sentence",    "clause",      "subject",  "object",
                                                    "noun_phrase", "preposition", "relative", "predicate"};
-constexpr std::array<std::string_view, 4> kClasses{"animal", "person", "thing", "place"};
-
-/// What an item's arguments are, in order.
-enum class Argument { kRegister, kOptionalRegister, kMix, kOptionalList, kPool, kLength, kOnOff, kCase, kOptionalVerb };
-struct OpName {
-  std::string_view name;
-  Op op;
-  std::vector<Argument> arguments;
-};
-const std::vector<OpName>& op_names() {
-  using enum Argument;
-  static const std::vector<OpName> kNames{
-      {"new", Op::kNew, {kRegister, kMix}},
-      {"object", Op::kObject, {kRegister, kOptionalRegister}},
-      {"place", Op::kPlace, {kRegister, kOptionalRegister}},
-      {"thing", Op::kThing, {kRegister, kRegister}},
-      {"keep", Op::kKeep, {kRegister}},
-      {"old", Op::kOld, {kRegister}},
-      {"new_person", Op::kNewPerson, {kRegister}},
-      {"old_person", Op::kOldPerson, {kRegister}},
-      {"topic", Op::kTopic, {kRegister}},
-      {"no_topic", Op::kNoTopic, {}},
-      {"link", Op::kLink, {kRegister}},
-      {"determiner", Op::kDeterminer, {kRegister}},
-      {"attribute", Op::kAttribute, {kRegister}},
-      {"noun", Op::kNoun, {kRegister}},
-      {"first_name", Op::kFirstName, {kRegister}},
-      {"surname", Op::kSurname, {kRegister}},
-      {"relative", Op::kRelative, {kRegister}},
-      {"pronoun", Op::kPronoun, {kRegister, kCase}},
-      {"possessive", Op::kPossessive, {kRegister}},
-      {"copula", Op::kCopula, {kRegister}},
-      {"have", Op::kHave, {kRegister}},
-      {"is", Op::kIs, {kRegister}},
-      {"mood", Op::kMood, {kRegister}},
-      {"does", Op::kDoes, {kRegister}},
-      {"acts", Op::kActs, {kRegister, kOptionalList}},
-      {"acts_on", Op::kActsOn, {kRegister, kRegister}},
-      {"preposition", Op::kPreposition, {kOptionalVerb}},
-      {"pool", Op::kPool, {kPool}},
-      {"length", Op::kLength, {kLength}},
-      {"commas", Op::kCommas, {kOnOff}},
-      {"words", Op::kWords, {}},
-      {"comma", Op::kComma, {}},
-      {"say_same", Op::kSaySame, {}},
-      {"say_shuffled", Op::kSayShuffled, {}},
-      {"remember", Op::kRemember, {}},
-      {"remembered", Op::kRemembered, {}},
-      {"repeat", Op::kRepeat, {}},
-  };
-  return kNames;
-}
 
 class RulesLoader {
  public:
@@ -74,24 +24,18 @@ class RulesLoader {
 
   Rules load() {
     apply_weights();
-    for (const SettingText& setting : text_.settings)
-      load_setting(setting);
-    const auto need = [&](bool is_there, const char* what) {
-      if (!is_there) file_.fail(std::string("has no line \"") + what + "\"");
-    };
-    need(!rules_.is.empty(), "weights is");
-    need(!rules_.does.empty(), "weights does");
-    need(!rules_.prepositions.empty(), "weights prepositions");
-    need(!rules_.moods.empty(), "weights moods");
+    names_ = load_rule_settings(file_, text_.settings, lexicon_, rules_);
     for (std::size_t i = 0; i < lexicon_.verbs.size(); ++i) {
       if (lexicon_.verbs[i].is_transitive) rules_.transitive.push_back(static_cast<std::int16_t>(i));
       for (std::size_t noun_class = 0; noun_class < 4; ++noun_class)
         if (lexicon_.verbs[i].takes[noun_class]) rules_.transitive_taking[noun_class].push_back(static_cast<std::int16_t>(i));
     }
     for (const RuleText& rule : text_.rules)
-      for (const OpName& op : op_names())
-        if (op.name == rule.name)
-          file_.fail(rule.line, "a rule can not be called " + in_quotes(rule.name) + ", which is the name of an item");
+      if (find_op(rule.name) != nullptr)
+        file_.fail(rule.line, "a rule can not be called " + in_quotes(rule.name) + ", which is the name of an item");
+    const auto need = [&](bool is_there, const char* what) {
+      if (!is_there) file_.fail(std::string("has no line \"") + what + "\"");
+    };
     const RuleText* sentence = find_rule("sentence");
     need(sentence != nullptr && sentence->parameters.empty(), "phrase sentence sentence");
     const RuleText* start = find_rule("document");
@@ -136,17 +80,9 @@ class RulesLoader {
       set_weight(weight);
   }
 
-  void load_setting(const SettingText& setting);
-  std::vector<WordId> pool_words(const SettingText& setting) const;
-
-  std::int16_t named(const std::vector<std::string>& names, const std::string& name) const {
-    const auto found = std::find(names.begin(), names.end(), name);
-    return static_cast<std::int16_t>(found == names.end() ? -1 : found - names.begin());
-  }
-
   /// Index of a letter, given anew at its first use.
   std::int8_t letter(std::vector<std::string>& letters, const std::string& name, int line) {
-    const std::int16_t found = named(letters, name);
+    const std::int16_t found = index_of_name(letters, name);
     if (found >= 0) return static_cast<std::int8_t>(found);
     if (letters.size() >= kMaxRegisters)
       file_.fail(line, "there are more than " + std::to_string(kMaxRegisters) + " registers or marks");
@@ -171,110 +107,9 @@ class RulesLoader {
   const GrammarOptions& options_;
   Rules rules_;
   std::map<std::string, std::int16_t> instances_;
-  std::vector<std::string> registers_, marks_, mixes_, lists_, pools_;
+  RuleNames names_;
+  std::vector<std::string> registers_, marks_;
 };
-
-void RulesLoader::load_setting(const SettingText& setting) {
-  const auto& words = setting.words;
-  const auto numbers = [&](std::size_t first) {
-    std::vector<float> values;
-    for (std::size_t i = first; i < words.size(); ++i)
-      values.push_back(static_cast<float>(parse_weight(file_, setting.line, words[i], "the weight")));
-    return values;
-  };
-  const auto unknown = [&](const std::string& word, const char* known) {
-    file_.fail(setting.line, in_quotes(word) + " must be " + known);
-  };
-  if (words.size() < 3)
-    file_.fail(setting.line,
-               in_quotes(words[0]) + " must be rule, phrase, share, weights, mix, verbs or pool, with what belongs to it");
-  const std::string& name = words[1];
-  if (words[0] == "share") {
-    float* share = name == "past"               ? &rules_.past
-                   : name == "plural"           ? &rules_.plural
-                   : name == "favourite_place"  ? &rules_.favourite_place
-                   : name == "favourite_object" ? &rules_.favourite_object
-                   : name == "favourite_thing"  ? &rules_.favourite_thing
-                                                : nullptr;
-    if (share == nullptr) unknown(name, "past, plural, favourite_place, favourite_object or favourite_thing");
-    const double percent = parse_weight(file_, setting.line, words[2], "the share");
-    if (percent > 100 || words.size() > 3) file_.fail(setting.line, "a share must be one number from 0 to 100");
-    *share = static_cast<float>(percent / 100);
-  } else if (words[0] == "weights") {
-    std::vector<float>* weights = name == "is"             ? &rules_.is
-                                  : name == "does"         ? &rules_.does
-                                  : name == "prepositions" ? &rules_.prepositions
-                                  : name == "moods"        ? &rules_.moods
-                                                           : nullptr;
-    if (weights == nullptr) unknown(name, "is, does, prepositions or moods");
-    *weights = numbers(2);
-    for (const float weight : *weights)
-      if (weight <= 0) file_.fail(setting.line, "weights must be above 0");
-  } else if (words[0] == "mix") {
-    std::array<float, 4> mix{};
-    if (words.size() % 2 != 0) file_.fail(setting.line, "a mix must read \"mix NAME CLASS WEIGHT CLASS WEIGHT …\"");
-    for (std::size_t i = 2; i < words.size(); i += 2) {
-      const auto* found = std::find(kClasses.begin(), kClasses.end(), words[i]);
-      if (found == kClasses.end()) unknown(words[i], "animal, person, thing or place");
-      const auto noun_class = static_cast<std::size_t>(found - kClasses.begin());
-      mix[noun_class] = static_cast<float>(parse_weight(file_, setting.line, words[i + 1], "the weight"));
-      if (mix[noun_class] > 0 && lexicon_.nouns_of_class[noun_class].empty())
-        file_.fail(setting.line, "there is no noun of class " + words[i]);
-    }
-    if (mix[0] + mix[1] + mix[2] + mix[3] <= 0) file_.fail(setting.line, "a mix needs a weight above 0");
-    if (named(mixes_, name) >= 0) file_.fail(setting.line, "there is a mix " + in_quotes(name) + " already");
-    mixes_.push_back(name);
-    rules_.mixes.push_back(mix);
-  } else if (words[0] == "verbs") {
-    std::vector<std::int16_t> verbs;
-    for (std::size_t i = 2; i < words.size(); ++i) {
-      verbs.push_back(lexicon_.verb(words[i]));
-      if (verbs.back() < 0 || !lexicon_.verbs[static_cast<std::size_t>(verbs.back())].is_transitive)
-        file_.fail(setting.line, in_quotes(words[i]) + " is no transitive verb of verbs.txt");
-      if (std::count(verbs.begin(), verbs.end(), verbs.back()) > 1)
-        file_.fail(setting.line, in_quotes(words[i]) + " is listed twice");
-    }
-    if (named(lists_, name) >= 0) file_.fail(setting.line, "there is a list of verbs " + in_quotes(name) + " already");
-    lists_.push_back(name);
-    rules_.verb_lists.push_back(std::move(verbs));
-  } else if (words[0] == "pool") {
-    if (named(pools_, name) >= 0) file_.fail(setting.line, "there is a pool " + in_quotes(name) + " already");
-    pools_.push_back(name);
-    rules_.pools.push_back(pool_words(setting));
-  } else {
-    file_.fail(setting.line, in_quotes(words[0]) + " must be rule, phrase, share, weights, mix, verbs or pool");
-  }
-}
-
-std::vector<WordId> RulesLoader::pool_words(const SettingText& setting) const {
-  std::vector<WordId> pool;
-  const auto add = [&](WordId word) {
-    if (std::find(pool.begin(), pool.end(), word) == pool.end()) pool.push_back(word);
-  };
-  for (std::size_t i = 2; i < setting.words.size(); ++i) {
-    const std::string& kind = setting.words[i];
-    if (kind == "first_names") {
-      for (const FirstName& name : lexicon_.first_names)
-        add(name.word);
-    } else if (kind == "surnames") {
-      for (const WordId word : lexicon_.surnames)
-        add(word);
-    } else if (kind == "nouns") {
-      for (const Noun& noun : lexicon_.nouns)
-        add(noun.forms[0]);
-    } else if (kind == "plurals") {
-      for (const Noun& noun : lexicon_.nouns)
-        add(noun.forms[1]);
-    } else if (kind == "adjectives") {
-      for (const Noun& noun : lexicon_.nouns)
-        for (const WordId word : noun.is)
-          add(word);
-    } else {
-      file_.fail(setting.line, in_quotes(kind) + " must be first_names, surnames, nouns, plurals or adjectives");
-    }
-  }
-  return pool;
-}
 
 std::int16_t RulesLoader::instance(const RuleText& text, const std::vector<std::string>& arguments) {
   std::string key = text.name;
@@ -345,9 +180,9 @@ Guard RulesLoader::guard(std::vector<std::string> words, const Bindings& binding
     guard.kind = Guard::Kind::kClass;
     guard.reg = reg(words[0], bindings, line);
     for (const std::string& name : split_parts(words[1], '|')) {
-      const auto* found = std::find(kClasses.begin(), kClasses.end(), name);
-      if (found == kClasses.end()) wrong();
-      guard.value = static_cast<std::uint8_t>(guard.value | (1u << (found - kClasses.begin())));
+      const auto* found = std::find(kNounClassNames.begin(), kNounClassNames.end(), name);
+      if (found == kNounClassNames.end()) wrong();
+      guard.value = static_cast<std::uint8_t>(guard.value | (1u << (found - kNounClassNames.begin())));
     }
   } else {
     wrong();
@@ -364,9 +199,7 @@ RuleItem RulesLoader::item(const ItemText& text, const Bindings& bindings, int l
     if (item.value < 0) file_.fail(line, in_quotes(text.head) + " is no word of vocabulary.txt or the other files");
     if (item.value == lexicon_.bos || item.value == lexicon_.unknown || item.value == lexicon_.mask)
       file_.fail(line, in_quotes(text.head) + " is a special token and can not be said");
-  } else if (const auto op =
-                 std::find_if(op_names().begin(), op_names().end(), [&](const OpName& known) { return known.name == text.head; });
-             op != op_names().end()) {
+  } else if (const OpName* op = find_op(text.head)) {
     arguments(*op, text, bindings, item, line);
   } else if (const RuleText* rule = find_rule(text.head)) {
     if (text.arguments.size() != rule->parameters.size())
@@ -397,14 +230,14 @@ RuleItem RulesLoader::item(const ItemText& text, const Bindings& bindings, int l
     if (!is_known) file_.fail(line, in_quotes(name) + " is no relation that links can have");
     const auto bound = bindings.find(key);
     const std::string& actual = bound == bindings.end() ? key : bound->second;
-    link.is_mark = named(registers_, actual) < 0;
-    link.key = link.is_mark ? letter(marks_, actual, line) : static_cast<std::int8_t>(named(registers_, actual));
+    link.is_mark = index_of_name(registers_, actual) < 0;
+    link.key = link.is_mark ? letter(marks_, actual, line) : static_cast<std::int8_t>(index_of_name(registers_, actual));
     if (item.n_links == 0) item.first_link = static_cast<std::uint16_t>(rules_.links.size());
     rules_.links.push_back(link);
     ++item.n_links;
   }
   if (!text.mark.empty()) {
-    if (named(registers_, text.mark) >= 0 || bindings.contains(text.mark))
+    if (index_of_name(registers_, text.mark) >= 0 || bindings.contains(text.mark))
       file_.fail(line, text.mark + " is a register, so it can not be a mark");
     item.mark = letter(marks_, text.mark, line);
   }
@@ -415,7 +248,8 @@ void RulesLoader::arguments(const OpName& op, const ItemText& text, const Bindin
   item.op = op.op;
   std::size_t n_needed = 0;
   for (const Argument argument : op.arguments)
-    if (argument != Argument::kOptionalRegister && argument != Argument::kOptionalList && argument != Argument::kOptionalVerb)
+    if (argument != Argument::kOptionalRegister && argument != Argument::kOptionalList &&
+        argument != Argument::kOptionalPrepositions)
       ++n_needed;
   if (text.arguments.size() < n_needed || text.arguments.size() > op.arguments.size())
     file_.fail(line,
@@ -427,7 +261,7 @@ void RulesLoader::arguments(const OpName& op, const ItemText& text, const Bindin
   for (std::size_t i = 0; i < text.arguments.size(); ++i) {
     const std::string& word = text.arguments[i];
     const auto index_in = [&](const std::vector<std::string>& names, const char* what) {
-      const std::int16_t found = named(names, word);
+      const std::int16_t found = index_of_name(names, word);
       if (found < 0) file_.fail(line, in_quotes(word) + " is no " + what + " of a line above");
       return found;
     };
@@ -442,13 +276,13 @@ void RulesLoader::arguments(const OpName& op, const ItemText& text, const Bindin
         has_register = true;
         break;
       case Argument::kMix:
-        item.value = index_in(mixes_, "mix");
+        item.value = index_in(names_.mixes, "mix");
         break;
       case Argument::kOptionalList:
-        item.value = static_cast<std::int16_t>(1 + index_in(lists_, "list of verbs"));
+        item.value = static_cast<std::int16_t>(1 + index_in(names_.verb_lists, "list of verbs"));
         break;
       case Argument::kPool:
-        item.value = index_in(pools_, "pool");
+        item.value = index_in(names_.pools, "pool");
         break;
       case Argument::kCase:
         item.value = either("subject", "object");
@@ -456,9 +290,11 @@ void RulesLoader::arguments(const OpName& op, const ItemText& text, const Bindin
       case Argument::kOnOff:
         item.value = either("off", "on");
         break;
-      case Argument::kOptionalVerb:
-        if (word != "verb") file_.fail(line, in_quotes(word) + " must be \"verb\" or left out");
-        item.op = Op::kVerbPreposition;
+      case Argument::kOptionalPrepositions:
+        if (word == "verb")
+          item.op = Op::kVerbPreposition;
+        else
+          item.value = index_in(names_.preposition_lists, "list of prepositions");
         break;
       case Argument::kLength: {
         const double length = parse_weight(file_, line, word, "the length");

@@ -3,6 +3,11 @@
 namespace headroom {
 namespace {
 
+/// Conv1D cannot be run with a width of 0, so a GPT-2 without MLPs is written with MLPs of width 1 whose parameters are all zero, and says
+/// so in a field of its own, which other readers pass over.
+constexpr std::int64_t kWidthOfNone = 1;
+constexpr const char* kAttentionOnly = "attention_only";
+
 void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
   ModelShape& shape = config.shape;
   shape.vocab_size = reader.integer("vocab_size", ConfigReader::kVocabulary);
@@ -11,7 +16,13 @@ void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
   shape.n_heads = reader.integer("n_head", "num_attention_heads", ConfigReader::kHeads);
   shape.n_kv_heads = shape.n_heads;
   shape.d_head = reader.head_size(shape.d_model, shape.n_heads);
-  shape.d_ff = reader.integer("n_inner", ConfigReader::kMlpWidth, 4 * shape.d_model);
+  shape.d_ff = reader.integer("n_inner", {1, ConfigReader::kMlpWidth.high}, 4 * shape.d_model);
+  if (reader.flag(kAttentionOnly, false)) {
+    if (shape.d_ff != kWidthOfNone)
+      reader.fail(std::string(kAttentionOnly) + " is true, but n_inner is " + std::to_string(shape.d_ff) + " instead of " +
+                  std::to_string(kWidthOfNone));
+    shape.d_ff = 0;
+  }
   shape.max_positions = reader.integer("n_positions", "max_position_embeddings", ConfigReader::kPositions, 1024);
   reader.require_flag("scale_attn_weights", true, "scores without their factor 1 / sqrt(d_k) are not supported");
   reader.require_flag("scale_attn_by_inverse_layer_idx", false, "scores divided by the layer's number are not supported");
@@ -43,13 +54,13 @@ std::string problem(const ModelConfig& config) {
 
 std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids) {
   const ModelShape& shape = config.shape;
-  return {
+  std::vector<ConfigMember> members = {
       {"vocab_size", json_of(shape.vocab_size)},
       {"n_positions", json_of(shape.max_positions)},
       {"n_embd", json_of(shape.d_model)},
       {"n_layer", json_of(shape.n_layers)},
       {"n_head", json_of(shape.n_heads)},
-      {"n_inner", json_of(shape.d_ff)},
+      {"n_inner", json_of(shape.d_ff > 0 ? shape.d_ff : kWidthOfNone)},
       {"activation_function", json_of(config.mlp == MlpKind::kGelu ? "gelu" : "gelu_new")},
       {"layer_norm_epsilon", json_of(config.rms_norm_eps)},
       {"scale_attn_weights", json_of(true)},
@@ -61,6 +72,8 @@ std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids
       {"eos_token_id", json_of_id(ids.eos)},
       {"pad_token_id", json_of_id(ids.pad)},
   };
+  if (shape.d_ff == 0) members.push_back({kAttentionOnly, json_of(true)});
+  return members;
 }
 
 /// Conv1D keeps its matrix as [inputs, outputs]: every projection is the transpose of ours, and q, k, v are one.
@@ -102,10 +115,17 @@ std::vector<TensorSlot> slots(ModelParams& params) {
     slots.push_back(conv(at + "attn.c_proj.weight", {{&layer.w_o, {d, d}}}));
     plain(at + "attn.c_proj.bias", {d}, layer.b_o);
     norm(at + "ln_2", layer.mlp_norm, layer.mlp_norm_bias);
+    if (ff == 0) {
+      slots.push_back(TensorSlot::zeros(at + "mlp.c_fc.weight", {d, kWidthOfNone}));
+      slots.push_back(TensorSlot::zeros(at + "mlp.c_fc.bias", {kWidthOfNone}));
+      slots.push_back(TensorSlot::zeros(at + "mlp.c_proj.weight", {kWidthOfNone, d}));
+      slots.push_back(TensorSlot::zeros(at + "mlp.c_proj.bias", {d}));
+      continue;
+    }
     slots.push_back(conv(at + "mlp.c_fc.weight", {{&layer.w_up, {ff, d}}}));
     plain(at + "mlp.c_fc.bias", {ff}, layer.b_up);
     slots.push_back(conv(at + "mlp.c_proj.weight", {{&layer.w_down, {d, ff}}}));
-    slots.push_back(TensorSlot::mlp_bias(at + "mlp.c_proj.bias", shape, layer.b_down));
+    plain(at + "mlp.c_proj.bias", {d}, layer.b_down);
   }
   norm("ln_f", params.final_norm, params.final_norm_bias);
   if (!params.config.ties_embeddings) {

@@ -41,13 +41,17 @@ TensorSlot TensorSlot::plain(std::string name, std::vector<std::int64_t> shape, 
   return slot;
 }
 
-TensorSlot TensorSlot::mlp_bias(std::string name, const ModelShape& shape, Tensor& tensor) {
-  if (shape.d_ff > 0) return plain(std::move(name), {shape.d_model}, tensor);
+TensorSlot TensorSlot::zeros(std::string name, std::vector<std::int64_t> shape) {
   TensorSlot slot;
   slot.name = std::move(name);
-  slot.shape = {shape.d_model};
+  slot.shape = std::move(shape);
   slot.layout = SlotLayout::kZeros;
   return slot;
+}
+
+TensorSlot TensorSlot::mlp_bias(std::string name, const ModelShape& shape, Tensor& tensor) {
+  if (shape.d_ff > 0) return plain(std::move(name), {shape.d_model}, tensor);
+  return zeros(std::move(name), {shape.d_model});
 }
 
 void fill_slot(const TensorSlot& slot, Tensor values) {

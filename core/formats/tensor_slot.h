@@ -34,6 +34,8 @@ struct TensorSlot {
 
   /// A slot of one part that lies in the file as in the model.
   static TensorSlot plain(std::string name, std::vector<std::int64_t> shape, Tensor& tensor);
+  /// A slot of kZeros.
+  static TensorSlot zeros(std::string name, std::vector<std::int64_t> shape);
   /// The bias that an MLP adds at its end, [d_model]: kZeros in a model without MLPs.
   static TensorSlot mlp_bias(std::string name, const ModelShape& shape, Tensor& tensor);
 };

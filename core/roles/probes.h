@@ -20,6 +20,8 @@ struct ProbeOptions {
   std::int64_t random_rows = 16;   ///< random repeated sequences
   std::int64_t most_choices = 96;  ///< of each question; a masked model reads one row for each
   std::uint64_t seed = 0;
+
+  bool operator==(const ProbeOptions&) const = default;
 };
 inline constexpr ProbeOptions kQuickProbes{};
 /// For a final report: five times the cases.

@@ -44,7 +44,7 @@ class RandomRow {
     std::vector<std::int32_t> found;
     for (std::int64_t key = query - period_; key >= first_; key -= period_)
       found.push_back(static_cast<std::int32_t>(key));
-    if (sight == Sight::kAll)
+    if (sight == Sight::kAll && query >= first_)
       for (std::int64_t key = query + period_; key < n_; key += period_)
         found.push_back(static_cast<std::int32_t>(key));
     return found;

@@ -113,6 +113,14 @@ class GrammarSentences final : public SentenceSource {
   const std::vector<LexiconEntry>& lexicon() const override { return lexicon_; }
 
   SentenceTree sentence(Stream stream, std::uint64_t seed, std::int64_t index) const override {
+    SentenceTree tree = unscored_sentence(stream, seed, index);
+    Reader reader(*grammar_, grammar_->rules.sentence);
+    for (const SentenceWord& word : tree.words)
+      tree.surprisals.push_back(static_cast<float>(reader.read(static_cast<WordId>(word.id))));
+    return tree;
+  }
+
+  SentenceTree unscored_sentence(Stream stream, std::uint64_t seed, std::int64_t index) const override {
     check_row(index, 1);
     RowRandom random =
         random_of(stream == Stream::kTraining ? RandomKind::kTrainingSentences : RandomKind::kHeldOutSentences, seed, index);
@@ -125,11 +133,7 @@ class GrammarSentences final : public SentenceSource {
     MachineRun<Sampler> run(*grammar_, state, sampler);
     while (run.next_word() != kEndOfRule) {
     }
-    SentenceTree tree{std::move(trace.words), std::move(trace.constituents), {}, std::move(trace.links), std::move(trace.choices)};
-    Reader reader(*grammar_, grammar_->rules.sentence);
-    for (const SentenceWord& word : tree.words)
-      tree.surprisals.push_back(static_cast<float>(reader.read(static_cast<WordId>(word.id))));
-    return tree;
+    return {std::move(trace.words), std::move(trace.constituents), {}, std::move(trace.links), std::move(trace.choices)};
   }
 
  private:

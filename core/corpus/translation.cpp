@@ -149,7 +149,7 @@ class InventedLanguage : public ParallelCorpus {
   ParallelRow row(Stream stream, std::uint64_t seed, std::int64_t index) const override {
     if (index < 0 || index >= kNextTry) throw ShapeError("row " + std::to_string(index) + " cannot be made");
     for (std::int64_t attempt = 0; attempt < kMaxTries; ++attempt) {
-      const SentenceTree tree = source_->sentence(stream, seed, index + attempt * kNextTry);
+      const SentenceTree tree = source_->unscored_sentence(stream, seed, index + attempt * kNextTry);
       if (!tree.words.empty() && tree.words.size() <= kMaxWords) return Translation(tree, words_).run();
     }
     throw Error("the grammar makes hardly any sentence of at most " + std::to_string(kMaxWords) +

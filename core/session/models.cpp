@@ -6,9 +6,9 @@
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
 #include "core/model/surgery.h"
-#include "core/session/memory.h"
 #include "core/session/validity.h"
 #include "core/tensor/error.h"
+#include "core/tensor/memory.h"
 
 namespace headroom {
 namespace {

@@ -5,9 +5,9 @@
 #include <cmath>
 #include <map>
 
-#include "core/session/memory.h"
 #include "core/session/not_finite.h"
 #include "core/tensor/error.h"
+#include "core/tensor/memory.h"
 
 namespace headroom {
 namespace {

@@ -1,4 +1,4 @@
-#include "core/session/memory.h"
+#include "core/tensor/memory.h"
 
 #include <unistd.h>
 

@@ -15,7 +15,6 @@ enum class ModelKind { kCausal, kMasked, kEncoderDecoder };
 enum class NormKind { kRms, kLayer };
 /// Before each sub-layer, with one more norm at the end (GPT-2, Llama), or after its residual sum (BERT, BART).
 enum class NormPlace { kBefore, kAfter };
-enum class PositionKind { kRotary, kLearned };
 /// gelu with the error function, or its tanh approximation. A model without MLPs has shape.d_ff = 0.
 enum class MlpKind { kSwiGlu, kGelu, kGeluTanh };
 

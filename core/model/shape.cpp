@@ -23,20 +23,22 @@ std::vector<std::int64_t> divisors(std::int64_t value) {
 }
 
 /// Why h heads cannot be cut from a width; empty when they can. One owner for trained and lab.
-std::string heads_problem(std::int64_t width, std::int64_t h) {
-  const std::string rule = "d_k = " + number(width) + " / h must be whole and even (rotary positions turn pairs)";
+std::string heads_problem(std::int64_t width, std::int64_t h, PositionKind positions) {
+  const bool is_rotary = positions == PositionKind::kRotary;
+  const std::string rule =
+      "d_k = " + number(width) + " / h must be whole" + (is_rotary ? " and even (rotary positions turn pairs)" : "");
   if (h < 1) return "h = " + number(h) + " is below 1; " + rule;
   if (width % h != 0) return "h = " + number(h) + " does not divide " + number(width) + "; " + rule;
   const std::int64_t d_head = width / h;
-  if (d_head % 2 != 0) return "h = " + number(h) + " makes d_k = " + number(d_head) + " odd; " + rule;
+  if (is_rotary && d_head % 2 != 0) return "h = " + number(h) + " makes d_k = " + number(d_head) + " odd; " + rule;
   if (d_head > kMaxDHead) return "h = " + number(h) + " makes d_k = " + number(d_head) + "; d_k is at most " + number(kMaxDHead);
   return {};
 }
 
-std::string trained_heads_problem(const ModelShape& trained, std::int64_t h) {
+std::string trained_heads_problem(const ModelShape& trained, std::int64_t h, PositionKind positions) {
   if (h == trained.n_heads) return {};
   const std::int64_t width = trained.n_heads * trained.d_head;
-  std::string problem = heads_problem(width, h);
+  std::string problem = heads_problem(width, h, positions);
   if (!problem.empty()) return problem;
   const std::int64_t kv_width = trained.n_kv_heads * trained.d_head;
   const std::int64_t d_head = width / h;
@@ -47,25 +49,25 @@ std::string trained_heads_problem(const ModelShape& trained, std::int64_t h) {
 
 }  // namespace
 
-std::vector<std::int64_t> valid_heads(const ModelShape& trained) {
+std::vector<std::int64_t> valid_heads(const ModelShape& trained, PositionKind positions) {
   std::vector<std::int64_t> valid;
   for (const std::int64_t h : divisors(trained.n_heads * trained.d_head)) {
-    if (trained_heads_problem(trained, h).empty()) valid.push_back(h);
+    if (trained_heads_problem(trained, h, positions).empty()) valid.push_back(h);
   }
   return valid;
 }
 
-std::vector<std::int64_t> valid_kv_heads(const ModelShape& trained, std::int64_t n_heads) {
-  if (n_heads < 1 || !trained_heads_problem(trained, n_heads).empty()) return {1};
+std::vector<std::int64_t> valid_kv_heads(const ModelShape& trained, std::int64_t n_heads, PositionKind positions) {
+  if (n_heads < 1 || !trained_heads_problem(trained, n_heads, positions).empty()) return {1};
   // Slicing keeps the widths, so n_heads / kv heads left = trained n_heads / n_kv_heads: every divisor divides n_heads too.
   const std::int64_t d_head = trained.n_heads * trained.d_head / n_heads;
   return divisors(trained.n_kv_heads * trained.d_head / d_head);
 }
 
-std::vector<std::int64_t> valid_lab_heads(std::int64_t d_model) {
+std::vector<std::int64_t> valid_lab_heads(std::int64_t d_model, PositionKind positions) {
   std::vector<std::int64_t> valid;
   for (const std::int64_t h : divisors(d_model)) {
-    if (heads_problem(d_model, h).empty()) valid.push_back(h);
+    if (heads_problem(d_model, h, positions).empty()) valid.push_back(h);
   }
   return valid;
 }
@@ -93,19 +95,19 @@ Snapped snap(std::int64_t asked, const std::vector<std::int64_t>& valid, const s
   return {distance(*above, asked) < distance(asked, below) ? *above : below, reason};
 }
 
-Snapped snap_heads(const ModelShape& trained, std::int64_t asked) {
-  return snap(asked, valid_heads(trained), trained_heads_problem(trained, asked));
+Snapped snap_heads(const ModelShape& trained, std::int64_t asked, PositionKind positions) {
+  return snap(asked, valid_heads(trained, positions), trained_heads_problem(trained, asked, positions));
 }
 
-Snapped snap_kv_heads(const ModelShape& trained, std::int64_t n_heads, std::int64_t asked) {
-  const std::vector<std::int64_t> valid = valid_kv_heads(trained, n_heads);
+Snapped snap_kv_heads(const ModelShape& trained, std::int64_t n_heads, std::int64_t asked, PositionKind positions) {
+  const std::vector<std::int64_t> valid = valid_kv_heads(trained, n_heads, positions);
   return snap(asked, valid,
               "kv_heads = " + number(asked) + " does not divide the " + number(valid.back()) +
                   " K/V heads that h = " + number(n_heads) + " leaves; each K/V head is shared by the same number of heads");
 }
 
-Snapped snap_lab_heads(std::int64_t d_model, std::int64_t asked) {
-  return snap(asked, valid_lab_heads(d_model), heads_problem(d_model, asked));
+Snapped snap_lab_heads(std::int64_t d_model, std::int64_t asked, PositionKind positions) {
+  return snap(asked, valid_lab_heads(d_model, positions), heads_problem(d_model, asked, positions));
 }
 
 Snapped snap_lab_kv_heads(std::int64_t n_heads, std::int64_t asked) {

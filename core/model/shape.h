@@ -6,7 +6,10 @@
 
 namespace headroom {
 
-/// The numbers that decide a decoder-only transformer's size.
+/// How a model knows where a token stands: by turning q and k, or by adding a learned vector to each embedding.
+enum class PositionKind { kRotary, kLearned };
+
+/// The numbers that decide a transformer's size.
 struct ModelShape {
   std::int64_t n_layers = 4;
   std::int64_t d_model = 128;
@@ -26,16 +29,17 @@ struct Snapped {
   std::string why;
 };
 
-/// Which h can be had by slicing the trained matrices anew: d_k = (n_heads * d_head) / h whole, even (rotary turns pairs), at most 256,
-/// and dividing the width of K and V. Ascending; never empty.
-std::vector<std::int64_t> valid_heads(const ModelShape& trained);
+/// Which h can be had by slicing the trained matrices anew: d_k = (n_heads * d_head) / h whole, even under rotary positions (they turn
+/// pairs), at most 256, and dividing the width of K and V. Ascending; never empty.
+std::vector<std::int64_t> valid_heads(const ModelShape& trained, PositionKind positions = PositionKind::kRotary);
 /// kv_heads that divide the K/V heads which slicing to `n_heads` leaves, and so divide n_heads. Ascending, ends with those left.
 /// Edge  1 alone for an n_heads that is not in valid_heads.
-std::vector<std::int64_t> valid_kv_heads(const ModelShape& trained, std::int64_t n_heads);
+std::vector<std::int64_t> valid_kv_heads(const ModelShape& trained, std::int64_t n_heads,
+                                         PositionKind positions = PositionKind::kRotary);
 
 /// The same two for seeded random parameters (lab), where K and V can have any width. d_model in [8, 4096]: multiples of 8 to 256,
 /// of 32 to 1024, of 128 above.
-std::vector<std::int64_t> valid_lab_heads(std::int64_t d_model);
+std::vector<std::int64_t> valid_lab_heads(std::int64_t d_model, PositionKind positions = PositionKind::kRotary);
 std::vector<std::int64_t> valid_lab_kv_heads(std::int64_t n_heads);
 std::vector<std::int64_t> valid_lab_d_models();
 
@@ -44,9 +48,10 @@ std::vector<std::int64_t> valid_lab_d_models();
 Snapped snap(std::int64_t asked, const std::vector<std::int64_t>& valid, const std::string& reason);
 
 /// The same with a reason that names the numbers: "h = 5 does not divide 128; d_k = 128 / h must be whole and even (...)".
-Snapped snap_heads(const ModelShape& trained, std::int64_t asked);
-Snapped snap_kv_heads(const ModelShape& trained, std::int64_t n_heads, std::int64_t asked);
-Snapped snap_lab_heads(std::int64_t d_model, std::int64_t asked);
+Snapped snap_heads(const ModelShape& trained, std::int64_t asked, PositionKind positions = PositionKind::kRotary);
+Snapped snap_kv_heads(const ModelShape& trained, std::int64_t n_heads, std::int64_t asked,
+                      PositionKind positions = PositionKind::kRotary);
+Snapped snap_lab_heads(std::int64_t d_model, std::int64_t asked, PositionKind positions = PositionKind::kRotary);
 Snapped snap_lab_kv_heads(std::int64_t n_heads, std::int64_t asked);
 Snapped snap_lab_d_model(std::int64_t asked);
 

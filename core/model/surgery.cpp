@@ -125,14 +125,16 @@ Tensor spread_columns(const Tensor& tensor, std::int64_t d_head, const std::vect
 ModelParams slice_heads(const ModelParams& params, std::int64_t n_heads) {
   require_unpruned(params, "slice");
   const ModelShape& old = params.config.shape;
-  if (const Snapped snapped = snap_heads(old, n_heads); snapped.value != n_heads) throw ShapeError(snapped.why);
+  if (const Snapped snapped = snap_heads(old, n_heads, params.config.positions); snapped.value != n_heads)
+    throw ShapeError(snapped.why);
   ModelParams result = params;
   ModelShape& shape = result.config.shape;
   shape.d_head = old.n_heads * old.d_head / n_heads;
   shape.n_heads = n_heads;
   shape.n_kv_heads = old.n_kv_heads * old.d_head / shape.d_head;
-  for (LayerParams& layer : result.layers)
-    set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
+  for (auto* layers : {&result.layers, &result.encoder_layers})
+    for (LayerParams& layer : *layers)
+      set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
   return result;
 }
 
@@ -145,10 +147,13 @@ ModelParams pool_kv_heads(const ModelParams& params, std::int64_t n_kv_heads) {
   const std::int64_t group = old.n_kv_heads / n_kv_heads;
   ModelParams result = params;
   result.config.shape.n_kv_heads = n_kv_heads;
-  for (LayerParams& layer : result.layers) {
-    for (Tensor* tensor : {&layer.w_k, &layer.b_k, &layer.w_v, &layer.b_v})
-      *tensor = mean_of_groups(*tensor, old.d_head, group);
-    set_unpruned(layer, old.n_heads, n_kv_heads);
+  for (auto* layers : {&result.layers, &result.encoder_layers}) {
+    for (LayerParams& layer : *layers) {
+      for (Tensor* tensor :
+           {&layer.w_k, &layer.b_k, &layer.w_v, &layer.b_v, &layer.cross.w_k, &layer.cross.b_k, &layer.cross.w_v, &layer.cross.b_v})
+        *tensor = mean_of_groups(*tensor, old.d_head, group);
+      set_unpruned(layer, old.n_heads, n_kv_heads);
+    }
   }
   return result;
 }

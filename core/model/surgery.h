@@ -15,14 +15,15 @@ struct HeadRef {
 };
 
 /// The same matrices cut into another number of heads; no value changes, only where a head begins and d_k.
-/// Errors  ShapeError when n_heads is not in valid_heads(shape).
+/// Of an encoder-decoder all its stacks. Errors  ShapeError when n_heads is not in valid_heads(shape, positions).
 ModelParams slice_heads(const ModelParams& params, std::int64_t n_heads);
 
-/// Fewer K/V heads: each group's K and V projections (and biases) become their mean.
+/// Fewer K/V heads: each group's K and V projections (and biases) become their mean, in all stacks.
 /// Errors  ShapeError when n_kv_heads does not divide the model's.  Source  Ainslie et al. 2023, arXiv:2305.13245, section 2.1.
 ModelParams pool_kv_heads(const ModelParams& params, std::int64_t n_kv_heads);
 
-/// Heads really removed: rows of W_Q and columns of W_O go; rows of W_K and W_V go when no remaining head reads them.
+/// Heads really removed: rows of W_Q and columns of W_O go; rows of W_K and W_V go when no remaining head reads them. Of an
+/// encoder-decoder the layers are the decoder's, and what they read of the encoder stays.
 /// Edge  All heads of a layer may go; its attention then adds nothing (b_o stays). A head that is already gone stays gone.
 /// Errors  ShapeError when a head does not exist.
 ModelParams prune_heads(const ModelParams& params, std::span<const HeadRef> heads);

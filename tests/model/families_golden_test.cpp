@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 
 #include "core/analysis/tile.h"
+#include "core/model/surgery.h"
 #include "core/model/translation_pass.h"
 #include "core/tensor/error.h"
 #include "tests/model/models.h"
@@ -131,6 +132,18 @@ TEST(EncoderAlone, ComputesTheEncodersPart) {
   EXPECT_EQ(test::largest_error(alone.output.span(), whole.encoder.output.span()), 0);
   EXPECT_THROW(attention.pass(golden.model.params, golden.source), ShapeError);
   EXPECT_THROW(encoder_alone(encoder), ShapeError);
+}
+
+TEST(SlicedGpt2, AgreesWithTransformersWithAnotherNumberOfHeads) {
+  const Golden golden("gpt2");
+  const ModelParams sliced = slice_heads(golden.model.params, 5);
+  EXPECT_EQ(sliced.config.shape.d_head, 3) << "without rotary positions d_k may be odd";
+  test::CpuAttention attention;
+  const ForwardTrace trace = attention.pass(sliced, golden.ids);
+  EXPECT_LT(relative_error(trace.logits, golden.file.read_float(*golden.file.find("sliced.5.logits"))), kRelativeLogitsTolerance);
+  EXPECT_LT(largest_probs_error(trace.layers, {}, golden.file.read_float(*golden.file.find("sliced.5.attentions"))),
+            kProbsTolerance);
+  EXPECT_GT(logits_error(sliced, golden), kClearlyWrong) << "another h is another model";
 }
 
 // ---- Negative twins: each trap of a dialect, fallen into on purpose, is seen by the comparison above ------------------------------

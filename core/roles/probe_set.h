@@ -59,6 +59,8 @@ struct ProbePart {
 struct ProbeSet {
   ModelKind kind = ModelKind::kCausal;
   ProbeOptions options;
+  std::vector<std::int64_t>
+      rows;  ///< which rows of the held-out stream are read, in the batch's order; the first options.rows are 0, 1, ...
   std::vector<ProbePart> parts;
   double floor = 0;
   bool has_floor = false;

@@ -82,21 +82,57 @@ void add_links(RoleCaseList& list, std::int32_t row, std::span<const Link> links
   }
 }
 
+/// How many links of each relation, then choices of each question.
+using CaseCounts = std::array<std::int64_t, kRelationCount + kQuestionCount>;
+CaseCounts cases_in(const CorpusRow& row) {
+  CaseCounts counts{};
+  for (const Link& link : row.links)
+    ++counts[static_cast<std::size_t>(link.relation)];
+  for (const Choice& choice : row.choices)
+    ++counts[kRelationCount + static_cast<std::size_t>(choice.question)];
+  return counts;
+}
+
 /// Held-out rows as they are; the targets are nothing yet.
 struct HeldOut {
+  std::vector<std::int64_t> indices;
   std::vector<CorpusRow> rows;
   Batch batch;
+
+  void add(std::int64_t index, CorpusRow row) {
+    indices.push_back(index);
+    batch.inputs.insert(batch.inputs.end(), row.ids.begin(), row.ids.end());
+    batch.targets.resize(batch.inputs.size(), kIgnored);
+    ++batch.n_rows;
+    rows.push_back(std::move(row));
+  }
 };
+
 HeldOut read_rows(const Corpus& corpus, const ProbeOptions& options) {
   HeldOut held_out;
-  held_out.batch.n_rows = options.rows;
   held_out.batch.seq = options.length;
+  CaseCounts counts{};
+  const auto count = [&](const CaseCounts& more) {
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      counts[i] += more[i];
+  };
+  const auto read = [&](std::int64_t index) { return corpus.row(Stream::kHeldOut, options.seed, index, options.length); };
   for (std::int64_t index = 0; index < options.rows; ++index) {
-    held_out.rows.push_back(corpus.row(Stream::kHeldOut, options.seed, index, options.length));
-    const std::vector<std::int32_t>& ids = held_out.rows.back().ids;
-    held_out.batch.inputs.insert(held_out.batch.inputs.end(), ids.begin(), ids.end());
+    held_out.add(index, read(index));
+    count(cases_in(held_out.rows.back()));
   }
-  held_out.batch.targets.assign(held_out.batch.inputs.size(), kIgnored);
+  if (std::ranges::count(counts, 0) == std::ssize(counts)) return held_out;  // nothing is known of this corpus's rows
+  for (std::int64_t index = options.rows; index < options.searched_rows; ++index) {
+    if (std::ranges::none_of(counts, [&](std::int64_t n) { return n < options.wanted_cases; })) break;
+    CorpusRow row = read(index);
+    const CaseCounts more = cases_in(row);
+    bool is_wanted = false;
+    for (std::size_t i = 0; i < counts.size(); ++i)
+      is_wanted = is_wanted || (more[i] > 0 && counts[i] < options.wanted_cases);
+    if (!is_wanted) continue;
+    count(more);
+    held_out.add(index, std::move(row));
+  }
   return held_out;
 }
 
@@ -129,17 +165,20 @@ void add_causal(ProbeSet& set, const Corpus& corpus) {
   double surprisals = 0;
   for (std::size_t r = 0; r < held_out.rows.size(); ++r) {
     const CorpusRow& row = held_out.rows[r];
-    std::copy(row.ids.begin() + 1, row.ids.end(), held_out.batch.targets.begin() + static_cast<std::int64_t>(r) * n);
     for (const Choice& choice : row.choices)
       part.answers.push_back({behaviour_of(choice.question), {static_cast<std::int64_t>(r), choice.position - 1}, choice.ids});
+    // Rows that were added for their cases are not what the corpus is on average: the loss is not theirs.
+    if (static_cast<std::int64_t>(r) >= set.options.rows) continue;
+    std::copy(row.ids.begin() + 1, row.ids.end(), held_out.batch.targets.begin() + static_cast<std::int64_t>(r) * n);
     for (std::size_t i = 1; i < row.surprisals.size(); ++i)
       surprisals += row.surprisals[i];
   }
   thin(part.answers, set.options.most_choices);
   part.batch = std::move(held_out.batch);
+  set.rows = std::move(held_out.indices);
   part.loss = PartLoss::kHeldOut;
   set.has_floor = corpus.has_known_floor() && n > 1;
-  if (set.has_floor) set.floor = surprisals / static_cast<double>(part.batch.n_rows * (n - 1));
+  if (set.has_floor) set.floor = surprisals / static_cast<double>(set.options.rows * (n - 1));
   set.parts.push_back(std::move(part));
 }
 
@@ -171,6 +210,7 @@ void add_masked(ProbeSet& set, const Corpus& corpus) {
   ProbePart plain;
   plain.roles = link_cases(held_out, set.kind);
   plain.batch = std::move(held_out.batch);
+  set.rows = std::move(held_out.indices);
   ProbePart loss;
   loss.loss = PartLoss::kHeldOut;
   loss.batch = masked_batch(corpus, {Stream::kHeldOut, set.options.seed, 0, set.options.rows},

@@ -9,7 +9,7 @@
 namespace headroom {
 namespace {
 
-constexpr ProbeOptions kSmall{.rows = 12, .length = 24, .random_rows = 6, .most_choices = 1000, .seed = 3};
+constexpr ProbeOptions kSmall{.rows = 12, .length = 24, .random_rows = 6, .most_choices = 1000, .wanted_cases = 0, .seed = 3};
 
 /// The same parameters with the columns of W_O that read a head's output at zero.
 void silence(Network& network, HeadRef head) {

@@ -8,7 +8,7 @@ namespace headroom {
 namespace {
 
 constexpr std::int64_t kLength = 24;
-constexpr ProbeOptions kSmall{.rows = 12, .length = kLength, .random_rows = 6, .most_choices = 1000, .seed = 3};
+constexpr ProbeOptions kSmall{.rows = 12, .length = kLength, .random_rows = 6, .most_choices = 1000, .wanted_cases = 0, .seed = 3};
 
 /// One layer that knows nothing but places: position p is the p-th unit vector. Head 0 asks for the place before, head 1 for the first place, head 2
 /// for all alike.

@@ -19,7 +19,7 @@ using test::FakeModel;
 using test::FakePairs;
 using test::KeptPicture;
 
-constexpr ProbeOptions kSmall{.rows = 12, .length = 24, .random_rows = 6, .most_choices = 1000, .seed = 3};
+constexpr ProbeOptions kSmall{.rows = 12, .length = 24, .random_rows = 6, .most_choices = 1000, .wanted_cases = 0, .seed = 3};
 
 ModelConfig causal() { return test::form("qwen2"); }
 

@@ -1,5 +1,6 @@
 #include "core/roles/report.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 #include <set>
 
@@ -112,6 +113,20 @@ TEST(ReportJson, KeepsTheOrderAndTheNamesOfTheFields) {
   EXPECT_EQ(behaviours_json(report), R"({"agreement":{"accuracy":0.5,"chance":0.25,"cases":8},)"
                                      R"("agreement_across_distractor":{"accuracy":1.0,"chance":0.5,"cases":4}})");
   EXPECT_EQ(roles_json({}), "{}");
+}
+
+TEST(RoleProbes, AddsRowsForRareCasesButTakesTheLossOfTheFirst) {
+  const test::FakeCorpus corpus;
+  const ProbeOptions options{.rows = 5, .length = 12, .wanted_cases = 7, .searched_rows = 60, .seed = 1};
+  const RoleProbes probes(corpus, ModelKind::kCausal, options);
+  // Every row of this corpus has one question of each kind and links of each relation: two more rows are enough.
+  EXPECT_EQ(probes.set().rows, (std::vector<std::int64_t>{0, 1, 2, 3, 4, 5, 6}));
+  const roles_detail::ProbePart& part = probes.set().parts.front();
+  EXPECT_EQ(part.batch.n_rows, 7);
+  for (std::int64_t i = 0; i < part.batch.n_tokens(); ++i)
+    EXPECT_EQ(part.batch.targets[static_cast<std::size_t>(i)] != kIgnored, i < 5 * 12 && i % 12 != 11) << i;
+  EXPECT_EQ(std::ranges::count(part.answers, Behaviour::kSurname, &roles_detail::Answer::behaviour), 7);
+  EXPECT_EQ(RoleProbes(test::FakeCorpus(test::FakeCorpus::Links::kNone), ModelKind::kCausal, options).set().rows.size(), 5U);
 }
 
 TEST(RandomRows, RepeatDifferentWordsAtManyDistances) {

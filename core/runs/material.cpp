@@ -1,3 +1,6 @@
+#include <cmath>
+
+#include "core/corpus/repeats.h"
 #include "core/corpus/text_corpus.h"
 #include "core/formats/model_folder.h"
 #include "core/runs/trainer.h"
@@ -35,6 +38,16 @@ TrainMaterial open_material(const TrainPlan& plan, const fs::path& assets, const
     case DataKind::kGrammar:
       material.corpus = open_grammar(
           assets / "grammar", {.stories = data.stories, .lists = data.lists, .quotes = data.quotes, .weights = data.weights});
+      if (data.repeats.first_share > 0 || data.repeats.last_share > 0) {
+        const auto n_rows = static_cast<double>(n_steps(plan) * plan.rows_per_step * plan.accumulation);
+        material.corpus = with_repeats(material.corpus, {.first_share = data.repeats.first_share,
+                                                         .last_share = data.repeats.last_share,
+                                                         .first_words = data.repeats.first_words,
+                                                         .from_row = std::llround(n_rows * data.repeats.from),
+                                                         .to_row = std::llround(n_rows * data.repeats.to),
+                                                         .min_period = static_cast<int>(data.min_period),
+                                                         .max_period = static_cast<int>(data.max_period)});
+      }
       break;
     case DataKind::kLetters:
       material.corpus = open_letters(static_cast<int>(data.min_period), static_cast<int>(data.max_period));

@@ -48,6 +48,7 @@ ModelConfig model_config(const TrainForm& form, std::int64_t vocab_size, std::in
     // As many parameters as a GELU MLP of 4 d_model, in three matrices.
     if (has_mlp) shape.d_ff = round_up((8 * form.d_model + 2) / 3, 8);
     config.rope_theta = kRopeTheta;
+    config.ties_embeddings = form.output == OutputUse::kTied;
     return config;
   }
   if (has_mlp) shape.d_ff = 4 * form.d_model;
@@ -58,6 +59,7 @@ ModelConfig model_config(const TrainForm& form, std::int64_t vocab_size, std::in
   config.rms_norm_eps = 1e-5F;
   if (form.kind == ModelKind::kCausal) {
     config.family = "gpt2";
+    config.ties_embeddings = form.output == OutputUse::kTied;
     return config;
   }
   config.norm_place = NormPlace::kAfter;

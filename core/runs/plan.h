@@ -14,6 +14,8 @@
 namespace headroom {
 
 enum class MlpUse { kOn, kOff };
+/// Do the words' vectors also give the logits, or has the output a matrix of its own? Of the causal kinds.
+enum class OutputUse { kTied, kSeparate };
 
 /// The form of a model to train. The rest of its ModelConfig follows from it: model_config.
 struct TrainForm {
@@ -24,11 +26,21 @@ struct TrainForm {
   std::int64_t n_heads = 4;
   std::int64_t n_kv_heads = 4;
   MlpUse mlp = MlpUse::kOn;
+  OutputUse output = OutputUse::kTied;
   bool operator==(const TrainForm&) const = default;
 };
 
 /// Grammar; random letters said again and again (induction laboratory); a text file; the grammar's English and its translation.
 enum class DataKind { kGrammar, kLetters, kText, kTranslation };
+
+/// Rows of random words said again and again among the grammar's: few words and a large share of the rows first, all words and a smaller share
+/// from `to` on. So induction heads form inside a language model.
+struct TrainRepeats {
+  double first_share = 0, last_share = 0;  ///< of the rows; both 0: none
+  std::int64_t first_words = 26;
+  double from = 0.25, to = 0.5;  ///< shares of the run between which both change
+  bool operator==(const TrainRepeats&) const = default;
+};
 
 struct TrainData {
   DataKind kind = DataKind::kGrammar;
@@ -37,6 +49,7 @@ struct TrainData {
   std::int64_t min_period = 6, max_period = 22;  ///< of kLetters: letters of the repeated segment
   std::optional<double> stories, lists, quotes;  ///< of kGrammar: weights of the kinds of documents; unset: as its files have them
   std::vector<RuleWeight> weights;               ///< of kGrammar: any other weights
+  TrainRepeats repeats;                          ///< of kGrammar; periods as above
   double unknown_share = 0.02;                   ///< of the inputs that are replaced by <unk>
   double hidden_share = 0.35;                    ///< of a masked model: of the tokens that it is asked for
   bool operator==(const TrainData&) const = default;

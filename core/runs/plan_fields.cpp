@@ -22,6 +22,7 @@ constexpr Named<DataKind> kData[] = {{DataKind::kGrammar, "grammar"},
                                      {DataKind::kText, "text"},
                                      {DataKind::kTranslation, "translation"}};
 constexpr Named<StartFrom> kStarts[] = {{StartFrom::kScratch, "scratch"}, {StartFrom::kModel, "model"}, {StartFrom::kRun, "run"}};
+constexpr Named<OutputUse> kOutputs[] = {{OutputUse::kTied, "tied"}, {OutputUse::kSeparate, "separate"}};
 constexpr Named<MlpUse> kMlps[] = {{MlpUse::kOn, "on"}, {MlpUse::kOff, "off"}};
 
 std::int64_t integer_of(const PlanJson& json) {
@@ -161,6 +162,7 @@ std::vector<PlanField> make_fields() {
           integer_field("form.n_heads", HEADROOM_AT(form.n_heads)),
           integer_field("form.n_kv_heads", HEADROOM_AT(form.n_kv_heads)),
           enum_field("form.mlp", kMlps, HEADROOM_AT(form.mlp)),
+          enum_field("form.output", kOutputs, HEADROOM_AT(form.output)),
           enum_field("data.kind", kData, HEADROOM_AT(data.kind)),
           text_field("data.path", HEADROOM_AT(data.path)),
           integer_field("data.vocabulary", HEADROOM_AT(data.vocabulary)),
@@ -170,6 +172,11 @@ std::vector<PlanField> make_fields() {
           optional_number_field("data.lists", HEADROOM_AT(data.lists)),
           optional_number_field("data.quotes", HEADROOM_AT(data.quotes)),
           weights_field(),
+          number_field("data.repeats_first_share", HEADROOM_AT(data.repeats.first_share)),
+          number_field("data.repeats_last_share", HEADROOM_AT(data.repeats.last_share)),
+          integer_field("data.repeats_first_words", HEADROOM_AT(data.repeats.first_words)),
+          number_field("data.repeats_from", HEADROOM_AT(data.repeats.from)),
+          number_field("data.repeats_to", HEADROOM_AT(data.repeats.to)),
           number_field("data.unknown_share", HEADROOM_AT(data.unknown_share)),
           number_field("data.hidden_share", HEADROOM_AT(data.hidden_share)),
           enum_field("start.from", kStarts, HEADROOM_AT(start.from)),

@@ -69,6 +69,10 @@ class Settler {
           "'s architecture has learned positions; they are taken.");
       form.positions = PositionKind::kLearned;
     }
+    if (form.kind != ModelKind::kCausal && form.output != OutputUse::kTied) {
+      say("Of the causal kinds alone the output may have a matrix of its own; it is tied.");
+      form.output = OutputUse::kTied;
+    }
   }
 
   void shape() {
@@ -100,6 +104,12 @@ class Settler {
     bring(data.max_period, data.min_period, 26, "the longest segment of letters");
     bring(data.unknown_share, 0, 0.5, "the share of unknown words");
     bring(data.hidden_share, 0.01, 0.9, "the share of hidden words");
+    TrainRepeats& repeats = data.repeats;
+    bring(repeats.first_share, 0, 1, "the share of repeated rows at first");
+    bring(repeats.last_share, 0, 1, "the share of repeated rows at last");
+    bring(repeats.first_words, 26, 4096, "the words that are repeated at first");
+    bring(repeats.from, 0, 1, "the begin of the change of repeated rows");
+    bring(repeats.to, repeats.from, 1, "the end of the change of repeated rows");
     for (std::optional<double>* weight : {&data.stories, &data.lists, &data.quotes})
       if (*weight) bring(**weight, 0, 1e6, "a weight of the grammar");
     for (RuleWeight& weight : data.weights)

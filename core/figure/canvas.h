@@ -52,6 +52,11 @@ class Canvas {
   void hit(HitRegion region) { figure_.hits.push_back(std::move(region)); }
   void cells(const CellGrid& grid) { figure_.cell_grids.push_back(grid); }
   void overview(Overview overview) { figure_.overviews.push_back(std::move(overview)); }
+  /// Keeps values that are not the snapshot's; the answer is what AttentionTile::own_cells wants.
+  std::int32_t own_cells(std::shared_ptr<const Tile> cells) {
+    figure_.own_cells.push_back(std::move(cells));
+    return static_cast<std::int32_t>(figure_.own_cells.size()) - 1;
+  }
   void clip(const Rect& rect) { add(ClipTo{rect}); }
   void unclip() { add(ClipTo{}); }
   void set_height(double height) { figure_.size.h = height; }

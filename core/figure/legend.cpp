@@ -45,7 +45,7 @@ void place_ramp(Canvas& canvas, const Legend& legend, Flow& flow, const Rect& ar
   double x = at.x;
   canvas.text({x, middle}, legend.low, number);
   x += low + kInner;
-  canvas.add(ColorRamp{.rect = {x, middle - 4, ramp, 8}, .colormap = legend.colormap});
+  canvas.add(ColorRamp{.rect = {x, middle - 4, ramp, 8}, .colormap = legend.colormap, .coloring = legend.coloring});
   x += ramp + kInner;
   canvas.text({x, middle}, legend.high, number);
   canvas.text({x + high + 4, middle}, legend.unit, number, std::max(1.0, area.x + area.w - x - high - 4));
@@ -72,9 +72,13 @@ void place_swatch(Canvas& canvas, const Legend& legend, Swatch swatch, const Swa
 
 Legend legend_of(const AttentionTile& item) {
   const bool is_scores = item.request.quantity == Quantity::kScores;
-  Legend legend{.colormap = item.colormap, .low = {}, .high = {}, .unit = {}, .sentences = {}};
+  Legend legend{.colormap = item.colormap, .coloring = item.coloring, .low = {}, .high = {}, .unit = {}, .sentences = {}};
   const std::string name = is_scores ? "score, nats" : "probability";
-  if (item.scale == ColorScale::kPerRow) {
+  if (item.coloring == Coloring::kDiverging) {
+    legend.low = "−" + fixed(item.value_max, 2);
+    legend.high = "+" + fixed(item.value_max, 2);
+    legend.unit = "difference of probability";
+  } else if (item.scale == ColorScale::kPerRow) {
     legend.low = is_scores ? "row's lowest" : "0";
     legend.high = "row's highest";
     legend.unit = name;

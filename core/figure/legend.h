@@ -10,6 +10,7 @@ namespace headroom {
 /// What a heatmap's colours mean.
 struct Legend {
   ColorMapName colormap = ColorMapName::kViridis;
+  Coloring coloring = Coloring::kSequential;
   std::string low, high;  ///< numbers (or words) at the ends of the ramp
   std::string unit;       ///< "probability", "score, nats", with the scale's name when it is not linear
   bool has_masked = true;

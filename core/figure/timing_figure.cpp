@@ -23,7 +23,7 @@ std::string flops_text(double flops) {
 }
 
 PassShape shape_of(const Snapshot& snapshot) {
-  PassShape shape{.model = snapshot.config.shape, .n_heads = {}, .n_kv_heads = snapshot.n_kv_heads_left, .seq = {}, .mask = {}};
+  PassShape shape{.model = snapshot.config, .n_heads = {}, .n_kv_heads = snapshot.n_kv_heads_left, .seq = {}, .mask = {}};
   for (const LayerTrace& layer : snapshot.trace->layers)
     shape.n_heads.push_back(static_cast<std::int64_t>(layer.heads.size()));
   shape.seq = static_cast<std::int64_t>(snapshot.seq());

@@ -252,11 +252,9 @@ void RulesLoader::arguments(const OpName& op, const ItemText& text, const Bindin
         argument != Argument::kOptionalPrepositions)
       ++n_needed;
   if (text.arguments.size() < n_needed || text.arguments.size() > op.arguments.size())
-    file_.fail(line,
-               in_quotes(text.as_written) + " must have " +
-                   (n_needed == op.arguments.size() ? std::to_string(n_needed)
-                                                    : std::to_string(n_needed) + " or " + std::to_string(op.arguments.size())) +
-                   " parts after " + in_quotes(text.head));
+    file_.fail(line, in_quotes(text.as_written) + " must have " +
+                         (n_needed == op.arguments.size() ? "" : std::to_string(n_needed) + " or ") +
+                         counted(op.arguments.size(), "part") + " after " + in_quotes(text.head));
   bool has_register = false;
   for (std::size_t i = 0; i < text.arguments.size(); ++i) {
     const std::string& word = text.arguments[i];

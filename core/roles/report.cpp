@@ -98,8 +98,8 @@ std::string HeadReport::induction_sentence() const {
     return "Proved on random sequences: " + name_of(induction->head) + " gives " + given +
            " of its attention to what followed the last mention of the token.";
   if (has_shortcut)
-    return "The positional shortcut won: " + copied + " of random sequences are copied right, yet the best head gives only " +
-           given + " of its attention to what followed the last mention; there is no induction head.";
+    return "This is the positional shortcut: " + copied + " of random sequences are copied right, yet the best head gives only " +
+           given + " of its attention to what followed the last mention; that is no induction head.";
   return "No induction head: the best head, " + name_of(induction->head) + ", gives " + given +
          " of its attention to what followed the last mention of the token" +
          (copied.empty() ? "." : "; " + copied + " of random sequences are copied right.");

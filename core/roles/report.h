@@ -56,7 +56,7 @@ struct BehaviourScore {
 };
 
 /// Random sequences are copied as well as this, while no head gives as much as that to what followed the last mention: the positional shortcut.
-inline constexpr double kShortcutCopying = 0.5;
+inline constexpr double kShortcutCopying = 0.4;
 inline constexpr double kShortcutInduction = 0.3;
 
 /// Everything measured of a model at one moment. Immutable once made.

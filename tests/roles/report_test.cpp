@@ -82,9 +82,9 @@ TEST(HeadReport, ProvesInductionOnRandomSequencesAlone) {
   report.roles[0].score = 0.08;
   report.has_shortcut = true;
   EXPECT_EQ(report.induction_sentence(),
-            "The positional shortcut won: 0.97 of random sequences are copied right, yet the best head gives only 0.08 of its "
+            "This is the positional shortcut: 0.97 of random sequences are copied right, yet the best head gives only 0.08 of its "
             "attention to what "
-            "followed the last mention; there is no induction head.");
+            "followed the last mention; that is no induction head.");
   report.has_shortcut = false;
   report.behaviours[0].accuracy = 0.1;
   EXPECT_EQ(report.induction_sentence(),

@@ -35,8 +35,8 @@ struct AblationWatch {
 std::vector<Ablation> measure_ablations(Network& network, const RoleProbes& probes, const HeadReport& before,
                                         const AblationWatch& watch = {});
 
-/// What a picture of attention does not say, as sentences: "L1 H0 looks at the subject in 0.98 of 61 cases, yet agreement across a distractor
-/// stays at 1.00 without it." Empty list when the head has no role and its absence changes nothing worth saying.
+/// What a picture of attention does not say, as sentences: "L1 H0 looks at the subject in 0.98 of 61 cases, yet agreement across a
+/// distractor stays at 1.00 without it." Empty list when the head has no role and its absence changes nothing worth saying.
 std::vector<std::string> cause_sentences(const HeadReport& report, const Ablation& ablation);
 
 }  // namespace headroom

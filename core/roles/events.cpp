@@ -71,8 +71,8 @@ std::string RoleEvent::sentence() const {
   const std::string name(behaviour_name(behaviour));
   switch (kind) {
     case RoleEventKind::kRoleTaken:
-      return when + name_of(head) + " takes up: " + role->name + " (" + two_digits(score) + ")" +
-             (holds ? last_head == head ? "." : "; now " + name_of(last_head) + " does." : "; no head does now.");
+      return when + name_of(head, role->stack) + " takes up: " + role->name + " (" + two_digits(score) + ")" +
+             (holds ? last_head == head ? "." : "; now " + name_of(last_head, role->stack) + " does." : "; no head does now.");
     case RoleEventKind::kBelowChance:
       return when + name + " is worse than guessing (" + two_digits(score) + "): the model follows another rule.";
     case RoleEventKind::kMastered:

@@ -34,8 +34,8 @@ struct RoleEvent {
   std::string sentence() const;
 };
 
-/// The first report at which each role named a head, and each behaviour fell below chance or was mastered, by tokens; of equal tokens in the order of
-/// the report. A report that is followed by one of fewer tokens belongs to an earlier run and counts no less: give one run's series.
+/// Of one run's reports, by tokens: the first at which each role named a head, and each behaviour fell below chance or was mastered.
+/// Events of equal tokens come in the order of RoleEventKind, then of the report. An untrained model (0 tokens) has no behaviour.
 std::vector<RoleEvent> role_events(std::span<const std::shared_ptr<const HeadReport>> series);
 
 }  // namespace headroom

@@ -69,8 +69,8 @@ struct ProbeSet {
 /// Alignment, neighbours and questions of held-out pairs.
 void add_translation(ProbeSet& set, const ParallelCorpus& corpus);
 
-/// Rows of words that say a random segment of different words again and again, each row with a period of its own, so that no fixed distance
-/// leads from a word to its last mention.
+/// Rows of words that say a random segment of different words again and again, each row with a period of its own, so that no fixed
+/// distance leads from a word to its last mention.
 struct RandomRows {
   std::vector<std::vector<std::int32_t>> rows;  ///< [n_rows][length]; begin with <bos> where the corpus has one
   std::vector<std::int64_t> periods;            ///< [n_rows]
@@ -82,7 +82,8 @@ RandomRows draw_random_rows(const Corpus& corpus, const ProbeOptions& options);
 /// Ids of the words that carry meaning: of a grammar its nouns and names, else all but the special tokens.
 std::vector<std::int32_t> content_ids(const Corpus& corpus, const ProbeOptions& options);
 
-/// The parts of random repeated rows: induction, duplicate, previous and next token, random copying. Nothing where there are no such rows.
+/// The parts of random repeated rows: induction, duplicate, previous and next token, random copying. Nothing where there are no
+/// such rows.
 void add_random_part(ProbeSet& set, const Corpus& corpus);
 
 }  // namespace headroom::roles_detail

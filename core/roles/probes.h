@@ -19,7 +19,8 @@ struct ProbeOptions {
   std::int64_t length = 48;        ///< tokens of a row; of a translation its rows' own
   std::int64_t random_rows = 16;   ///< random repeated sequences
   std::int64_t most_choices = 96;  ///< of each question; a masked model reads one row for each
-  /// Of each relation and question that the rows have fewer of, rows that hold one are added, in their order, from `rows` to `searched_rows`.
+  /// Of each relation and question that the rows have fewer of, rows that hold one are added, in their order, from `rows` to
+  /// `searched_rows`.
   std::int64_t wanted_cases = 32;
   std::int64_t searched_rows = 512;
   std::uint64_t seed = 0;
@@ -37,7 +38,8 @@ inline constexpr ProbeOptions kFullProbes{
 /// Threads  immutable; copies share what they hold.
 class RoleProbes {
  public:
-  /// Of a causal or a masked model. Errors  ShapeError when rows or length is below 1; Error when a masked model's corpus has no <mask>.
+  /// Of a causal or a masked model. Errors  ShapeError when rows or length is below 1; Error when a masked model's corpus has no
+  /// <mask>.
   RoleProbes(const Corpus& corpus, ModelKind kind, const ProbeOptions& options = {});
   /// Of an encoder-decoder.
   RoleProbes(const ParallelCorpus& corpus, const ProbeOptions& options = {});

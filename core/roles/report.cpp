@@ -40,7 +40,12 @@ BehaviourText text_of(Behaviour behaviour) {
 
 }  // namespace
 
-std::string name_of(HeadRef head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
+std::string name_of(HeadRef head, AttentionStack stack) {
+  std::string name = "L" + std::to_string(head.layer) + " H" + std::to_string(head.head);
+  if (stack == AttentionStack::kEncoder) return "encoder " + name;
+  if (stack == AttentionStack::kCross) return "cross " + name;
+  return name;
+}
 
 std::string_view behaviour_id(Behaviour behaviour) { return text_of(behaviour).id; }
 std::string_view behaviour_name(Behaviour behaviour) { return text_of(behaviour).name; }
@@ -62,7 +67,7 @@ std::string RoleScore::why() const {
   if (n_cases < kFewestCases)
     return "No head is named: the held-out rows have only " + count_of_cases(n_cases) + ", and " + std::to_string(kFewestCases) +
            " are needed.";
-  const std::string best = name_of(head);
+  const std::string best = name_of(head, role->stack);
   if (!(score >= role->threshold))
     return "No head is named: the best, " + best + ", reaches " + two_digits(score) + " in " + count_of_cases(n_cases) +
            ", below " + two_digits(role->threshold) + ".";

@@ -12,8 +12,8 @@
 
 namespace headroom {
 
-/// "L1 H0"
-std::string name_of(HeadRef head);
+/// "L1 H0"; of an encoder-decoder's other stacks "encoder L1 H0", "cross L1 H0".
+std::string name_of(HeadRef head, AttentionStack stack = AttentionStack::kSelf);
 
 /// What the heads of a model do of one role.
 struct RoleScore {
@@ -30,7 +30,8 @@ struct RoleScore {
   float of(HeadRef which) const { return by_head.at(static_cast<std::size_t>(which.layer * n_heads + which.head)); }
   /// A fixed offset alone is right in kFixedDistance of the cases or more.
   bool is_fixed_distance() const;
-  /// Whether a head with this score has the role: at or above the threshold, kBaselineMargin above the baseline, of enough cases, at no fixed distance.
+  /// Whether a head with this score has the role: at or above the threshold, kBaselineMargin above the baseline, of enough cases,
+  /// at no fixed distance.
   bool names(double score) const;
   /// names(score) of the best head.
   bool names_head() const { return names(score); }
@@ -55,7 +56,8 @@ struct BehaviourScore {
   std::int64_t n_cases = 0;  ///< never 0 in a report
 };
 
-/// Random sequences are copied as well as this, while no head gives as much as that to what followed the last mention: the positional shortcut.
+/// Random sequences are copied as well as this, while no head gives as much as that to what followed the last mention: the
+/// positional shortcut.
 inline constexpr double kShortcutCopying = 0.4;
 inline constexpr double kShortcutInduction = 0.3;
 
@@ -81,8 +83,9 @@ struct HeadReport {
 /// Errors  ShapeError when the probes are longer than the model can read or of another kind; Cancelled.
 HeadReport measure_roles(Network& network, const RoleProbes& probes, std::stop_token stop = {});
 
-/// Roles as one JSON object, in the order of the report, without those that have no case: {"subject":{"score","baseline","chance","cases",
-/// "head":"L1 H1","threshold","passed","why"}, ...}. "head" is the best one, named or not; "baseline" is null where the role has none.
+/// Roles as one JSON object, in the order of the report, without those that have no case:
+/// {"subject":{"score","baseline","chance","cases","head":"L1 H1","threshold","passed","why"}, ...}. "head" is the best one, named or
+/// not (name_of with its stack); "baseline" is null where the role has none.
 std::string roles_json(const HeadReport& report);
 /// {"agreement":{"accuracy","chance","cases"}, ...}
 std::string behaviours_json(const HeadReport& report);

@@ -17,7 +17,7 @@ std::string roles_json(const HeadReport& report) {
     }
     one["chance"] = score.chance;
     one["cases"] = score.n_cases;
-    one["head"] = name_of(score.head);
+    one["head"] = name_of(score.head, score.role->stack);
     one["threshold"] = score.role->threshold;
     one["passed"] = score.names_head();
     one["why"] = score.why();

@@ -159,7 +159,8 @@ std::vector<Role> causal_roles() {
   return all;
 }
 
-/// What a model that sees the whole row can do: everything is read at the word itself, and also from the word that a link points at.
+/// What a model that sees the whole row can do: everything is read at the word itself, and also from the word that a link points
+/// at.
 std::vector<Role> masked_roles() {
   const RelationRole relations[] = {
       {"subject", "verb → subject across a distractor", "the subject",

@@ -22,11 +22,12 @@ enum class RoleCases {
   kDuplicate,      ///< random repeated sequences: earlier mentions of the token that is read
 };
 
-/// Where a link is read. kQuery: at the word that it begins at. kBefore: at the position that is to produce this word. kKey: backwards, from the word
-/// that it points at; only a model that looks both ways can.
+/// Where a link is read. kQuery: at the word that it begins at. kBefore: at the position that is to produce this word. kKey:
+/// backwards, from the word that it points at; only a model that looks both ways can.
 enum class RoleAt { kQuery, kBefore, kKey };
 
-/// kStrongest: the share of cases in which the largest probability of the row falls on a right word. kProbability: the mean probability on right words.
+/// kStrongest: the share of cases in which the largest probability of the row falls on a right word. kProbability: the mean
+/// probability on right words.
 enum class RoleMeasure { kStrongest, kProbability };
 
 /// Something that a head may do, with what it takes to say that it does.
@@ -48,7 +49,8 @@ struct Role {
 
 /// A score must be above the fixed offset's by this much to name a head.
 inline constexpr double kBaselineMargin = 0.1;
-/// Where a fixed offset is right this often, the relation stands at a fixed distance: attending to it shows no more than a position, and names no head.
+/// Where a fixed offset is right this often, the relation stands at a fixed distance: attending to it shows no more than a
+/// position, and names no head.
 inline constexpr double kFixedDistance = 0.8;
 /// Fewer cases than this name no head.
 inline constexpr std::int64_t kFewestCases = 10;

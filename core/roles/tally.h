@@ -19,8 +19,8 @@ ModelHeads heads_of(const ModelConfig& config);
 
 /// Adds up over pictures of attention what every head does of every role of one part.
 ///
-/// Threads  add from any, one thread for each row at a time: each row has sums of its own, which are added in order at the end, so that the result
-///          does not depend on who came first.
+/// Threads  add from any, one thread for each row at a time: each row has sums of its own, added in order at the end, so that the
+///          result does not depend on who came first.
 class AttentionTally {
  public:
   /// `lists` must outlive it.

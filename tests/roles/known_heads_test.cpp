@@ -10,8 +10,8 @@ namespace {
 constexpr std::int64_t kLength = 24;
 constexpr ProbeOptions kSmall{.rows = 12, .length = kLength, .random_rows = 6, .most_choices = 1000, .wanted_cases = 0, .seed = 3};
 
-/// One layer that knows nothing but places: position p is the p-th unit vector. Head 0 asks for the place before, head 1 for the first place, head 2
-/// for all alike.
+/// One layer that knows nothing but places: position p is the p-th unit vector. Head 0 asks for the place before, head 1 for the
+/// first place, head 2 for all alike.
 ModelConfig places_config(ModelKind kind) {
   ModelConfig config = test::form(kind == ModelKind::kMasked ? "bert" : "gpt2");
   config.shape = {1, 3 * kLength, 3, 3, kLength, 0, test::FakeCorpus::kVocabulary, kLength};

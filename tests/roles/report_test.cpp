@@ -72,6 +72,16 @@ TEST(RoleScore, NamesAHeadOnlyAboveThresholdAndBaselineAtNoFixedDistance) {
   EXPECT_FALSE(score("previous", std::numeric_limits<double>::quiet_NaN()).names_head());
 }
 
+TEST(RoleScore, SaysInWhichStackAHeadIs) {
+  RoleScore alignment = score("subject", 0.9);
+  alignment.role = find_role(ModelKind::kEncoderDecoder, "alignment");
+  EXPECT_EQ(alignment.why(),
+            "cross L1 H0 looks at the source word to be translated in 0.90 of 61 cases; always looking 3 tokens before would reach "
+            "0.34.");
+  EXPECT_EQ(name_of({2, 3}, AttentionStack::kEncoder), "encoder L2 H3");
+  EXPECT_EQ(name_of({2, 3}), "L2 H3");
+}
+
 TEST(HeadReport, ProvesInductionOnRandomSequencesAlone) {
   HeadReport report;
   EXPECT_EQ(report.induction_sentence(), "");

@@ -106,33 +106,55 @@ int exchange(const fs::path& fresh, const fs::path& old) {
 
 }  // namespace
 
+namespace {
+
+/// "models/name/" without its end.
+fs::path without_slash(const fs::path& folder) {
+  fs::path target = folder.has_filename() ? folder : folder.parent_path();
+  if (target.empty()) throw Error("the folder to write has an empty name");
+  return target;
+}
+
+fs::path parent_of(const fs::path& target) { return target.has_parent_path() ? target.parent_path() : fs::path("."); }
+
+void check_written(const fs::path& folder, int error) {
+  if (error != 0) throw Error(shown_path(folder) + ": cannot be written: " + errno_text(error));
+}
+
+enum class Target { kNew, kReplaced };
+/// Makes missing parents.
+Target check_target(const fs::path& folder, const fs::path& target, const std::function<bool(const fs::path&)>& may_replace) {
+  std::error_code error;
+  fs::create_directories(parent_of(target), error);
+  check_written(folder, error.value());
+  if (!fs::exists(fs::symlink_status(target, error))) return Target::kNew;
+  if (!fs::is_directory(fs::symlink_status(target, error)))
+    throw Error(shown_path(folder) + ": cannot be written: it is there already and is no folder");
+  if (!fs::is_empty(target, error) && !may_replace(target))
+    throw Error(shown_path(folder) + ": is a folder that holds other files, which are not replaced: choose another name");
+  check_written(folder, error.value());
+  return Target::kReplaced;
+}
+
+}  // namespace
+
+void check_folder_to_write(const fs::path& folder, const std::function<bool(const fs::path&)>& may_replace) {
+  const fs::path target = without_slash(folder);
+  check_target(folder, target, may_replace);
+  check_written(folder, TemporaryDirectory(parent_of(target)).error());
+}
+
 void write_folder_atomically(const fs::path& folder, std::span<const WrittenFile> files,
                              const std::function<bool(const fs::path&)>& may_replace) {
-  const auto check = [&](int error) {
-    if (error != 0) throw Error(shown_path(folder) + ": cannot be written: " + errno_text(error));
-  };
-  fs::path target = folder;
-  if (!target.has_filename()) target = target.parent_path();  // "models/name/"
-  if (target.empty()) throw Error("the folder to write has an empty name");
-  const fs::path parent = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  std::error_code error;
-  fs::create_directories(parent, error);
-  check(error.value());
-  const bool is_there = fs::exists(fs::symlink_status(target, error));
-  if (is_there) {
-    if (!fs::is_directory(fs::symlink_status(target, error)))
-      throw Error(shown_path(folder) + ": cannot be written: it is there already and is no folder");
-    if (!fs::is_empty(target, error) && !may_replace(target))
-      throw Error(shown_path(folder) + ": is a folder that holds other files, which are not replaced: choose another name");
-    check(error.value());
-  }
-
+  const auto check = [&](int error) { check_written(folder, error); };
+  const fs::path target = without_slash(folder), parent = parent_of(target);
+  const Target kind = check_target(folder, target, may_replace);
   TemporaryDirectory temporary(parent);
   check(temporary.error());
   for (const WrittenFile& file : files)
     check(write_new_file(temporary.path() / file.name, file.bytes));
   sync_directory(temporary.path());
-  if (is_there) {
+  if (kind == Target::kReplaced) {
     check(exchange(temporary.path(), target));  // what is temporary now is the old folder, which goes
   } else {
     if (::rename(temporary.path().c_str(), target.c_str()) != 0) check(errno);

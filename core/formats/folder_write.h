@@ -20,4 +20,8 @@ struct WrittenFile {
 void write_folder_atomically(const std::filesystem::path& folder, std::span<const WrittenFile> files,
                              const std::function<bool(const std::filesystem::path&)>& may_replace);
 
+/// Whether such a folder could be written now: the same sentences, before the work whose result it is to hold. Missing parents are made.
+void check_folder_to_write(const std::filesystem::path& folder,
+                           const std::function<bool(const std::filesystem::path&)>& may_replace);
+
 }  // namespace headroom

@@ -165,4 +165,6 @@ void save_model_folder(const ModelParams& params, std::string_view tokenizer_jso
   write_folder_atomically(folder, written, is_own_model);
 }
 
+void check_model_folder_to_write(const fs::path& folder) { check_folder_to_write(folder, is_own_model); }
+
 }  // namespace headroom

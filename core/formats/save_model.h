@@ -38,6 +38,9 @@ struct SaveNotes {
 void save_model_folder(const ModelParams& params, std::string_view tokenizer_json, const std::filesystem::path& folder,
                        const SaveNotes& notes = {});
 
+/// Whether save_model_folder could write there, asked before hours of training. Errors  as save_model_folder.
+void check_model_folder_to_write(const std::filesystem::path& folder);
+
 /// One sentence on why the family named in the configuration cannot hold such a model, e.g. "GPT-2 has one K/V head for each head, so
 /// kv_heads must be h"; empty when it can.
 std::string find_family_problem(const ModelConfig& config);

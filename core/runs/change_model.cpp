@@ -23,8 +23,8 @@ void adopt_form(TrainPlan& plan, const ModelConfig& config) {
   form.d_model = config.shape.d_model;
   form.mlp = config.shape.d_ff > 0 ? MlpUse::kOn : MlpUse::kOff;
   // Slicing keeps widths: d_k of the new h, and as many K/V heads as fit.
-  form.n_heads = snap_heads(config.shape, form.n_heads).value;
-  form.n_kv_heads = snap_kv_heads(config.shape, form.n_heads, form.n_kv_heads).value;
+  form.n_heads = snap_heads(config.shape, form.n_heads, config.positions).value;
+  form.n_kv_heads = snap_kv_heads(config.shape, form.n_heads, form.n_kv_heads, config.positions).value;
   if (config.positions == PositionKind::kLearned) {
     form.n_kv_heads = form.n_heads;
     plan.row_length = std::min(plan.row_length, config.shape.max_positions);

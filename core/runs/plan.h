@@ -153,6 +153,8 @@ struct ParsedPlan {
 /// Missing fields keep the defaults of the recipe that is named, or of TrainPlan.
 /// Errors  Error, one sentence with the field and what would be right.
 ParsedPlan plan_from_json(std::string_view json);
+/// One value as a person writes it: "form.n_kv_heads", "2". The plan is not settled. Errors  Error naming the nearest key, or what it takes.
+TrainPlan set_plan_value(const TrainPlan& plan, std::string_view key, std::string_view value);
 ParsedPlan load_plan(const std::filesystem::path& path);
 
 // Names as in JSON: "causal", "masked", "encoder_decoder"; "rotary", "learned"; "grammar", "letters", "text", "translation".

@@ -11,7 +11,7 @@ namespace headroom {
 
 using PlanJson = nlohmann::ordered_json;
 
-/// One value of a TrainPlan and its place in a file. Private to plan_json.cpp.
+/// One value of a TrainPlan and its place in a file. Shared by plan_json.cpp and by what sets single values.
 struct PlanField {
   std::string path;  ///< "form.n_heads"
   std::function<PlanJson(const TrainPlan&)> get;

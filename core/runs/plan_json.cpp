@@ -3,6 +3,8 @@
 
 #include "core/formats/file.h"
 #include "core/formats/json_value.h"
+#include "core/formats/tokenizer.h"
+#include "core/formats/utf8.h"
 #include "core/runs/plan.h"
 #include "core/runs/plan_fields.h"
 #include "core/tensor/error.h"
@@ -122,6 +124,30 @@ ParsedPlan plan_from_json(std::string_view json) {
   parsed.plan = std::move(settled.plan);
   parsed.notices.insert(parsed.notices.end(), settled.reasons.begin(), settled.reasons.end());
   return parsed;
+}
+
+TrainPlan set_plan_value(const TrainPlan& plan, std::string_view key, std::string_view value) {
+  const std::string* nearest = nullptr;
+  std::size_t least = 0;
+  const std::u32string wanted = to_utf32(key.substr(0, 64));
+  for (const PlanField& field : plan_fields()) {
+    if (field.path == key) {
+      const PlanJson read = PlanJson::parse(value.begin(), value.end(), nullptr, false);
+      const PlanJson text = std::string(value);
+      TrainPlan changed = plan;
+      try {
+        field.put(changed, read.is_discarded() || field.get(plan).is_string() ? text : read);
+      } catch (const Error& error) {
+        throw Error(std::string(key) + " = " + quoted(text) + " cannot be; it takes " + error.what());
+      }
+      return changed;
+    }
+    const std::size_t distance = edit_distance(wanted, to_utf32(field.path), 64);
+    if (nearest != nullptr && distance >= least) continue;
+    nearest = &field.path;
+    least = distance;
+  }
+  throw Error("a training plan has no value " + in_quotes(key, 60) + "; the nearest is \"" + *nearest + "\"");
 }
 
 ParsedPlan load_plan(const std::filesystem::path& path) {

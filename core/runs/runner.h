@@ -19,6 +19,7 @@ struct RunnerOptions {
   std::filesystem::path assets;          ///< folder with grammar/ and models/
   int n_threads = 0;                     ///< 0 = all processors
   std::int64_t kept_bytes = kKeptBytes;  ///< memory for the time line
+  std::int64_t free_bytes = 0;           ///< of memory that a run may take; 0: not checked
   double measuring_share = 0.05;         ///< of the training time that measuring and frames may take
   std::function<double()> clock = {};    ///< seconds; tests put their own in. Empty: the monotonic clock
 };

@@ -16,6 +16,17 @@ constexpr std::size_t kMostStates = 512;
 
 }  // namespace
 
+std::shared_ptr<const KeptState> nearest_state(std::span<const std::shared_ptr<const KeptState>> states,
+                                               std::optional<std::int64_t> tokens) {
+  if (states.empty()) return nullptr;
+  if (!tokens) return states.back();
+  const auto after = std::ranges::lower_bound(states, *tokens, {}, [](const auto& state) { return state->tokens; });
+  if (after == states.begin()) return *after;
+  if (after == states.end()) return states.back();
+  const auto before = after - 1;
+  return (*after)->tokens - *tokens < *tokens - (*before)->tokens ? *after : *before;
+}
+
 void Timeline::keep(KeptState state) {
   if (!states_.empty() && states_.back()->tokens >= state.tokens)
     throw ShapeError("a state at " + std::to_string(state.tokens) + " tokens cannot be kept behind one at " +
@@ -38,15 +49,6 @@ void Timeline::thin() {
   }
   bytes_ -= states_[goes]->bytes();
   states_.erase(states_.begin() + static_cast<std::ptrdiff_t>(goes));
-}
-
-std::shared_ptr<const KeptState> Timeline::nearest(std::int64_t tokens) const {
-  if (states_.empty()) return nullptr;
-  const auto after = std::ranges::lower_bound(states_, tokens, {}, [](const auto& state) { return state->tokens; });
-  if (after == states_.begin()) return *after;
-  if (after == states_.end()) return states_.back();
-  const auto before = after - 1;
-  return (*after)->tokens - tokens < tokens - (*before)->tokens ? *after : *before;
 }
 
 bool Timeline::wants(std::int64_t tokens) const {

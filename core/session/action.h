@@ -108,6 +108,12 @@ struct SpeedTokensSet {
 struct SpeedSecondsSet {
   double seconds;
 };
+struct RecipeChosen {
+  std::string recipe;
+};  ///< its whole plan, from fresh parameters
+struct TrainPlanSet {
+  TrainPlan plan;
+};  ///< any values of it
 struct WatchedSentenceSet {
   SharedText sentence;
 };
@@ -142,12 +148,12 @@ struct SessionReplaced {
   Session session;
 };  ///< a file was opened, or everything was reset
 
-using Action =
-    std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset,
-                 DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, DepthSet, StageViewSet, HeadOpened,
-                 HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet, PoolingSet, ColorScaleSet,
-                 FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet, KvContextSet, SpeedSectionSet,
-                 SpeedTokensSet, SpeedSecondsSet, WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened,
-                 TrainHeadsSet, TrainTimeSet, TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
+using Action = std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet,
+                            ShapeReset, DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, DepthSet,
+                            StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet,
+                            PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet,
+                            KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, RecipeChosen, TrainPlanSet,
+                            WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet, TrainTimeSet,
+                            TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
 
 }  // namespace headroom

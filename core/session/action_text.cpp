@@ -2,6 +2,7 @@
 
 #include "core/session/names.h"
 #include "core/session/reduce.h"
+#include "core/session/train_text.h"
 
 namespace headroom {
 namespace {
@@ -93,6 +94,8 @@ struct Text {
     return a.tokens == 0 ? std::string("measure the sentence") : "measure " + std::to_string(a.tokens) + " tokens";
   }
   std::string operator()(const SpeedSecondsSet& a) const { return "measure " + number(a.seconds) + " s a figure"; }
+  std::string operator()(const RecipeChosen& a) const { return "recipe " + a.recipe; }
+  std::string operator()(const TrainPlanSet&) const { return "change the training plan"; }
   std::string operator()(const WatchedSentenceSet&) const { return "watch another sentence"; }
   std::string operator()(const TrainStackSet& a) const { return std::string("show the attention ") + stack_text(a.stack); }
   std::string operator()(const TrainHeadSelected& a) const { return "choose " + head_text(a.head) + " in training"; }
@@ -124,6 +127,7 @@ std::string action_text(const Session& before, const Action& action) {
       if (head == toggled->head) return "restore " + head_text(head);
     }
   }
+  if (const auto* plan = std::get_if<TrainPlanSet>(&action)) return train_change_text(before.train, plan->plan);
   return action_text(action);
 }
 

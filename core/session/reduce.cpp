@@ -4,6 +4,7 @@
 #include <cmath>
 #include <utility>
 
+#include "core/formats/file.h"
 #include "core/session/names.h"
 #include "core/session/validity.h"
 
@@ -248,6 +249,16 @@ struct Reducer {
   void operator()(const SpeedTokensSet& action) { view.speed_tokens = action.tokens; }
   void operator()(const SpeedSecondsSet& action) { view.speed_seconds = action.seconds; }
 
+  void operator()(const RecipeChosen& action) {
+    const auto& all = recipes();
+    const auto found = std::find_if(all.begin(), all.end(), [&](const RecipeInfo& info) { return info.name == action.recipe; });
+    if (found == all.end()) {
+      add_notice(notice, "There is no recipe \"" + escape_for_display(action.recipe, 60) + "\".");
+      return;
+    }
+    session.train = found->plan;
+  }
+  void operator()(const TrainPlanSet& action) { session.train = action.plan; }
   void operator()(const WatchedSentenceSet& action) { session.train_view.sentence = action.sentence; }
   void operator()(const TrainStackSet& action) {
     if (session.train_view.stack == action.stack) return;

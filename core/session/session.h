@@ -8,8 +8,9 @@
 #include "core/analysis/tile.h"
 #include "core/attention/mask.h"
 #include "core/cost/kv_cache.h"
-#include "core/model/shape.h"
+#include "core/model/params.h"
 #include "core/model/surgery.h"
+#include "core/runs/plan.h"
 #include "core/session/shared_text.h"
 #include "core/session/train_view.h"
 
@@ -93,6 +94,7 @@ struct View {
 struct Session {
   Compute compute;
   View view;
+  TrainPlan train;  ///< what the Train stage trains next, and how
   TrainView train_view;
   bool operator==(const Session&) const = default;
 };

@@ -124,7 +124,7 @@ void read_field(const SessionField& field, const SessionJson& root, Session& ses
 /// Every path that a file may hold, groups included.
 const std::set<std::string>& known_paths() {
   static const std::set<std::string> paths = [] {
-    std::set<std::string> all{"version", "compute", "compute.trained", "view", "train_view"};
+    std::set<std::string> all{"version", "train", "compute", "compute.trained", "view", "train_view"};
     for (const SessionField& field : session_fields()) {
       all.insert(field.path);
       if (field.is_text) all.insert(field.path + "_bytes");
@@ -132,6 +132,15 @@ const std::set<std::string>& known_paths() {
     return all;
   }();
   return paths;
+}
+
+/// The plan's own reader says what is wrong with it.
+ParsedPlan parse_plan(const SessionJson& json) {
+  try {
+    return plan_from_json(json.dump());
+  } catch (const Error& error) {
+    throw Error(std::string("In train of the session: ") + error.what());
+  }
 }
 
 void report_unknown(const SessionJson& object, const std::string& prefix, std::vector<std::string>& notices) {
@@ -162,6 +171,7 @@ std::string session_to_json(const Session& session) {
       place(root, field.path) = std::move(value);
     }
   }
+  root["train"] = SessionJson::parse(plan_to_json(session.train));
   return root.dump(2) + "\n";
 }
 
@@ -184,6 +194,12 @@ ParsedSession session_from_json(std::string_view json) {
       compute.n_kv_heads = compute.trained.n_kv_heads;
       compute.d_model = compute.trained.d_model;
     }
+  }
+  if (const SessionJson* train = find(root, "train")) {
+    ParsedPlan plan = parse_plan(*train);
+    asked.train = std::move(plan.plan);
+    for (std::string& notice : plan.notices)
+      parsed.notices.push_back(std::move(notice));
   }
   if (const auto problem = shape_problem(compute.trained)) throw Error("In compute.trained of the session: " + *problem);
   Reduced reduced = reduce(Session{}, SessionReplaced{std::move(asked)});

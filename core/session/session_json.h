@@ -36,7 +36,7 @@ struct SetResult {
 };
 SetResult set_session_value(const Session& session, std::string_view key, std::string_view value,
                             const std::filesystem::path& assets = {});
-/// Every full key that can be set, in the order of the file.
+/// Keys of the training plan begin with "train.": "train.form.n_heads", "train.recipe". Every full key that can be set, in the order of the file.
 std::vector<std::string> session_keys();
 
 }  // namespace headroom

@@ -2,6 +2,7 @@
 
 #include "core/formats/file.h"
 #include "core/formats/tokenizer.h"
+#include "core/runs/plan_fields.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
 #include "core/session/session_fields.h"
@@ -13,10 +14,15 @@ namespace {
 
 std::string without_group(const std::string& path) { return path.substr(path.find('.') + 1); }
 
+/// What the Train stage shows shares names with what other stages show: its keys are always written out.
+bool has_short_form(const SessionField& field) { return !field.path.starts_with("train_view."); }
+
 bool answers_to(const SessionField& field, std::string_view key) {
-  return key == field.path || key == without_group(field.path) ||
+  return key == field.path || (has_short_form(field) && key == without_group(field.path)) ||
          std::find(field.also.begin(), field.also.end(), key) != field.also.end();
 }
+
+const std::string kTrain = "train.";  ///< before a key of the training plan
 
 std::u32string code_units(std::string_view text) {
   std::u32string units;
@@ -38,6 +44,8 @@ std::string nearest_keys(std::string_view key) {
       distance = std::min(distance, edit_distance(asked, code_units(also), kFar));
     ranked.emplace_back(distance, field.path);
   }
+  for (const PlanField& field : plan_fields())
+    ranked.emplace_back(edit_distance(asked, code_units(kTrain + field.path), kFar), kTrain + field.path);
   std::stable_sort(ranked.begin(), ranked.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   return ranked[0].second + ", " + ranked[1].second + " or " + ranked[2].second;
 }
@@ -71,10 +79,35 @@ Action open_model(std::string_view value, const std::filesystem::path& assets) {
               (names.empty() ? std::string(" nor a bundled model.") : " nor one of the bundled models " + names + "."));
 }
 
+/// A number, true or null as JSON has them; anything else is a text.
+PlanJson plan_value(std::string_view value) {
+  PlanJson json = PlanJson::parse(value.begin(), value.end(), nullptr, false);
+  return json.is_number() || json.is_null() || json.is_array() ? json : PlanJson(std::string(value));
+}
+
+Action set_plan_value(const Session& session, std::string_view key, std::string_view value) {
+  if (key == kTrain + "recipe" && !value.empty()) return RecipeChosen{find_recipe(value).name};
+  for (const PlanField& field : plan_fields()) {
+    if (key != kTrain + field.path) continue;
+    TrainPlan plan = session.train;
+    try {
+      field.put(plan, plan_value(value));
+    } catch (const Error& error) {
+      throw Error(std::string(key) + " cannot be \"" + escape_for_display(value, 60) + "\"; it takes " + error.what() + ".");
+    }
+    return TrainPlanSet{std::move(plan)};
+  }
+  throw Error("There is no key \"" + escape_for_display(key, 60) + "\"; the nearest are " + nearest_keys(key) + ".");
+}
+
 }  // namespace
 
 SetResult set_session_value(const Session& session, std::string_view key, std::string_view value,
                             const std::filesystem::path& assets) {
+  if (key.starts_with(kTrain)) {
+    Reduced reduced = reduce(session, set_plan_value(session, key, value));
+    return {std::move(reduced.session), std::move(reduced.notice)};
+  }
   const SessionField& field = find_field(key);
   Action action;
   if (field.path == "compute.model") {
@@ -98,6 +131,8 @@ std::vector<std::string> session_keys() {
   for (const SessionField& field : session_fields()) {
     if (field.parse) keys.push_back(field.path);
   }
+  for (const PlanField& field : plan_fields())
+    keys.push_back(kTrain + field.path);
   return keys;
 }
 

@@ -231,6 +231,10 @@ std::vector<std::string> make_valid(Session& session) {
     notices.push_back(std::move(notice));
   make_valid_pruning(compute, notices);
   make_valid_view(session, notices);
+  SettledPlan settled = settle(session.train);
+  session.train = std::move(settled.plan);
+  for (std::string& reason : settled.reasons)
+    notices.push_back(std::move(reason));
   make_valid_train_view(session.train_view, notices);
   return notices;
 }

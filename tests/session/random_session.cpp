@@ -69,6 +69,34 @@ std::optional<std::int64_t> random_time(Random& random) {
   return random.one_in(3) ? std::nullopt : std::optional(random.wild(0, 3000000));
 }
 
+TrainPlan random_plan(Random& random) {
+  const auto& all = recipes();
+  TrainPlan plan = all[static_cast<std::size_t>(random.in(0, std::ssize(all) - 1))].plan;
+  TrainForm& form = plan.form;
+  form.kind = random_enum<ModelKind>(random, 3);
+  form.positions = random_enum<PositionKind>(random, 2);
+  form.n_layers = random.wild(1, 8);
+  form.d_model = random.wild(8, 512);
+  form.n_heads = random.wild(1, 16);
+  form.n_kv_heads = random.wild(1, 16);
+  form.mlp = random_enum<MlpUse>(random, 2);
+  plan.data.kind = random_enum<DataKind>(random, 4);
+  if (random.one_in(3)) plan.data.path = "/some/where/story.txt";
+  plan.data.vocabulary = random.wild(256, 8192);
+  plan.data.unknown_share = random_double(random);
+  plan.start.from = random_enum<StartFrom>(random, 3);
+  if (random.one_in(2)) plan.start.model = "grammar-base";
+  if (random.one_in(3)) plan.start.at = random.wild(0, 100000);
+  for (std::int64_t n = random.in(0, 3); n > 0; --n)
+    plan.start.pruned.push_back(random_head(random));
+  plan.tokens = random.wild(1, 10000000);
+  plan.row_length = random.wild(8, 128);
+  plan.rows_per_step = random.wild(1, 64);
+  plan.learning_rate = random_double(random);
+  plan.seed = random.next();
+  return plan;
+}
+
 Session random_session(Random& random) {
   Session session;
   Compute& compute = session.compute;
@@ -116,6 +144,7 @@ Session random_session(Random& random) {
   view.speed_section = random_enum<SpeedSection>(random, 5);
   view.speed_tokens = random.wild(0, 131072);
   view.speed_seconds = random_double(random);
+  session.train = random_plan(random);
   TrainView& train = session.train_view;
   train.sentence = random_text(random);
   train.stack = random_enum<AttentionStack>(random, 3);
@@ -248,6 +277,10 @@ Action random_action(Random& random, std::size_t index) {
       return ExperimentChosen{random_id(random)};
     case 42:
       return TrainSpeedSet{random_double(random)};
+    case 43:
+      return RecipeChosen{random.one_in(4) ? random_text(random) : recipes()[static_cast<std::size_t>(random.in(0, 3))].name};
+    case 44:
+      return TrainPlanSet{random_plan(random)};
     default:
       return SessionReplaced{random_session(random)};
   }
@@ -302,6 +335,7 @@ void expect_valid(const Session& session) {
   EXPECT_TRUE(v.kv_context >= 0 && v.kv_context <= 10000000);
   EXPECT_TRUE(v.speed_tokens >= 0 && v.speed_tokens <= 131072);
   EXPECT_TRUE(v.speed_seconds >= 0.001 && v.speed_seconds <= 10);
+  EXPECT_EQ(settle(session.train).plan, session.train);
   const TrainView& t = session.train_view;
   EXPECT_LE(t.sentence.size(), 2048u);
   EXPECT_TRUE(!t.head || (t.head->layer >= 0 && t.head->head >= 0));

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "core/figure/views.h"
+#include "core/runs/experiment.h"
 
 namespace headroom {
 
@@ -52,25 +53,8 @@ std::optional<std::int64_t> train_time_at(const RunReport& report, double width,
 /// The series as text: a line for each measurement with tokens, losses, each role's best score, its head and baseline, and each behaviour.
 std::string train_csv(const RunReport& report);
 
-/// Curves over some variable, each point the mean over several seeds with its spread, and the same as a table.
-struct ExperimentPicture {
-  std::string title, x_name, y_name;  ///< "Heads at fixed d_model", "h", "held-out loss, nats a token"
-  struct Spread {
-    double x = 0, mean = 0, lowest = 0, highest = 0;
-    int n_seeds = 0;
-    std::string label;  ///< of x, where it is no number: "MHA", "GQA 4"
-  };
-  struct Series {
-    std::string name;
-    std::vector<Spread> points;
-  };
-  std::vector<Series> series;
-  std::optional<double> floor;  ///< of y
-  std::vector<std::string> columns;
-  std::vector<std::vector<std::string>> rows;
-  std::string conclusion;  ///< a sentence or two, from the numbers
-  double progress = 1;     ///< in [0, 1]: how much of it has run
-};
+/// Curves over some variable with the spread of several seeds, and the same as a table.
+using ExperimentPicture = ExperimentResult;
 Figure train_experiment_figure(const FigureInput& input, const ExperimentPicture& picture);
 
 }  // namespace headroom

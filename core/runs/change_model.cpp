@@ -22,6 +22,7 @@ void adopt_form(TrainPlan& plan, const ModelConfig& config) {
   form.n_layers = config.shape.n_layers;
   form.d_model = config.shape.d_model;
   form.mlp = config.shape.d_ff > 0 ? MlpUse::kOn : MlpUse::kOff;
+  form.output = config.ties_embeddings ? OutputUse::kTied : OutputUse::kSeparate;
   // Slicing keeps widths: d_k of the new h, and as many K/V heads as fit.
   form.n_heads = snap_heads(config.shape, form.n_heads, config.positions).value;
   form.n_kv_heads = snap_kv_heads(config.shape, form.n_heads, form.n_kv_heads, config.positions).value;

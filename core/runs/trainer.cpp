@@ -135,6 +135,8 @@ std::int64_t Trainer::steps_planned() const {
   return static_cast<std::int64_t>(std::ceil(static_cast<double>(state_->plan.tokens) / a_step));
 }
 
+void Trainer::set_tokens(std::int64_t tokens) { state_->plan.tokens = std::max<std::int64_t>(1, tokens); }
+
 void Trainer::set_teacher(std::shared_ptr<Network> teacher, const Distillation& how) {
   const std::int64_t words = teacher->layout().config().shape.vocab_size;
   if (words != config().shape.vocab_size)

@@ -102,6 +102,8 @@ class Trainer {
   std::int64_t steps_planned() const;  ///< of a translation about
   bool is_finished() const;
 
+  /// Another length of the plan, before or between steps: the schedule is then that of the new plan.
+  void set_tokens(std::int64_t tokens);
   /// Learns from `teacher` beside the data. Errors  Error when the vocabularies differ.
   void set_teacher(std::shared_ptr<Network> teacher, const Distillation& how);
   /// One step of AdamW: `accumulation` passes.

@@ -1,0 +1,112 @@
+#include <algorithm>
+#include <cstdarg>
+#include <cstdio>
+#include <nlohmann/json.hpp>
+
+#include "app/commands/train_run.h"
+
+namespace headroom {
+namespace {
+
+std::string with(const char* format, ...) __attribute__((format(printf, 1, 2)));
+std::string with(const char* format, ...) {
+  char text[400];
+  std::va_list values;
+  va_start(values, format);
+  std::vsnprintf(text, sizeof text, format, values);
+  va_end(values);
+  return text;
+}
+
+/// Columns as wide as their widest cell; a cell's bytes are not its width ("→"), so code points are counted.
+class Columns {
+ public:
+  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
+  std::string text() const {
+    std::vector<std::size_t> widths;
+    for (const auto& row : rows_)
+      for (std::size_t i = 0; i < row.size(); ++i) {
+        if (widths.size() <= i) widths.push_back(0);
+        widths[i] = std::max(widths[i], width_of(row[i]));
+      }
+    std::string text;
+    for (const auto& row : rows_) {
+      std::string line;
+      for (std::size_t i = 0; i < row.size(); ++i)
+        line += row[i] + std::string(widths[i] - width_of(row[i]) + 2, ' ');
+      line.erase(line.find_last_not_of(' ') + 1);
+      text += line + "\n";
+    }
+    return text;
+  }
+
+ private:
+  static std::size_t width_of(const std::string& cell) {
+    return static_cast<std::size_t>(
+        std::ranges::count_if(cell, [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
+  }
+  std::vector<std::vector<std::string>> rows_;
+};
+
+std::string head_name(HeadRef head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
+
+}  // namespace
+
+std::string train_json(const TrainOutcome& outcome, const std::filesystem::path& folder) {
+  using Json = nlohmann::ordered_json;
+  const HeadReport& report = outcome.report;
+  Json json;
+  json["recipe"] = outcome.plan.recipe;
+  json["seed"] = outcome.plan.seed;
+  json["threads"] = outcome.threads;
+  json["tokens"] = outcome.tokens;
+  json["seconds"] = outcome.seconds;
+  json["tokens_per_second"] = outcome.tokens_per_second;
+  json["loss"] = report.held_out_loss;
+  json["floor"] = report.has_floor ? Json(report.floor) : Json(nullptr);
+  json["training_loss"] = outcome.training_loss;
+  json["parameters"] = outcome.parameters;
+  json["roles"] = Json::parse(roles_json(report));
+  json["behaviours"] = Json::parse(behaviours_json(report));
+  if (outcome.heal) {
+    json["heal"] = {
+        {"change", outcome.heal->change}, {"loss_before", outcome.heal->loss_before}, {"loss_after", outcome.heal->loss_after}};
+  }
+  json["note"] = outcome.note.empty() ? Json(nullptr) : Json(outcome.note);
+  json["folder"] = folder.string();
+  return json.dump(2, ' ', false, Json::error_handler_t::replace) + "\n";
+}
+
+std::string train_table(const TrainOutcome& outcome, const std::filesystem::path& folder) {
+  const HeadReport& report = outcome.report;
+  std::string text = with("%lld tokens in %.1f s on %d threads: %.0f tokens/s (measured); %lld parameters\n",
+                          static_cast<long long>(outcome.tokens), outcome.seconds, outcome.threads, outcome.tokens_per_second,
+                          static_cast<long long>(outcome.parameters));
+  text += with("held-out loss %.3f nats a target", report.held_out_loss);
+  if (report.has_floor) text += with(", floor %.3f", report.floor);
+  text += "\n";
+  if (outcome.heal)
+    text += with("%s: held-out loss %.3f before, %.3f right after, %.3f now\n", outcome.heal->change.c_str(),
+                 outcome.heal->loss_before, outcome.heal->loss_after, report.held_out_loss);
+  Columns roles;
+  roles.add({"role", "best head", "score", "offset", "needs", "named"});
+  for (const RoleScore& role : report.roles) {
+    if (role.n_cases == 0) continue;
+    roles.add({role.role->name, head_name(role.head), with("%.2f", role.score),
+               role.role->has_baseline ? with("%.2f", role.baseline) : "-", with("%.2f", role.role->threshold),
+               role.names_head() ? "yes" : "no"});
+  }
+  text += "\n" + roles.text();
+  if (!report.behaviours.empty()) {
+    Columns behaviours;
+    behaviours.add({"behaviour", "right", "chance", "cases"});
+    for (const BehaviourScore& score : report.behaviours)
+      behaviours.add({std::string(behaviour_name(score.behaviour)), with("%.3f", score.accuracy), with("%.3f", score.chance),
+                      std::to_string(score.n_cases)});
+    text += "\n" + behaviours.text();
+  }
+  if (const std::string induction = report.induction_sentence(); !induction.empty()) text += "\n" + induction + "\n";
+  return text + "\nsaved: " + folder.string() + "\n";
+}
+
+}  // namespace headroom

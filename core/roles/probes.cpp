@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <array>
+#include <compare>
 #include <span>
 #include <string>
 #include <utility>
@@ -48,6 +49,7 @@ namespace {
 /// Where a link is read and what is right there; nothing where it cannot be read so.
 struct Reading {
   std::int32_t query = -1, key = -1;
+  auto operator<=>(const Reading&) const = default;
 };
 Reading reading_of(const Link& link, RoleAt at) {
   switch (at) {
@@ -69,10 +71,8 @@ void add_links(RoleCaseList& list, std::int32_t row, std::span<const Link> links
     if (link.relation != list.role->relation) continue;
     if (const Reading reading = reading_of(link, list.role->at); reading.query >= 0) readings.push_back(reading);
   }
-  const auto place = [](const Reading& reading) { return std::pair(reading.query, reading.key); };
-  std::ranges::sort(readings, {}, place);
-  const auto same = std::ranges::unique(readings, {}, place);
-  readings.erase(same.begin(), same.end());
+  std::ranges::sort(readings);
+  readings.erase(std::unique(readings.begin(), readings.end()), readings.end());
   for (std::size_t i = 0; i < readings.size();) {
     std::vector<std::int32_t> right;
     const std::int32_t query = readings[i].query;

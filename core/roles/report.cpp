@@ -35,7 +35,7 @@ BehaviourText text_of(Behaviour behaviour) {
     case Behaviour::kTokens:
       break;
   }
-  return {"tokens", "exact tokens", "Each token of the translation, after the right ones before it, is likelier than all others."};
+  return {"tokens", "exact token", "Each token of the translation, after the right ones before it, is likelier than all others."};
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <set>
 #include <string>
 
+#include "core/corpus/translation.h"
 #include "core/formats/tokenizer.h"
 #include "core/roles/probe_set.h"
 #include "core/roles/report.h"
@@ -68,6 +69,16 @@ TEST(GrammarProbes, TheLettersLaboratoryHasNeighboursInductionAndItsFloor) {
   EXPECT_LT(list_of(probes, "induction")->baseline, 0.3);
   EXPECT_TRUE(probes.set().has_floor);
   EXPECT_GT(probes.set().floor, 0.5);
+}
+
+TEST(GrammarProbes, AlignmentOfTheInventedLanguageStandsAtNoFixedDistance) {
+  const RoleProbes probes(*open_translation(std::string(HEADROOM_SOURCE_DIR) + "/assets/grammar"));
+  const roles_detail::RoleCaseList* const alignment = list_of(probes, "alignment");
+  ASSERT_NE(alignment, nullptr);
+  EXPECT_GE(alignment->cases.size(), 300U);
+  EXPECT_LT(alignment->baseline, 0.6);
+  EXPECT_TRUE(probes.set().has_floor);
+  EXPECT_EQ(probes.set().floor, 0);
 }
 
 }  // namespace

@@ -135,11 +135,11 @@ double floor_of(ModelKind kind, const Batch& batch) {
   return loss / n;
 }
 
-constexpr int kOverfitSteps = 150;
+constexpr int kOverfitSteps = 80;     // 28 to 37 with this seed
 constexpr double kAboveFloor = 0.02;  // nats
 
 TEST(Overfit, EightSentencesFallToTheFloorForEveryForm) {
-  for (test::Form form : test::forms()) {
+  for (const test::Form& form : test::forms()) {
     for (const std::int64_t d_ff : {std::int64_t{64}, std::int64_t{0}}) {
       Sentences sentences;
       const std::int32_t mask = sentences.id("<mask>");

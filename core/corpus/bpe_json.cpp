@@ -2,28 +2,16 @@
 
 #include "core/corpus/bpe_trainer.h"
 #include "core/formats/byte_level.h"
-#include "core/formats/utf8.h"
 
 namespace headroom {
-namespace {
-
-/// The bytes as a byte-level vocabulary spells them.
-std::string spelled(std::string_view bytes) {
-  std::string text;
-  for (const char c : bytes)
-    append_utf8(text, byte_characters()[static_cast<unsigned char>(c)]);
-  return text;
-}
-
-}  // namespace
 
 std::string tokenizer_json_of(const TrainedBpe& bpe, const std::string& first) {
   using Json = nlohmann::ordered_json;
   const auto n_special = bpe.special_tokens.size();
   Json vocab = Json::object(), merges = Json::array(), added = Json::array();
   for (std::size_t id = 0; id < bpe.pieces.size(); ++id)
-    vocab[id < n_special ? bpe.pieces[id] : spelled(bpe.pieces[id])] = id;
-  const auto piece = [&](std::int32_t id) { return spelled(bpe.pieces[static_cast<std::size_t>(id)]); };
+    vocab[id < n_special ? bpe.pieces[id] : byte_spelling(bpe.pieces[id])] = id;
+  const auto piece = [&](std::int32_t id) { return byte_spelling(bpe.pieces[static_cast<std::size_t>(id)]); };
   for (const BpeMerges::Merge& merge : bpe.merges)
     merges.push_back({piece(merge.left), piece(merge.right)});
   for (std::size_t id = 0; id < n_special; ++id)

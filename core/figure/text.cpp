@@ -7,6 +7,7 @@
 #include <utf8proc.h>
 
 #include "core/figure/figure.h"
+#include "core/formats/byte_level.h"
 #include "core/formats/utf8.h"
 
 namespace headroom {
@@ -143,10 +144,16 @@ void append_spelled(std::string& shown, std::string_view spelled) {
   }
 }
 
+/// Unknown words, and what a byte-level vocabulary spells in its own way ("Ġcat", "cafÃ©"), are shown as the text has them.
+bool is_shown_as_written(const Token& token) {
+  if (token.source.empty()) return false;
+  return token.is_unknown || (token.text.size() <= 2 * token.source.size() && token.text == byte_spelling(token.source));
+}
+
 /// Of a word of a megabyte only the ends: nobody sees its middle, and each label would cost as much as a page.
 std::string visible(const Token& token) {
   constexpr std::size_t end = 1024;
-  const std::string_view spelled = token.is_unknown && !token.source.empty() ? token.source : token.text;
+  const std::string_view spelled = is_shown_as_written(token) ? token.source : token.text;
   const auto is_torn = [&](std::size_t at) { return (static_cast<unsigned char>(spelled[at]) & 0xC0) == 0x80; };
   std::string shown;
   if (spelled.size() <= 2 * end) {

@@ -67,6 +67,13 @@ const std::array<char32_t, 256>& byte_characters() {
   return table;
 }
 
+std::string byte_spelling(std::string_view bytes) {
+  std::string text;
+  for (const char c : bytes)
+    append_utf8(text, byte_characters()[static_cast<unsigned char>(c)]);
+  return text;
+}
+
 void split_byte_level(const Glyphs& text, GlyphRange part, std::vector<GlyphRange>& words) {
   for (std::size_t i = part.begin; i < part.end;) {
     const char32_t c = text[i].code_point;

@@ -1,7 +1,8 @@
 #pragma once
 
 #include <array>
-#include <cstdint>
+#include <string>
+#include <string_view>
 #include <vector>
 
 #include "core/formats/tokenizer_pipeline.h"
@@ -12,6 +13,9 @@ namespace headroom {
 /// U+0100 and on, in order; a space is "Ġ", a line end "Ċ".
 /// Source  Radford et al. 2019, "Language Models are Unsupervised Multitask Learners", section 2.2, and its released vocabulary.
 const std::array<char32_t, 256>& byte_characters();
+
+/// Bytes as a byte-level vocabulary spells them: " cat" is "Ġcat".
+std::string byte_spelling(std::string_view bytes);
 
 /// Cuts a text into words as GPT-2 does, leaving nothing out: a word takes one space before it along, and letters, digits, other signs and
 /// white space do not mix. The same as  's|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)|\s+

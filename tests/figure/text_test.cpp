@@ -52,6 +52,22 @@ TEST(DisplayToken, MarksUnknownWords) {
   EXPECT_EQ(display_token(token), "‹zebra›");
 }
 
+TEST(DisplayToken, ShowsByteLevelPiecesAsTheTextHasThem) {
+  const auto label = [](const char* text, const char* source) {
+    Token token;
+    token.text = text;
+    token.source = source;
+    return display_token(token);
+  };
+  EXPECT_EQ(label("Ġcat", " cat"), "·cat");
+  EXPECT_EQ(label("cafÃ©", "café"), "café");
+  EXPECT_EQ(label("ĊĊ", "\n\n"), "↵↵");
+  // One byte of a letter stands for no text of its own, and a vocabulary of words spells as it likes.
+  EXPECT_EQ(label("Ã", "é"), "Ã");
+  EXPECT_EQ(label("cat", "Cat"), "cat");
+  EXPECT_EQ(label("café", "café"), "café");
+}
+
 TEST(DisplayToken, AWordOfAMegabyteIsShownByItsEnds) {
   Token token;
   token.is_unknown = true;

@@ -9,7 +9,13 @@
 namespace headroom {
 namespace {
 
-TrainPlan agreement() { return {}; }
+/// Stories alone: lists and quotes ask for copying, which so small a model learns at the cost of the subject.
+TrainPlan agreement() {
+  TrainPlan plan;
+  plan.data.lists = 0;
+  plan.data.quotes = 0;
+  return plan;
+}
 
 /// Wide enough that two heads a layer need not share: at d_model 32 half of the seeds fall into the positional shortcut.
 TrainPlan induction() {

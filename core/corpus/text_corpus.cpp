@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <span>
 
-#include "core/attention/counter_hash.h"
 #include "core/corpus/bpe_trainer.h"
+#include "core/corpus/random.h"
 #include "core/corpus/text_words.h"
 #include "core/formats/file.h"
 #include "core/formats/plain_text.h"
@@ -17,7 +17,7 @@ namespace {
 
 constexpr std::int64_t kBlocks = 20;        // one of so many is held out
 constexpr std::int64_t kMaxBlock = 1024;    // tokens
-constexpr std::uint32_t kDraws = 0x7e97c0;  // a stream of random numbers of its own
+constexpr std::uint64_t kDraws = 0x7e97c0;  // a stream of random numbers of its own
 constexpr std::size_t kWordsBetweenLooks = 4096;
 /// What merges are learned from: words of so many bytes, each counted once, take about half a gigabyte while they are.
 constexpr std::size_t kMaxLearnedBytes = 16u << 20;
@@ -85,19 +85,14 @@ class BlockedText : public TextCorpus {
   void row_ids(Stream stream, std::uint64_t seed, std::int64_t index, std::span<std::int32_t> ids) const override {
     if (index < 0 || ids.empty())
       throw ShapeError("row " + std::to_string(index) + " of " + std::to_string(ids.size()) + " tokens cannot be made");
-    const auto number = static_cast<std::uint64_t>(index);
-    const auto below = [&](std::uint32_t draw, std::int64_t n) {
-      const std::uint32_t bits = counter_hash(seed, {kDraws, static_cast<std::uint32_t>(stream), static_cast<std::uint32_t>(number),
-                                                     static_cast<std::uint32_t>(number >> 32), draw});
-      return static_cast<std::int64_t>(bits * static_cast<std::uint64_t>(n) >> 32);
-    };
-    std::uint32_t draw = 0;
+    RowRandom random(kDraws + static_cast<std::uint64_t>(stream), seed, static_cast<std::uint64_t>(index));
+    const auto below = [&](std::int64_t n) { return static_cast<std::int64_t>(random.below(static_cast<std::uint32_t>(n))); };
     for (std::size_t at = 0; at < ids.size();) {
       ids[at++] = bos_id();
-      const Run run = run_of(stream, below(draw++, stream == Stream::kTraining ? facts_.n_training : facts_.n_held_out));
+      const Run run = run_of(stream, below(stream == Stream::kTraining ? facts_.n_training : facts_.n_held_out));
       const auto wanted = static_cast<std::int64_t>(ids.size() - at);
       const std::int64_t n = std::min(wanted, run.end - run.begin);
-      const std::int64_t begin = run.begin + below(draw++, run.end - run.begin - n + 1);
+      const std::int64_t begin = run.begin + below(run.end - run.begin - n + 1);
       std::copy_n(tokens_.begin() + begin, n, ids.begin() + static_cast<std::ptrdiff_t>(at));
       at += static_cast<std::size_t>(n);
     }

@@ -3,7 +3,6 @@
 #include <algorithm>
 #include <utility>
 
-#include "core/attention/counter_hash.h"
 #include "core/formats/file.h"
 #include "core/tensor/error.h"
 
@@ -12,11 +11,18 @@ namespace {
 
 constexpr std::uint32_t kMaxAttempts = 4096;
 
+/// What spells the roots. Models know words that are spelled so: never change it.
+std::uint32_t scrambled(std::uint32_t x) {
+  x = (x ^ x >> 16) * 0x7feb352dU;
+  x = (x ^ x >> 15) * 0x846ca68bU;
+  return x ^ x >> 16;
+}
+
 /// A root of a pattern, drawn by an English word: the same on every machine.
 std::string draw_root(const TranslationFile& file, const std::string& pattern, const std::string& word, std::uint32_t attempt) {
-  std::uint32_t hash = scramble(attempt);
+  std::uint32_t hash = scrambled(attempt);
   for (const char letter : word)
-    hash = scramble(hash ^ static_cast<unsigned char>(letter));
+    hash = scrambled(hash ^ static_cast<unsigned char>(letter));
   std::string root;
   for (const char sign : pattern) {
     const std::string& letters = sign == 'C' ? file.consonants : file.vowels;
@@ -24,7 +30,7 @@ std::string draw_root(const TranslationFile& file, const std::string& pattern, c
       root += sign;
       continue;
     }
-    hash = scramble(hash + 0x9e3779b9U);
+    hash = scrambled(hash + 0x9e3779b9U);
     root += letters[hash % letters.size()];
   }
   return root;

@@ -24,25 +24,33 @@ double visible_pairs(const Mask& mask, std::int64_t seq) {
 }  // namespace
 
 std::vector<StageWork> pass_work(const PassShape& shape) {
-  const ModelShape& model = shape.model;
+  const ModelConfig& config = shape.model;
+  const ModelShape& model = config.shape;
   const auto n = static_cast<double>(shape.seq), d = static_cast<double>(model.d_model), d_head = static_cast<double>(model.d_head);
   const auto pairs = visible_pairs(shape.mask, shape.seq);
   double qkv = 0, rotary = 0, attention = 0, w_o = 0;
   for (std::size_t layer = 0; layer < shape.n_heads.size(); ++layer) {
     const auto heads = static_cast<double>(shape.n_heads[layer]), kv = static_cast<double>(shape.n_kv_heads[layer]);
     qkv += 2 * n * d * d_head * (heads + 2 * kv);
-    rotary += 3 * n * d_head * (heads + kv);  // each coordinate: two products and a sum
+    if (config.positions == PositionKind::kRotary)
+      rotary += 3 * n * d_head * (heads + kv);  // each coordinate: two products and a sum
     attention += 4 * d_head * pairs * heads;
     w_o += 2 * n * d * d_head * heads;
   }
   const auto layers = static_cast<double>(shape.n_heads.size());
-  return {{"norm", 4 * n * d * (2 * layers + 1)},  // square, sum, two products for each coordinate
+  // For each coordinate of RMSNorm: square, sum, two products; LayerNorm adds the mean's sum and two differences.
+  const double norm = config.norm == NormKind::kRms ? 4 : 7;
+  const double n_norms = 2 * layers + (config.norm_place == NormPlace::kBefore ? 1 : 0) + (config.has_embedding_norm ? 1 : 0) +
+                         (config.has_head_transform ? 1 : 0);
+  const double matrices = config.mlp == MlpKind::kSwiGlu ? 3 : 2;
+  const double output = config.predicts ? static_cast<double>(model.vocab_size) : 0, transform = config.has_head_transform ? d : 0;
+  return {{"norm", norm * n * d * n_norms},
           {"q k v", qkv},
           {"rotary", rotary},
           {"attention", attention},
           {"W_O", w_o},
-          {"MLP", 6 * n * d * static_cast<double>(model.d_ff) * layers},
-          {"logits", 2 * n * d * static_cast<double>(model.vocab_size)}};
+          {"MLP", 2 * matrices * n * d * static_cast<double>(model.d_ff) * layers},
+          {"logits", 2 * n * d * (output + transform)}};
 }
 
 }  // namespace headroom

@@ -34,8 +34,7 @@ double draw_predictions(Canvas& canvas, const Rect& area, std::int64_t position)
   if (most == 0) return 0;
   const std::vector<Prediction> all = predictions_after(*input.snapshot, position, std::min(kMostPredictions, most));
   if (all.empty()) {
-    return canvas.paragraph(area, "Not computed: predictions of a long text need a full pass over all its layers.", canvas.small(),
-                            std::min<std::size_t>(most, 3));
+    return canvas.paragraph(area, why_no_predictions(*input.snapshot), canvas.small(), std::min<std::size_t>(most, 4));
   }
   const double pitch = std::clamp(area.h / static_cast<double>(std::max<std::size_t>(all.size(), 1)), kLine, 24.0);
   const TextStyle number = canvas.mono();
@@ -67,14 +66,15 @@ double draw_predictions(Canvas& canvas, const Rect& area, std::int64_t position)
 }
 
 Figure prediction_figure(const FigureInput& input) {
-  const std::string title = "Next token";
   if (!has_trace(input))
-    return message_figure(input, title, {"No prediction yet", "Type a sentence: the model's next words show here."});
-  Canvas canvas(input, title);
+    return message_figure(input, "Next token", {"No prediction yet", "Type a sentence: the model's next words show here."});
+  const bool is_hidden = predicted(input.snapshot->config) == LossOf::kHiddenTokens;
+  Canvas canvas(input, is_hidden ? "Hidden token" : "Next token");
   const std::int64_t position = chosen_token(input);
   const Rect area = panel_area(input.size);
   const std::string token = display_token(input.snapshot->tokens[static_cast<std::size_t>(position)]);
-  const double top = canvas.panel_title({area.x, area.y}, "NEXT TOKEN", "computed, after “" + token + "”", area.w) + 8;
+  const std::string of = is_hidden ? "computed, “" + token + "” hidden" : "computed, after “" + token + "”";
+  const double top = canvas.panel_title({area.x, area.y}, is_hidden ? "HIDDEN TOKEN" : "NEXT TOKEN", of, area.w) + 8;
   const Rect rows{area.x, area.y + top, area.w, area.h - top};
   if (input.snapshot->is_untrained) {
     const double used = canvas.paragraph(rows, "Untrained parameters: these probabilities mean nothing.", canvas.faint(), 2) + 4;

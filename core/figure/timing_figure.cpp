@@ -40,7 +40,10 @@ std::vector<StageWork> first_layer_work(const Snapshot& snapshot) {
   const auto n = static_cast<double>(snapshot.seq()), n_different = static_cast<double>(different.size());
   const auto d = static_cast<double>(snapshot.config.shape.d_model);
   const auto width = static_cast<double>(layer.attention.q.dim(1) + layer.attention.k.dim(1));
-  return {{"norm", 4 * n_different * d}, {"q k v", 2 * n_different * d * width}, {"rotary", 3 * n * width}};
+  // Learned positions make each place of a token differ, so none is projected once for all; such a text is as long as they are at most.
+  const bool is_rotary = snapshot.config.positions == PositionKind::kRotary;
+  const double rows = is_rotary ? n_different : n, norm = snapshot.config.norm == NormKind::kRms ? 4 : 7;
+  return {{"norm", norm * rows * d}, {"q k v", 2 * rows * d * width}, {"rotary", is_rotary ? 3 * n * width : 0}};
 }
 
 class TimingPicture {

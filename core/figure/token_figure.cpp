@@ -203,7 +203,9 @@ class TokenPicture {
   }
 
   void draw_vectors() {
-    upright(0, vectors_.normed, "x, normed: what W_Q, W_K and W_V read");
+    upright(0, vectors_.normed,
+            snapshot_.config.norm_place == NormPlace::kBefore ? "x, normed: what W_Q, W_K and W_V read"
+                                                              : "x: what W_Q, W_K and W_V read");
     for (std::int64_t head = 0; head < n_all_heads(); ++head) {
       const std::int64_t index = block_.index_of(head);
       const std::string name = "head " + std::to_string(head);
@@ -323,7 +325,10 @@ class TokenPicture {
   }
 
   void draw_next(const Rect& area) {
-    const double top = canvas_.panel_title({area.x, area.y}, "NEXT TOKEN", "computed", area.w) + 8;
+    const bool is_hidden = predicted(snapshot_.config) == LossOf::kHiddenTokens;
+    const double top = canvas_.panel_title({area.x, area.y}, is_hidden ? "HIDDEN TOKEN" : "NEXT TOKEN",
+                                           is_hidden ? "computed, this token hidden" : "computed", area.w) +
+                       8;
     const double rows = std::min(area.h - top, 8 * 24.0);
     draw_predictions(canvas_, {area.x, area.y + top, area.w, rows}, token_);
   }

@@ -6,6 +6,8 @@
 
 #include "core/model/elementwise.h"
 #include "core/model/forward_steps.h"
+#include "core/model/hidden_tokens.h"
+#include "core/model/lane.h"
 #include "core/model/long_pass.h"
 #include "core/tensor/error.h"
 
@@ -51,13 +53,6 @@ double mean_of(const std::vector<std::vector<double>>& losses) {
   return sum / static_cast<double>(count);
 }
 
-/// What one thread needs to run rows by itself.
-struct Lane {
-  ThreadPool pool{1};
-  std::unique_ptr<AttentionBackend> backend = make_flash_backend(pool);
-  std::unique_ptr<AttentionLayer> attention = make_cpu_attention_layer(pool, *backend);
-};
-
 }  // namespace
 
 std::vector<double> next_token_losses(const Tensor& logits, std::span<const std::int32_t> ids) {
@@ -72,6 +67,16 @@ std::vector<double> next_token_losses(const Tensor& logits, std::span<const std:
     }
     losses.push_back(loss_of(logits.row(static_cast<std::int64_t>(i)), ids[i + 1]));
   }
+  return losses;
+}
+
+std::vector<double> hidden_token_losses(const Tensor& logits, std::span<const std::int32_t> ids) {
+  if (logits.rank() != 2 || logits.dim(0) != std::ssize(ids))
+    throw ShapeError("logits " + shape_text(logits.shape()) + " do not belong to " + std::to_string(ids.size()) + " tokens");
+  check_ids(ids, logits.dim(1));
+  std::vector<double> losses;
+  for (std::size_t i = 0; i < ids.size(); ++i)
+    losses.push_back(loss_of(logits.row(static_cast<std::int64_t>(i)), ids[i]));
   return losses;
 }
 

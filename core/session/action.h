@@ -14,7 +14,7 @@ struct TextEdited {
 struct ModelOpened {
   ModelSource source;
   std::string model;
-  ModelShape shape;
+  TrainedShape shape;
 };
 struct HeadsCountSet {
   std::int64_t n_heads;

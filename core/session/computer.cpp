@@ -2,6 +2,7 @@
 #include <atomic>
 #include <cmath>
 
+#include "core/model/hidden_tokens.h"
 #include "core/session/devices.h"
 #include "core/session/engine.h"
 #include "core/session/held_out.h"
@@ -62,6 +63,7 @@ struct Computer::State {
       tokens.model = 0;
       ++counters.tokenisations;
       tokens.read = read_text(*model.loaded->tokenizer, text, options.max_tokens, stop);
+      cut_to_positions(tokens.read, model.loaded->params.config);
       tokens.text = text;
       tokens.model = model.loaded_id;
     }
@@ -70,8 +72,9 @@ struct Computer::State {
 
   bool is_long(const ReadText& text) const { return text.tokens.size() > options.long_tokens; }
 
-  PictureTools tools(const Compute& compute, const std::pair<std::stop_token, Progress>& control) {
-    return {devices, compute.n_heads, compute.backend, options.free_bytes, control.first, control.second};
+  PictureTools tools(const PreparedModel& model, const Compute& compute, const std::pair<std::stop_token, Progress>& control) {
+    return {devices,       compute.n_heads, compute.backend, options.free_bytes, mask_token(*model.loaded->tokenizer),
+            control.first, control.second};
   }
 
   std::shared_ptr<const Picture> picture(const PreparedModel& model, const Compute& compute, const ReadText& text,
@@ -82,7 +85,7 @@ struct Computer::State {
     if (is_same && !is_too_deep) return last.picture;
     last.picture.reset();  // two long texts need not fit at once
     const PassRequest request{*model.params, text.ids, compute.mask};
-    const PictureTools with = tools(compute, control);
+    const PictureTools with = tools(model, compute, control);
     auto made = std::make_shared<const Picture>(is_long(text) ? first_layer_picture(request, with) : short_picture(request, with));
     last = {model.params_id, text.ids, compute.mask, compute.backend, made};
     return made;
@@ -93,7 +96,7 @@ struct Computer::State {
   std::shared_ptr<const Picture> next_picture(PreparedModel& model, const Compute& compute, const ReadText& text,
                                               const std::pair<std::stop_token, Progress>& control) {
     const Picture& shown = *last.picture;
-    const PictureTools with = tools(compute, control);
+    const PictureTools with = tools(model, compute, control);
     const bool wants_all = compute.depth == Depth::kAllLayers && !shown.has_all_layers;
     if (!shown.has_all_layers && !shown.deeper) {
       return std::make_shared<const Picture>(with_estimate(shown, {*model.params, text.ids, compute.mask}, with));
@@ -126,8 +129,12 @@ struct Computer::State {
     forward_options.mask = of.mask;
     forward_options.keep = ForwardOptions::Keep::kLogitsOnly;
     forward_options.stop = control.first;
-    const double value = mean_loss(params, held_out->rows, devices.cpu_layer(BackendChoice::kFlash), devices.pool(),
-                                   forward_options, control.second);
+    const bool is_masked = params.config.kind == ModelKind::kMasked;
+    const double value = is_masked ? mean_hidden_loss(params, held_out->rows, mask_token(*model.loaded->tokenizer), devices.pool(),
+                                                      forward_options, control.second)
+                                         .loss
+                                   : mean_loss(params, held_out->rows, devices.cpu_layer(BackendChoice::kFlash), devices.pool(),
+                                               forward_options, control.second);
     ++counters.losses;
     losses.push_back({model.loaded_id, std::move(of), value});
     if (losses.size() > kMaxLosses) losses.erase(losses.begin());
@@ -197,6 +204,8 @@ std::shared_ptr<const Snapshot> Computer::State::snapshot(const PreparedModel& m
   }
   made->trace = shown.pass.trace;
   made->losses = shown.losses;
+  made->hidden_logits = shown.hidden_logits;
+  made->no_prediction = shown.no_prediction;
   made->heads = shown.heads;
   made->thumbnails = shown.thumbnails;
   made->cpu = shown.pass.cpu;
@@ -229,11 +238,16 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
     state.held_out = read_held_out_text(state.options.assets, *model.loaded->tokenizer);
     state.held_out_model = model.loaded_id;
   }
-  if (!state.held_out) return snapshot;
+  const ModelConfig& config = model.loaded->params.config;
+  const bool is_masked = config.kind == ModelKind::kMasked;
+  if (!state.held_out || !config.predicts || (is_masked && mask_token(*model.loaded->tokenizer) < 0)) return snapshot;
+  const std::int64_t longest =
+      std::ssize(*std::ranges::max_element(state.held_out->rows, {}, [](const auto& row) { return row.size(); }));
+  if (config.positions == PositionKind::kLearned && longest > config.shape.max_positions) return snapshot;
 
   // The model as opened; of the lab's, which were never opened, the one with all its heads.
   Compute opened = compute;
-  opened.mask = Mask{};
+  opened.mask = Mask{.direction = own_direction(compute.trained)};
   opened.pruned.clear();
   const bool is_lab = compute.parameters == ParameterSource::kLab;
   if (!is_lab) {
@@ -244,7 +258,13 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
   const ModelParams& opened_params = is_lab ? *model.unpruned : model.loaded->params;
   HeldOutLoss loss;
   loss.n_tokens = state.held_out->n_tokens;
-  loss.floor = state.held_out->floor;
+  loss.floor = is_masked ? 0 : state.held_out->floor;
+  if (is_masked) {
+    loss.of = LossOf::kHiddenTokens;
+    loss.n_tokens = 0;
+    for (std::size_t row = 0; row < state.held_out->rows.size(); ++row)
+      loss.n_tokens += std::ssize(hidden_positions(row, std::ssize(state.held_out->rows[row])));
+  }
   const auto share = [&](double from) { return [&report, from](double done) { report("held-out loss", from + done / 2); }; };
   loss.before = state.loss(model, opened_params, opened, {stop, share(0)});
   loss.after = state.loss(model, *model.params, compute, {stop, share(0.5)});

@@ -39,7 +39,7 @@ AttentionConfig first_layer_config(const PassRequest& request) {
 }
 
 double work_of(const PassRequest& request) {
-  PassShape shape{.model = request.params.config.shape, .n_heads = {}, .n_kv_heads = {}, .seq = {}, .mask = request.mask};
+  PassShape shape{.model = request.params.config, .n_heads = {}, .n_kv_heads = {}, .seq = {}, .mask = request.mask};
   for (const LayerParams& layer : request.params.layers) {
     shape.n_heads.push_back(std::ssize(layer.heads));
     shape.n_kv_heads.push_back(std::ssize(layer.kv_heads));

@@ -38,7 +38,7 @@ double fastest_seconds(const Run& run, const std::stop_token& stop) {
 /// Flops of one attention layer, by stage.
 double layer_flops(const PassRequest& request, std::int64_t seq, std::initializer_list<const char*> stages) {
   const LayerParams& layer = request.params.layers.front();
-  PassShape shape{.model = request.params.config.shape, .n_heads = {}, .n_kv_heads = {}, .seq = seq, .mask = request.mask};
+  PassShape shape{.model = request.params.config, .n_heads = {}, .n_kv_heads = {}, .seq = seq, .mask = request.mask};
   shape.n_heads = {std::ssize(layer.heads)};
   shape.n_kv_heads = {std::ssize(layer.kv_heads)};
   double flops = 0;

@@ -72,7 +72,7 @@ class Computer {
   std::shared_ptr<const Snapshot> refine(const std::shared_ptr<const Snapshot>& shown, std::stop_token stop = {},
                                          const Progress& progress = {});
   /// A copy of `snapshot` with the held-out loss filled in, or `snapshot` itself where nothing can be measured (the vocabulary lacks
-  /// the text's words). `before` is the model as opened, or the unpruned lab model, under the causal dense mask; `after` the shape,
+  /// the text's words). `before` is the model as opened, or the unpruned lab model, under its own dense mask; `after` the shape,
   /// mask and pruning of the snapshot. Losses are remembered by compute without text.
   std::shared_ptr<const Snapshot> add_held_out_loss(const std::shared_ptr<const Snapshot>& snapshot, std::stop_token stop = {},
                                                     const Progress& progress = {});
@@ -137,10 +137,10 @@ class Engine {
 /// Names of the folders under assets/models that hold a config.json, with their shapes; sorted.
 struct BundledModel {
   std::string name;
-  ModelShape shape;
+  TrainedShape shape;
 };
 std::vector<BundledModel> list_bundled_models(const std::filesystem::path& assets);
 /// Shape of the model in a folder, from its config.json alone. Errors  Error.
-ModelShape read_model_shape(const std::filesystem::path& folder);
+TrainedShape read_model_shape(const std::filesystem::path& folder);
 
 }  // namespace headroom

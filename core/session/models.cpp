@@ -6,6 +6,7 @@
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
 #include "core/model/surgery.h"
+#include "core/model/translation_pass.h"
 #include "core/session/validity.h"
 #include "core/tensor/error.h"
 #include "core/tensor/memory.h"
@@ -34,13 +35,13 @@ std::string shape_difference(const ModelShape& asked, const ModelShape& found) {
       return std::string(pair.name) + " = " + std::to_string(pair.found) + ", not " + std::to_string(pair.asked);
     }
   }
-  return "another shape";
+  return "another form";
 }
 
 std::int64_t lab_bytes(const ModelConfig& config) {
   const ModelShape& s = config.shape;
   const std::int64_t attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads);
-  const std::int64_t layer = attention + 3 * s.d_model * s.d_ff;
+  const std::int64_t layer = attention + (config.mlp == MlpKind::kSwiGlu ? 3 : 2) * s.d_model * s.d_ff;
   const std::int64_t tables = (config.ties_embeddings ? 1 : 2) * s.vocab_size * s.d_model;
   return 4 * (s.n_layers * layer + tables);
 }
@@ -54,8 +55,11 @@ ModelConfig lab_config(const ModelConfig& trained, const Compute& compute) {
   shape.n_heads = compute.n_heads;
   shape.n_kv_heads = compute.n_kv_heads;
   shape.d_head = compute.d_model / compute.n_heads;
-  // SwiGLU's usual width, 8/3 of the model's (Shazeer 2020, arXiv:2002.05202), in whole eights.
-  shape.d_ff = std::max<std::int64_t>(8, 8 * std::llround(static_cast<double>(compute.d_model) / 3.0));
+  if (shape.d_ff == 0) return config;
+  // SwiGLU's usual width, 8/3 of the model's (Shazeer 2020, arXiv:2002.05202), in whole eights; others' 4 times.
+  shape.d_ff = config.mlp == MlpKind::kSwiGlu
+                   ? std::max<std::int64_t>(8, 8 * std::llround(static_cast<double>(compute.d_model) / 3.0))
+                   : 4 * compute.d_model;
   return config;
 }
 
@@ -111,11 +115,18 @@ const ModelStore::Loaded& ModelStore::load(const fs::path& folder, std::vector<s
     std::rotate(it, it + 1, loaded_.end());
     return loaded_.back();
   }
-  auto model = std::make_shared<const LoadedModel>(load_model_folder(
-      folder, [&](double share) { progress("reading the model", share); }, stop));
+  LoadedModel model = load_model_folder(
+      folder, [&](double share) { progress("reading the model", share); }, stop);
+  const TrainedShape shape(model.params.config);
+  if (shape.kind == ModelKind::kEncoderDecoder) {
+    model.params = encoder_alone(model.params);
+    model.notices.push_back(
+        "This model is an encoder and a decoder: here its encoder reads the sentence. What its decoder reads is shown in the Train "
+        "stage.");
+  }
   ++counters_.models_loaded;
   if (it != loaded_.end()) loaded_.erase(it);
-  loaded_.push_back({stamp, std::move(model), ++last_id_});
+  loaded_.push_back({stamp, std::make_shared<const LoadedModel>(std::move(model)), shape, ++last_id_});
   if (loaded_.size() > 2) loaded_.erase(loaded_.begin());
   return loaded_.back();
 }
@@ -150,10 +161,9 @@ PreparedModel ModelStore::open(const Compute& compute, std::stop_token stop,
   opened.loaded_id = entry.id;
   const LoadedModel& loaded = *opened.loaded;
   opened.notices.insert(opened.notices.end(), loaded.notices.begin(), loaded.notices.end());
-  if (loaded.params.config.shape != compute.trained) {
+  if (entry.shape != compute.trained) {
     throw Error("The model in " + escape_for_display(folder.string(), 200) + " has " +
-                shape_difference(compute.trained, loaded.params.config.shape) +
-                " as this session was made for: open the model again.");
+                shape_difference(compute.trained, entry.shape) + " as this session was made for: open the model again.");
   }
   return opened;
 }
@@ -196,7 +206,11 @@ PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
   return prepared;
 }
 
-ModelShape read_model_shape(const fs::path& folder) { return read_model_config(folder / "config.json").shape; }
+TrainedShape::TrainedShape(const ModelConfig& config) : ModelShape(config.shape), kind(config.kind), positions(config.positions) {
+  if (kind == ModelKind::kEncoderDecoder) n_layers = config.n_encoder_layers;
+}
+
+TrainedShape read_model_shape(const fs::path& folder) { return TrainedShape(read_model_config(folder / "config.json")); }
 
 std::vector<BundledModel> list_bundled_models(const fs::path& assets) {
   std::vector<BundledModel> models;

@@ -52,7 +52,8 @@ class ModelStore {
   };
   struct Loaded {
     Stamp stamp;
-    std::shared_ptr<const LoadedModel> model;
+    std::shared_ptr<const LoadedModel> model;  ///< of an encoder-decoder the encoder
+    TrainedShape shape;
     std::uint64_t id = 0;
   };
   static Stamp stamp_of(const std::filesystem::path& folder);

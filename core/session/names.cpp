@@ -18,6 +18,9 @@ HEADROOM_ENUM_NAMES(ModelSource, {ModelSource::kBundled, "bundled"}, {ModelSourc
 HEADROOM_ENUM_NAMES(ParameterSource, {ParameterSource::kTrained, "trained"}, {ParameterSource::kLab, "lab"})
 HEADROOM_ENUM_NAMES(BackendChoice, {BackendChoice::kAuto, "auto"}, {BackendChoice::kReference, "reference"},
                     {BackendChoice::kNaive, "naive"}, {BackendChoice::kFlash, "flash"}, {BackendChoice::kGl, "gl"})
+HEADROOM_ENUM_NAMES(ModelKind, {ModelKind::kCausal, "causal"}, {ModelKind::kMasked, "masked"},
+                    {ModelKind::kEncoderDecoder, "encoder_decoder"})
+HEADROOM_ENUM_NAMES(PositionKind, {PositionKind::kRotary, "rotary"}, {PositionKind::kLearned, "learned"})
 HEADROOM_ENUM_NAMES(Depth, {Depth::kFirstLayer, "first layer"}, {Depth::kAllLayers, "all layers"})
 HEADROOM_ENUM_NAMES(Direction, {Direction::kCausal, "causal"}, {Direction::kBidirectional, "bidirectional"})
 HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::kLocalWindow, "local_window"},

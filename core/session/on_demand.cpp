@@ -55,10 +55,21 @@ std::vector<float> token_values(const Snapshot& snapshot, std::int64_t layer, st
 std::vector<Prediction> predictions_after(const Snapshot& snapshot, std::int64_t position, std::size_t n) {
   check_token(snapshot, position);
   const ForwardTrace& trace = *snapshot.trace;
+  if (predicted(snapshot.config) == LossOf::kHiddenTokens)
+    return snapshot.hidden_logits ? top_predictions(*snapshot.hidden_logits, position, n) : std::vector<Prediction>();
   if (!trace.logits.empty()) return top_predictions(trace.logits, position, n);
   if (trace.output.empty() || !snapshot.params) return {};
   ThreadPool caller(1);  // the engine's threads are the engine's
   return top_predictions(logits_of(*snapshot.params, trace, position, caller), 0, n);
+}
+
+std::string why_no_predictions(const Snapshot& snapshot) {
+  if (!snapshot.no_prediction.empty()) return snapshot.no_prediction;
+  return "Not computed: predictions of a long text need a full pass over all its layers.";
+}
+
+LossOf predicted(const ModelConfig& config) {
+  return config.kind == ModelKind::kMasked ? LossOf::kHiddenTokens : LossOf::kNextTokens;
 }
 
 }  // namespace headroom

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <string>
 #include <vector>
 
 #include "core/model/forward.h"
@@ -24,8 +25,15 @@ TokenVectors token_vectors(const Snapshot& snapshot, std::int64_t layer, std::in
 /// v of one token in one layer. Shape  [n_kv_heads * d_head], or empty where it is not there. Errors  as token_vectors.
 std::vector<float> token_values(const Snapshot& snapshot, std::int64_t layer, std::int64_t token);
 
-/// The n most probable tokens after `position`, as top_predictions gives them; none where the last layer was not computed.
+/// The n most probable tokens after `position`, or of a masked model in its place when it is hidden, as top_predictions gives them; none
+/// where they were not computed.
 /// Errors  ShapeError when there is no such token.
 std::vector<Prediction> predictions_after(const Snapshot& snapshot, std::int64_t position, std::size_t n);
+
+/// One sentence on why there are no predictions.
+std::string why_no_predictions(const Snapshot& snapshot);
+
+/// What the predictions of this model are of: the token after one, or one that is hidden.
+LossOf predicted(const ModelConfig& config);
 
 }  // namespace headroom

@@ -31,7 +31,7 @@ std::int64_t undrawn_bytes(const ModelParams& params) {
 
 PassEstimate estimate_pass(const ModelParams& params, std::int64_t seq, const Mask& mask, const LongPlan& plan,
                            std::int64_t free_bytes) {
-  PassShape shape{.model = params.config.shape, .n_heads = {}, .n_kv_heads = {}, .seq = seq, .mask = mask};
+  PassShape shape{.model = params.config, .n_heads = {}, .n_kv_heads = {}, .seq = seq, .mask = mask};
   for (const LayerParams& layer : params.layers) {
     shape.n_heads.push_back(std::ssize(layer.heads));
     shape.n_kv_heads.push_back(std::ssize(layer.kv_heads));

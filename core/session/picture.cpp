@@ -5,6 +5,9 @@
 #include <cmath>
 #include <map>
 
+#include "core/cost/work.h"
+#include "core/formats/utf8.h"
+#include "core/model/hidden_tokens.h"
 #include "core/session/not_finite.h"
 #include "core/tensor/error.h"
 #include "core/tensor/memory.h"
@@ -87,6 +90,37 @@ bool is_finite_in_places(const LayerTrace& layer) {
   return true;
 }
 
+/// What a masked model says of each token when that is hidden: as many passes as tokens, so not of every text.
+void add_hidden_tokens(Picture& picture, const PassRequest& request, const PictureTools& tools) {
+  constexpr double kMostFlops = 5e10;
+  const ModelConfig& config = request.params.config;
+  if (!config.predicts) {
+    picture.no_prediction = "An encoder by itself predicts nothing: a decoder reads what it computes.";
+    return;
+  }
+  if (tools.mask_id < 0) {
+    picture.no_prediction = "The tokenizer has no token that hides another, so nothing can be predicted.";
+    return;
+  }
+  PassShape shape{.model = config, .n_heads = {}, .n_kv_heads = {}, .seq = std::ssize(request.ids), .mask = request.mask};
+  for (const LayerParams& layer : request.params.layers) {
+    shape.n_heads.push_back(std::ssize(layer.heads));
+    shape.n_kv_heads.push_back(std::ssize(layer.kv_heads));
+  }
+  double flops = 0;
+  for (const StageWork& stage : pass_work(shape))
+    flops += stage.flops * static_cast<double>(request.ids.size());
+  if (flops > kMostFlops) {
+    picture.no_prediction = "Not computed: hiding each token in turn takes a pass a token, which is too much for this text.";
+    return;
+  }
+  tools.progress("hidden tokens", 0.4);
+  ForwardOptions options{.mask = request.mask, .keep = ForwardOptions::Keep::kLogitsOnly, .stop = tools.stop};
+  picture.hidden_logits = std::make_shared<const Tensor>(
+      hidden_token_logits(request.params, request.ids, tools.mask_id, tools.devices.pool(), options));
+  picture.losses = hidden_token_losses(*picture.hidden_logits, request.ids);
+}
+
 LongPassOptions options_of(const PassRequest& request, const PictureTools& tools, const std::string& stage) {
   LongPassOptions options;
   options.mask = request.mask;
@@ -121,13 +155,33 @@ ReadText read_text(const Tokenizer& tokenizer, std::string_view text, std::size_
   return read;
 }
 
+void cut_to_positions(ReadText& text, const ModelConfig& config) {
+  const auto most = static_cast<std::size_t>(config.shape.max_positions);
+  if (config.positions != PositionKind::kLearned || text.ids.size() <= most) return;
+  text.notices.push_back("The model has learned " + with_thousands(most) + " positions: the text was cut to its first " +
+                         counted(most, "token") + " of " + with_thousands(text.ids.size()) + ".");
+  text.ids.resize(most);
+  text.tokens.resize(most);
+  std::erase_if(text.unknown, [&](const UnknownWord& word) { return word.token >= most; });
+}
+
+std::int32_t mask_token(const Tokenizer& tokenizer) {
+  for (const char* spelling : {"<mask>", "[MASK]"})
+    if (const std::int32_t id = tokenizer.token_id(spelling); id >= 0) return id;
+  return -1;
+}
+
 Picture short_picture(const PassRequest& request, const PictureTools& tools) {
   Picture made;
   tools.progress("the pass", 0);
   made.pass = tools.devices.run(request, tools.backend, tools.stop);
   const ForwardTrace& trace = *made.pass.trace;
   tools.progress("the heads", 0.5);
-  made.losses = next_token_losses(trace.logits, request.ids);
+  if (request.params.config.kind == ModelKind::kMasked) {
+    add_hidden_tokens(made, request, tools);
+  } else {
+    made.losses = next_token_losses(trace.logits, request.ids);
+  }
   made.heads = measure_heads(trace, tools.n_heads, {.stop = tools.stop});
   made.thumbnails = make_thumbnails(trace, tools);
   if (!all_finite(trace.logits.span())) made.notices.push_back(not_finite_notice(trace));
@@ -158,7 +212,11 @@ Picture deep_picture(const Picture& picture, const PassRequest& request, const P
   made.plan = picture.plan;
   made.pass = tools.devices.run_long(request, *made.plan, options_of(request, tools, "all layers"));
   const ForwardTrace& trace = *made.pass.trace;
-  made.losses = next_token_losses(request.params, trace, tools.devices.pool(), options_of(request, tools, "losses"));
+  if (request.params.config.kind == ModelKind::kMasked) {
+    add_hidden_tokens(made, request, tools);
+  } else {
+    made.losses = next_token_losses(request.params, trace, tools.devices.pool(), options_of(request, tools, "losses"));
+  }
   sample_heads(made, tools);
   if (!all_finite(trace.output.row(trace.output.dim(0) - 1))) made.notices.push_back(not_finite_notice(trace));
   return made;

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <optional>
 #include <stop_token>
 #include <string>
@@ -21,10 +22,18 @@ struct ReadText {
 /// Errors  Error from the tokenizer; Cancelled.
 ReadText read_text(const Tokenizer& tokenizer, std::string_view text, std::size_t max_tokens, std::stop_token stop);
 
+/// Cut to what a model with learned positions can read, with a sentence in its notices.
+void cut_to_positions(ReadText& text, const ModelConfig& config);
+
+/// The token that hides another, by its usual spellings; -1 when the vocabulary has none.
+std::int32_t mask_token(const Tokenizer& tokenizer);
+
 /// What is read off one pass.
 struct Picture {
   PassResult pass;
   std::vector<double> losses;
+  std::shared_ptr<const Tensor> hidden_logits;  ///< as Snapshot's
+  std::string no_prediction;                    ///< likewise
   std::vector<std::vector<HeadMetrics>> heads;
   std::vector<std::vector<Tile>> thumbnails;
   std::vector<std::string> notices;
@@ -42,6 +51,7 @@ struct PictureTools {
   std::int64_t n_heads = 0;  ///< of the unpruned model
   BackendChoice backend = BackendChoice::kAuto;
   std::int64_t free_bytes = 0;  ///< as EngineOptions
+  std::int32_t mask_id = -1;    ///< what hides a token from a masked model; -1: the tokenizer has no such token
   std::stop_token stop;
   std::function<void(const std::string& stage, double share)> progress;
 };

@@ -85,7 +85,13 @@ struct Reducer {
     }
     compute.model_source = action.source;
     compute.model = action.model;
+    const Direction before = own_direction(compute.trained), now = own_direction(action.shape);
     compute.trained = action.shape;
+    if (before != now && compute.mask.direction != now) {
+      compute.mask.direction = now;
+      add_notice(notice, now == Direction::kBidirectional ? "This model reads both sides of a word: the mask is bidirectional."
+                                                          : "This model reads on from word to word: the mask is causal.");
+    }
     compute.pruned.clear();
     view.head.reset();
     view.query.reset();

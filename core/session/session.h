@@ -28,12 +28,33 @@ inline constexpr std::size_t kLongTokens = 4096;
 /// The longest text: what is left of a longer one is cut off.
 inline constexpr std::size_t kMaxTokens = 131072;
 
+/// What a Session knows of a model before its parameters are read: the numbers of the stack that the views look at, and its form.
+struct TrainedShape : ModelShape {
+  ModelKind kind = ModelKind::kCausal;
+  PositionKind positions = PositionKind::kRotary;
+
+  TrainedShape() = default;
+  /// Of a causal model with rotary positions.
+  // NOLINTNEXTLINE(google-explicit-constructor): the numbers alone say such a model
+  TrainedShape(const ModelShape& shape) : ModelShape(shape) {}
+  /// Of an encoder-decoder the views look at the encoder: the shape has its layers.
+  explicit TrainedShape(const ModelConfig& config);
+  bool operator==(const TrainedShape&) const = default;
+  /// Of the numbers alone.
+  bool operator==(const ModelShape& shape) const { return static_cast<const ModelShape&>(*this) == shape; }
+};
+
+/// Which tokens each sees in the stack that the views look at, as it was trained.
+inline Direction own_direction(const TrainedShape& shape) {
+  return default_direction(shape.kind == ModelKind::kEncoderDecoder ? ModelKind::kMasked : shape.kind);
+}
+
 /// Everything that decides what the engine computes. Two sessions with equal Compute need no new computation.
 struct Compute {
   SharedText text = "The cat that sat on the mat was fluffy";
   ModelSource model_source = ModelSource::kBundled;
   std::string model = "grammar-base";  ///< a bundled model's name, or a folder's path
-  ModelShape trained;                  ///< shape of the parameters as they lie in the folder
+  TrainedShape trained;                ///< shape of the parameters as they lie in the folder
   ParameterSource parameters = ParameterSource::kTrained;
   std::uint64_t lab_seed = 1;
   std::int64_t n_heads = 8;     ///< h

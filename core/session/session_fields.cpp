@@ -239,6 +239,10 @@ void add_model_fields(std::vector<SessionField>& fields) {
   trained("d_ff", HEADROOM_AT(compute.trained.d_ff));
   trained("vocab_size", HEADROOM_AT(compute.trained.vocab_size));
   trained("max_positions", HEADROOM_AT(compute.trained.max_positions));
+  fields.push_back(enum_field<ModelKind>("compute.trained.kind", HEADROOM_AT(compute.trained.kind), {}));
+  fields.back().parse = {};
+  fields.push_back(enum_field<PositionKind>("compute.trained.positions", HEADROOM_AT(compute.trained.positions), {}));
+  fields.back().parse = {};
 }
 
 void add_compute_fields(std::vector<SessionField>& fields) {

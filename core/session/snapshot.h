@@ -13,12 +13,16 @@
 
 namespace headroom {
 
+/// Of which tokens a loss is: each next one, or of a masked model those hidden from it.
+enum class LossOf { kNextTokens, kHiddenTokens };
+
 /// Loss on the bundled held-out text, before (the model as opened) and after (the shape, mask and pruning of this snapshot).
 struct HeldOutLoss {
   double before = 0;  ///< nats a token, measured
   double after = 0;
-  std::int64_t n_tokens = 0;
-  double floor = 0;  ///< entropy of the grammar that wrote the text; no model can go below it
+  std::int64_t n_tokens = 0;  ///< that it is the mean of
+  double floor = 0;  ///< entropy of the grammar that wrote the text, below which no model can go; 0: not known, as of hidden tokens
+  LossOf of = LossOf::kNextTokens;
 };
 
 struct UnknownWord {
@@ -62,7 +66,11 @@ struct Snapshot {
   std::vector<std::int64_t> n_kv_heads_left;  ///< [n_layers] K/V heads left after pruning
 
   std::shared_ptr<const ForwardTrace> trace;
-  std::vector<double> losses;                   ///< next-token loss of this text, [seq - 1], nats
+  /// Nats: next-token losses of this text, [seq - 1]; of a masked model each token's when it is hidden, [seq]; empty where unknown.
+  std::vector<double> losses;
+  /// Of a masked model: row i is what it says of token i when that is hidden. Null where it was not computed; `no_prediction` says why.
+  std::shared_ptr<const Tensor> hidden_logits;
+  std::string no_prediction;
   std::vector<std::vector<HeadMetrics>> heads;  ///< [n_layers][n_heads]
   std::vector<std::vector<Tile>> thumbnails;  ///< [n_layers][n_heads], probabilities, max-pooled to at most kThumbnailCells a side
 

@@ -34,7 +34,7 @@ void valid_enum(E& value, E fallback) {
 void make_valid_shape(Compute& compute, std::vector<std::string>& notices) {
   if (const auto problem = shape_problem(compute.trained)) {
     notices.push_back(*problem + " The shape of grammar-base was taken instead.");
-    compute.trained = ModelShape{};
+    compute.trained = TrainedShape{};
     compute.model_source = ModelSource::kBundled;
     compute.model = Compute{}.model;
     compute.parameters = ParameterSource::kTrained;
@@ -141,40 +141,43 @@ void make_valid_train_view(TrainView& view, std::vector<std::string>& notices) {
 
 }  // namespace
 
-std::optional<std::string> shape_problem(const ModelShape& shape) {
+std::optional<std::string> shape_problem(const TrainedShape& shape) {
   struct Limit {
     const char* name;
     std::int64_t value;
     std::int64_t high;
+    std::int64_t low = 1;
   };
   // Far above any published model, far below what overflows a product of three.
   const Limit limits[] = {{"n_layers", shape.n_layers, 1024},        {"d_model", shape.d_model, 65536},
                           {"n_heads", shape.n_heads, 1024},          {"n_kv_heads", shape.n_kv_heads, 1024},
-                          {"d_head", shape.d_head, kMaxDHead},       {"d_ff", shape.d_ff, 1 << 20},
+                          {"d_head", shape.d_head, kMaxDHead},       {"d_ff", shape.d_ff, 1 << 20, 0},
                           {"vocab_size", shape.vocab_size, 1 << 24}, {"max_positions", shape.max_positions, 1 << 28}};
   for (const Limit& limit : limits) {
-    if (limit.value < 1 || limit.value > limit.high) {
-      return std::string("The model's ") + limit.name + " is " + std::to_string(limit.value) + "; it must be between 1 and " +
-             std::to_string(limit.high) + ".";
+    if (limit.value < limit.low || limit.value > limit.high) {
+      return std::string("The model's ") + limit.name + " is " + std::to_string(limit.value) + "; it must be between " +
+             std::to_string(limit.low) + " and " + std::to_string(limit.high) + ".";
     }
   }
   if (shape.n_heads % shape.n_kv_heads != 0) {
     return "The model's n_kv_heads (" + std::to_string(shape.n_kv_heads) + ") must divide its n_heads (" +
            std::to_string(shape.n_heads) + ").";
   }
-  if (shape.d_head % 2 != 0)
+  if (*enum_name(shape.kind) == '\0' || *enum_name(shape.positions) == '\0') return "The model is of no kind that is known.";
+  if (shape.positions == PositionKind::kRotary && shape.d_head % 2 != 0)
     return "The model's d_head is " + std::to_string(shape.d_head) + "; rotary positions need an even one.";
   return std::nullopt;
 }
 
 Snapped nearest_heads(const Compute& compute, std::int64_t asked) {
-  return compute.parameters == ParameterSource::kTrained ? snap_heads(compute.trained, asked)
-                                                         : snap_lab_heads(compute.d_model, asked);
+  return compute.parameters == ParameterSource::kTrained ? snap_heads(compute.trained, asked, compute.trained.positions)
+                                                         : snap_lab_heads(compute.d_model, asked, compute.trained.positions);
 }
 
 Snapped nearest_kv_heads(const Compute& compute, std::int64_t asked) {
-  return compute.parameters == ParameterSource::kTrained ? snap_kv_heads(compute.trained, compute.n_heads, asked)
-                                                         : snap_lab_kv_heads(compute.n_heads, asked);
+  return compute.parameters == ParameterSource::kTrained
+             ? snap_kv_heads(compute.trained, compute.n_heads, asked, compute.trained.positions)
+             : snap_lab_kv_heads(compute.n_heads, asked);
 }
 
 bool has_head(const Compute& compute, const HeadRef& head) {

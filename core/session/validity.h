@@ -22,7 +22,7 @@ inline constexpr std::int64_t kMaxSpeedTokens = 131072;
 inline constexpr double kLeastSpeedSeconds = 0.001, kMostSpeedSeconds = 10;
 
 /// One sentence on the first number that no model can have, or nothing.
-std::optional<std::string> shape_problem(const ModelShape& shape);
+std::optional<std::string> shape_problem(const TrainedShape& shape);
 
 /// The nearest h, and the nearest kv_heads for the present h, that this Session's parameters (trained or lab) can have.
 Snapped nearest_heads(const Compute& compute, std::int64_t asked);

@@ -14,7 +14,7 @@ std::map<std::string, double> work_of(const PassShape& shape) {
 
 PassShape small_shape() {
   PassShape shape;
-  shape.model = {
+  shape.model.shape = {
       .n_layers = 2, .d_model = 8, .n_heads = 2, .n_kv_heads = 1, .d_head = 4, .d_ff = 10, .vocab_size = 7, .max_positions = 16};
   shape.n_heads = {2, 1};
   shape.n_kv_heads = {1, 1};

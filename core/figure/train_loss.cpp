@@ -23,8 +23,8 @@ class LossPlot {
     if (below.h < 24) return;
     const TokenLabels labels = below.h >= 150 ? TokenLabels::kNumbered : TokenLabels::kNone;
     if (facts_.reports().empty()) {
-      draw_train_axes(canvas_, below, {{0, facts_.tokens_end()}, {1, 6}, labels});
-      draw_train_promise(canvas_, below, "The loss falls here",
+      plot_ = draw_train_axes(canvas_, below, {{0, facts_.tokens_end()}, {1, 6}, labels});
+      draw_train_promise(canvas_, plot_.rect, "The loss falls here",
                          "How surprised the model is by held-out text, in nats a token, down towards the floor: the grammar's own "
                          "randomness, which no model can predict.");
       return;

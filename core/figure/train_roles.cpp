@@ -203,7 +203,7 @@ class RolesPlot {
       for (const TrainCurve::Sample& sample : curve.samples) {
         const HeadReport* report = report_at(facts_.reports(), sample.tokens);
         const BehaviourScore* score = report->behaviour(curve.behaviour);
-        if (score == nullptr || !is_below_chance(*score)) continue;
+        if (sample.tokens == 0 || score == nullptr || !is_below_chance(*score)) continue;  // untrained it follows no rule
         if (lowest == nullptr || sample.value < lowest->value) lowest = &sample;
       }
     }

@@ -31,7 +31,7 @@ std::optional<Lowest> lowest_below_chance(HeadReports seen) {
   std::optional<Lowest> lowest;
   for (const auto& report : seen) {
     const BehaviourScore* score = report->behaviour(kAcross);
-    if (score == nullptr || !is_below_chance(*score)) continue;
+    if (report->tokens == 0 || score == nullptr || !is_below_chance(*score)) continue;  // untrained it follows no rule
     if (!lowest || score->accuracy < lowest->accuracy) lowest = Lowest{report->tokens, score->accuracy};
   }
   return lowest;
@@ -55,7 +55,7 @@ std::optional<std::int64_t> mastered_since(HeadReports seen) {
 std::string agreement_sentence(HeadReports seen) {
   const BehaviourScore* now = seen.back()->behaviour(kAcross);
   if (now == nullptr) return {};
-  if (is_below_chance(*now)) {
+  if (seen.back()->tokens > 0 && is_below_chance(*now)) {
     return "Across a distractor agreement is " + right_text(*now) + ", worse than a coin (" + fixed(now->chance, 2) +
            "): the model agrees with the nearer noun.";
   }
@@ -103,7 +103,6 @@ std::string role_sentence(HeadReports seen) {
   }
   if (last == nullptr) return nearest_sentence(*seen.back());
   std::string text = last->sentence();
-  if (!last->holds) text += " It has lost it since.";
   if (n_held > 1) text += " " + count_text(n_held) + " roles are held now.";
   return text;
 }

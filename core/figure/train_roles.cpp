@@ -24,9 +24,9 @@ class RolesPlot {
     const TokenLabels labels = below.h >= 150 ? TokenLabels::kNumbered : TokenLabels::kNone;
     const TrainAxes axes{{0, facts_.tokens_end()}, {0, 1.04}, labels, 4};
     if (facts_.reports().empty()) {
-      draw_train_axes(canvas_, below, axes);
+      plot_ = draw_train_axes(canvas_, below, axes);
       draw_train_promise(
-          canvas_, below, "Heads take up their roles here",
+          canvas_, plot_.rect, "Heads take up their roles here",
           "A curve for each role: how often its best head looks where the grammar says it must, beside what a fixed offset "
           "would reach. A head is named only above both.");
       return;

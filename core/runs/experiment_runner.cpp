@@ -18,7 +18,7 @@ struct ExperimentRunner::State {
   std::optional<ExperimentPlan> wanted;
   bool is_busy = false;
   std::stop_source running;
-  Status status;  ///< is_running is found when asked
+  Status status;        ///< is_running is found when asked
   std::jthread thread;  ///< last: it ends before what it uses
 
   void work(const std::stop_token& stop) {
@@ -33,7 +33,6 @@ struct ExperimentRunner::State {
         running = {};
         cancelled = running.get_token();
         is_busy = true;
-        status = {};
       }
       const std::stop_callback at_end(stop, [this] {
         const std::lock_guard lock(mutex);
@@ -52,7 +51,7 @@ struct ExperimentRunner::State {
       {
         const std::lock_guard lock(mutex);
         is_busy = false;
-        status.failure = failure;
+        if (!cancelled.stop_requested()) status.failure = failure;
       }
       changed.notify_all();
       if (wake) wake();
@@ -63,6 +62,7 @@ struct ExperimentRunner::State {
     auto shared = std::make_shared<const ExperimentResult>(result);
     {
       const std::lock_guard lock(mutex);
+      if (running.stop_requested()) return;  // another was asked for since
       status.result = std::move(shared);
     }
     if (wake) wake();
@@ -84,6 +84,7 @@ void ExperimentRunner::start(const ExperimentPlan& plan) {
     const std::lock_guard lock(state_->mutex);
     state_->wanted = plan;
     state_->running.request_stop();
+    state_->status = {};
   }
   state_->changed.notify_all();
 }
@@ -107,32 +108,6 @@ ExperimentRunner::Status ExperimentRunner::status() const {
 void ExperimentRunner::wait() {
   std::unique_lock lock(state_->mutex);
   state_->changed.wait(lock, [this] { return !state_->is_busy && !state_->wanted; });
-}
-
-std::string experiment_csv(const ExperimentResult& result) {
-  const auto cell = [](const std::string& text) {
-    if (text.find_first_of(",\"\n") == std::string::npos) return text;
-    std::string quoted = "\"";
-    for (const char c : text)
-      quoted += c == '"' ? std::string("\"\"") : std::string(1, c);
-    return quoted + "\"";
-  };
-  std::string csv;
-  const auto line = [&](const std::vector<std::string>& cells) {
-    for (std::size_t i = 0; i < cells.size(); ++i)
-      csv += (i == 0 ? "" : ",") + cell(cells[i]);
-    csv += "\n";
-  };
-  line(result.columns);
-  for (const auto& row : result.rows)
-    line(row);
-  csv += "\n";
-  line({"series", result.x_name, "mean " + result.y_name, "lowest", "highest", "seeds"});
-  for (const ExperimentResult::Series& series : result.series)
-    for (const ExperimentResult::Spread& point : series.points)
-      line({series.name, point.label.empty() ? std::to_string(point.x) : point.label, std::to_string(point.mean),
-            std::to_string(point.lowest), std::to_string(point.highest), std::to_string(point.n_seeds)});
-  return csv;
 }
 
 }  // namespace headroom

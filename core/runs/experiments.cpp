@@ -12,118 +12,129 @@
 namespace headroom {
 namespace {
 
-constexpr std::int64_t kVocabulary = 384;  ///< of the grammar, about: where only sizes are compared
+constexpr double kHealingRate = 1e-3;  ///< a changed model goes on gently
 
-std::string heads_text(std::int64_t n) { return "h = " + std::to_string(n); }
-
-/// "0.12 nats less than 8, more than seeds differ (0.03)" as the end of a sentence.
-std::string against_seeds(double difference, double spread) {
-  return std::abs(difference) > spread ? "more than seeds of one model differ (" + fixed(spread, 3) + ")"
-                                       : "no more than seeds of one model differ (" + fixed(spread, 3) + ")";
+/// Head of the table's first column, and what the picture's axis shows.
+void name_x(ExperimentBench& bench, const std::string& column, const std::string& axis) {
+  bench.result().columns.front() = column;
+  bench.result().x_name = axis;
 }
 
 void heads(ExperimentBench& bench) {
   constexpr std::int64_t kHeads[] = {1, 2, 4, 8, 16};
-  bench.result().x_name = "h, at d_model 64";
+  const auto name_of_h = [](std::int64_t h) { return PlaceName{"2 layers, d_model 64", "h = " + std::to_string(h)}; };
+  name_x(bench, "h", "h, at d_model 64");
   bench.expect(std::ssize(kHeads) * bench.n_seeds() * bench.tokens());
   for (int i = 0; i < bench.n_seeds(); ++i) {
     for (const std::int64_t h : kHeads) {
       const auto trainer =
           bench.begin(bench.plan_for({.n_layers = 2, .d_model = 64, .n_heads = h, .n_kv_heads = h}, bench.tokens(), bench.seed(i)));
       bench.train(*trainer);
-      bench.add({"2 layers, d_model 64", static_cast<double>(h), heads_text(h)}, bench.measure(*trainer));
+      bench.add({name_of_h(h), static_cast<double>(h)}, bench.measure(*trainer));
     }
   }
-  std::int64_t best = kHeads[0], worst = kHeads[0];
-  const auto loss = [&](std::int64_t h) { return bench.mean_loss("2 layers, d_model 64", heads_text(h)); };
+  PlaceName best = name_of_h(kHeads[0]), worst = best;
   for (const std::int64_t h : kHeads) {
-    if (loss(h) < loss(best)) best = h;
-    if (loss(h) > loss(worst)) worst = h;
+    if (bench.mean_loss(name_of_h(h)) < bench.mean_loss(best)) best = name_of_h(h);
+    if (bench.mean_loss(name_of_h(h)) > bench.mean_loss(worst)) worst = name_of_h(h);
   }
-  bench.finish("Under this budget h = " + std::to_string(best) + " is lowest (" + fixed(loss(best), 3) +
-               ") and h = " + std::to_string(worst) + " highest (" + fixed(loss(worst), 3) +
-               "): " + fixed(loss(worst) - loss(best), 3) + " nats apart, " +
-               against_seeds(loss(worst) - loss(best), bench.spread()) + ". The number of parameters is the same for all.");
+  bench.finish("Under this budget " + best.label + " is lowest (" + fixed(bench.mean_loss(best), 3) + ") and " + worst.label +
+               " highest (" + fixed(bench.mean_loss(worst), 3) + "): " + bench.difference(best, worst) +
+               ". The number of parameters is the same for all.");
 }
 
-std::int64_t parameters_of(const TrainForm& form) { return ParameterLayout(model_config(form, kVocabulary, 64)).n_parameters(); }
+/// Layers and widths of about the parameters that 2 layers of d_model 64 have.
+class DepthForms {
+ public:
+  explicit DepthForms(std::int64_t vocab_size) : vocab_size_(vocab_size), wanted_(parameters({.n_layers = 2, .d_model = 64})) {}
 
-void width_depth(ExperimentBench& bench) {
-  constexpr std::int64_t kDepths[] = {1, 2, 3, 4, 6};
-  const std::int64_t wanted = parameters_of({.n_layers = 2, .d_model = 64, .n_heads = 4, .n_kv_heads = 4});
-  // The width at which a model of so many layers has the number of parameters nearest to that of 2 layers of 64.
-  const auto form_of = [&](std::int64_t n_layers) {
+  std::int64_t wanted() const { return wanted_; }
+  TrainForm form(std::int64_t n_layers) const {
     TrainForm best;
     std::int64_t least = -1;
     for (std::int64_t d_model = 16; d_model <= 128; d_model += 8) {
-      const TrainForm form{.n_layers = n_layers, .d_model = d_model, .n_heads = 4, .n_kv_heads = 4};
-      const std::int64_t distance = std::abs(parameters_of(form) - wanted);
-      if (least < 0 || distance < least) {
-        least = distance;
-        best = form;
-      }
+      const TrainForm form{.n_layers = n_layers, .d_model = d_model};
+      const std::int64_t distance = std::abs(parameters(form) - wanted_);
+      if (least >= 0 && distance >= least) continue;
+      least = distance;
+      best = form;
     }
     return best;
+  }
+
+ private:
+  std::int64_t parameters(const TrainForm& form) const {
+    return ParameterLayout(model_config(form, vocab_size_, 64)).n_parameters();
+  }
+
+  std::int64_t vocab_size_, wanted_;
+};
+
+void width_depth(ExperimentBench& bench) {
+  const DepthForms forms(bench.vocab_size());
+  std::vector<TrainForm> compared;
+  for (const std::int64_t n_layers : {1, 2, 3, 4, 6})
+    compared.push_back(forms.form(n_layers));
+  const auto name_of_form = [](const TrainForm& form) {
+    return PlaceName{"4 heads a layer", std::to_string(form.n_layers) + " × " + std::to_string(form.d_model)};
   };
-  const auto label_of = [&](std::int64_t n_layers) {
-    return std::to_string(n_layers) + " × " + std::to_string(form_of(n_layers).d_model);
-  };
-  bench.result().x_name = "layers × d_model, about equal parameters";
-  bench.expect(std::ssize(kDepths) * bench.n_seeds() * bench.tokens());
+  name_x(bench, "layers × d_model", "layers × d_model, about equal parameters");
+  bench.expect(std::ssize(compared) * bench.n_seeds() * bench.tokens());
   for (int i = 0; i < bench.n_seeds(); ++i) {
-    for (const std::int64_t n_layers : kDepths) {
-      const auto trainer = bench.begin(bench.plan_for(form_of(n_layers), bench.tokens(), bench.seed(i)));
+    for (const TrainForm& form : compared) {
+      const auto trainer = bench.begin(bench.plan_for(form, bench.tokens(), bench.seed(i)));
       bench.train(*trainer);
-      bench.add({"4 heads a layer", static_cast<double>(n_layers), label_of(n_layers)}, bench.measure(*trainer));
+      bench.add({name_of_form(form), static_cast<double>(form.n_layers)}, bench.measure(*trainer));
     }
   }
-  std::int64_t best = kDepths[0];
-  for (const std::int64_t n : kDepths)
-    if (bench.mean_loss("4 heads a layer", label_of(n)) < bench.mean_loss("4 heads a layer", label_of(best))) best = n;
-  const double flat = bench.mean_agreement("4 heads a layer", label_of(1)),
-               deep = bench.mean_agreement("4 heads a layer", label_of(best));
-  bench.finish("With about " + std::to_string(wanted / 1000) + " thousand parameters, " + label_of(best) + " is lowest (" +
-               fixed(bench.mean_loss("4 heads a layer", label_of(best)), 3) + "). One layer agrees across a distractor in " +
-               fixed(flat, 2) + " of the cases, " + label_of(best) + " in " + fixed(deep, 2) + ".");
+  const PlaceName flat = name_of_form(compared.front());
+  PlaceName best = flat, worst = flat;
+  for (const TrainForm& form : compared) {
+    if (bench.mean_loss(name_of_form(form)) < bench.mean_loss(best)) best = name_of_form(form);
+    if (bench.mean_loss(name_of_form(form)) > bench.mean_loss(worst)) worst = name_of_form(form);
+  }
+  std::string agreement = "One layer agrees across a distractor in " + fixed(bench.mean_agreement(flat), 2) + " of the cases";
+  if (best != flat) agreement += ", " + best.label + " in " + fixed(bench.mean_agreement(best), 2);
+  bench.finish("With about " + std::to_string((forms.wanted() + 500) / 1000) + " thousand parameters, " + best.label +
+               " is lowest (" + fixed(bench.mean_loss(best), 3) + ") and " + worst.label + " highest (" +
+               fixed(bench.mean_loss(worst), 3) + "): " + bench.difference(best, worst) + ". " + agreement + ".");
 }
 
 void sharing(ExperimentBench& bench) {
-  constexpr std::int64_t kKvHeads[] = {8, 4, 2, 1};
   const std::int64_t heal_tokens = std::max<std::int64_t>(bench.tokens() / 5, 1);
-  const TrainForm whole{.n_layers = 2, .d_model = 64, .n_heads = 8, .n_kv_heads = 8};
-  const auto label_of = [](std::int64_t kv) {
-    return kv == 8 ? std::string("MHA 8") : kv == 1 ? "MQA 1" : "GQA " + std::to_string(kv);
+  const auto form_of = [](std::int64_t kv) { return TrainForm{.n_layers = 2, .d_model = 64, .n_heads = 8, .n_kv_heads = kv}; };
+  const auto place_of = [](const char* series, std::int64_t kv) {
+    const std::string label = kv == 8 ? "MHA 8" : kv == 1 ? "MQA 1" : "GQA " + std::to_string(kv);
+    return OutcomePlace{{series, label}, -static_cast<double>(kv)};
   };
-  bench.result().x_name = "kv_heads for 8 query heads";
+  const char *const own = "trained so", *const at_once = "pooled, at once", *const healed = "pooled, healed";
+  name_x(bench, "kv_heads", "kv_heads for 8 query heads");
   bench.expect(bench.n_seeds() * (4 * bench.tokens() + 3 * heal_tokens));
   for (int i = 0; i < bench.n_seeds(); ++i) {
-    std::unique_ptr<Trainer> trained;
-    for (const std::int64_t kv : kKvHeads) {
-      TrainForm form = whole;
-      form.n_kv_heads = kv;
-      auto trainer = bench.begin(bench.plan_for(form, bench.tokens(), bench.seed(i)));
+    ModelParams whole;
+    for (const std::int64_t kv : {8, 4, 2, 1}) {
+      const auto trainer = bench.begin(bench.plan_for(form_of(kv), bench.tokens(), bench.seed(i)));
       bench.train(*trainer);
-      bench.add({"trained so", -static_cast<double>(kv), label_of(kv)}, bench.measure(*trainer));
-      if (kv == 8) trained = std::move(trainer);
+      bench.add(place_of(own, kv), bench.measure(*trainer));
+      if (kv == 8) whole = trainer->params();
     }
-    const ModelParams params = trained->params();
-    for (const std::int64_t kv : {std::int64_t{4}, std::int64_t{2}, std::int64_t{1}}) {
-      TrainForm form = whole;
-      form.n_kv_heads = kv;
-      TrainPlan plan = bench.plan_for(form, heal_tokens, bench.seed(i));
-      plan.learning_rate = 1e-3;
-      const auto trainer = bench.begin_from(params, plan);
-      bench.add({"pooled, at once", -static_cast<double>(kv), label_of(kv)}, bench.measure(*trainer));
+    for (const std::int64_t kv : {4, 2, 1}) {
+      TrainPlan plan = bench.plan_for(form_of(kv), heal_tokens, bench.seed(i));
+      plan.learning_rate = kHealingRate;
+      const auto trainer = bench.begin_from(whole, plan);
+      bench.add(place_of(at_once, kv), bench.measure(*trainer));
       bench.train(*trainer);
-      bench.add({"pooled, healed", -static_cast<double>(kv), label_of(kv)}, bench.measure(*trainer));
+      bench.add(place_of(healed, kv), bench.measure(*trainer));
     }
   }
-  const double whole_loss = bench.mean_loss("trained so", "MHA 8"), one = bench.mean_loss("trained so", "MQA 1");
-  bench.finish("Trained with 1 K/V head the loss is " + fixed(one, 3) + ", with 8 " + fixed(whole_loss, 3) + ": " +
-               against_seeds(one - whole_loss, bench.spread()) + ". Pooling a trained model from 8 to 1 raises it to " +
-               fixed(bench.mean_loss("pooled, at once", "MQA 1"), 3) + "; a fifth of the training more brings back " +
-               fixed(bench.mean_loss("pooled, healed", "MQA 1"), 3) +
-               ". Heads that took up different roles do not share keys and values for free.");
+  const PlaceName mha = place_of(own, 8).name, mqa = place_of(own, 1).name, pooled = place_of(at_once, 1).name;
+  std::string text = "Trained so, 8 K/V heads reach " + fixed(bench.mean_loss(mha), 3) + " and 1 reaches " +
+                     fixed(bench.mean_loss(mqa), 3) + ": " + bench.difference(mha, mqa) +
+                     ". Pooling the trained model from 8 to 1 takes it to " + fixed(bench.mean_loss(pooled), 3) +
+                     "; a fifth of the training more, to " + fixed(bench.mean_loss(place_of(healed, 1).name), 3) + ".";
+  if (bench.differ(pooled, mha) && bench.mean_loss(pooled) > bench.mean_loss(mha))
+    text += " The mean of several heads' keys and values is none of them.";
+  bench.finish(std::move(text));
 }
 
 /// The least important heads first: what the loss loses without each alone.
@@ -138,77 +149,79 @@ std::vector<HeadRef> by_importance(Trainer& trainer, const ExperimentWatch& watc
   return heads;
 }
 
+/// What goes with a head of d_k 8 in a layer of d_model 64: rows of W_Q, W_K and W_V with their biases, columns of W_O.
+constexpr std::int64_t kParametersOfAHead = 4 * 8 * 64 + 3 * 8;
+
+/// The big model without its least important heads, at once and healed; the small ones are trained beside it.
 void prune_small(ExperimentBench& bench) {
-  constexpr std::int64_t kLeft[] = {12, 8, 4};
-  const std::int64_t heal_tokens = std::max<std::int64_t>(bench.tokens() / 5, 1), big_tokens = bench.tokens() - heal_tokens;
-  const auto label_of = [](std::int64_t n) { return std::to_string(n) + " heads"; };
+  const std::int64_t heal_tokens = std::max<std::int64_t>(bench.tokens() / 5, 1);
+  const std::int64_t big_tokens = std::max<std::int64_t>(bench.tokens() - heal_tokens, 1);
   const TrainForm big{.n_layers = 2, .d_model = 64, .n_heads = 8, .n_kv_heads = 8};
-  bench.result().x_name = "heads left of 16, or in the small model";
+  const auto place_of = [](const char* series, std::int64_t n) {
+    return OutcomePlace{{series, std::to_string(n) + " heads"}, static_cast<double>(n)};
+  };
+  const char *const at_once = "big, pruned at once", *const healed = "big, pruned and healed",
+                    *const small = "small from the start";
+  name_x(bench, "heads", "heads left of 16, or in the small model");
   bench.expect(bench.n_seeds() * (big_tokens + 3 * heal_tokens + 3 * bench.tokens()));
-  // Two matrices of rows and columns, 8 wide, and three biases go with each head.
-  const std::int64_t of_a_head = 4 * 8 * 64 + 3 * 8;
   for (int i = 0; i < bench.n_seeds(); ++i) {
     const auto trained = bench.begin(bench.plan_for(big, big_tokens, bench.seed(i)));
     bench.train(*trained);
-    bench.add({"big, before pruning", 16, label_of(16)}, bench.measure(*trained));
+    bench.add(place_of("big, before pruning", 16), bench.measure(*trained));
     const std::vector<HeadRef> order = by_importance(*trained, bench.watch());
     const ModelParams params = trained->params();
-    for (const std::int64_t left : kLeft) {
+    for (const std::int64_t left : {12, 8, 4}) {
       TrainPlan plan = bench.plan_for(big, heal_tokens, bench.seed(i));
-      plan.learning_rate = 1e-3;
+      plan.learning_rate = kHealingRate;
       plan.start.from = StartFrom::kModel;
       plan.start.pruned.assign(order.begin(), order.begin() + (16 - left));
       std::ranges::sort(plan.start.pruned);
       const auto trainer = bench.begin_from(params, plan);
-      const std::int64_t n_parameters = trainer->n_parameters() - (16 - left) * of_a_head;
-      bench.add({"big, pruned at once", static_cast<double>(left), label_of(left), n_parameters}, bench.measure(*trainer));
-      bench.train(*trainer);
-      bench.add({"big, pruned and healed", static_cast<double>(left), label_of(left), n_parameters}, bench.measure(*trainer));
-      const TrainForm small{.n_layers = 2, .d_model = 4 * left, .n_heads = left / 2, .n_kv_heads = left / 2};
-      const auto own = bench.begin(bench.plan_for(small, bench.tokens(), bench.seed(i)));
+      const std::int64_t n_parameters = trainer->n_parameters() - (16 - left) * kParametersOfAHead;
+      for (const char* series : {at_once, healed}) {
+        if (series == healed) bench.train(*trainer);
+        OutcomePlace place = place_of(series, left);
+        place.n_parameters = n_parameters;
+        bench.add(place, bench.measure(*trainer));
+      }
+      const TrainForm form{.n_layers = 2, .d_model = 4 * left, .n_heads = left / 2, .n_kv_heads = left / 2};
+      const auto own = bench.begin(bench.plan_for(form, bench.tokens(), bench.seed(i)));
       bench.train(*own);
-      bench.add({"small from the start", static_cast<double>(left), label_of(left)}, bench.measure(*own));
+      bench.add(place_of(small, left), bench.measure(*own));
     }
   }
-  const double healed = bench.mean_loss("big, pruned and healed", label_of(8)),
-               small = bench.mean_loss("small from the start", label_of(8));
-  bench.finish("With 8 heads left, the pruned and healed model reaches " + fixed(healed, 3) +
-               ", the one that was small from the start " + fixed(small, 3) +
-               " on the same tokens: " + fixed(std::abs(healed - small), 3) + " nats " + (healed < small ? "for" : "against") +
-               " training big and pruning, " + against_seeds(healed - small, bench.spread()) +
-               ". It keeps its wide MLPs and embedding, so it has more parameters: see the table.");
+  const PlaceName a = place_of(healed, 8).name, b = place_of(small, 8).name;
+  bench.finish("With 8 heads the big model, pruned and healed, reaches " + fixed(bench.mean_loss(a), 3) +
+               ", the one that was small from the start " + fixed(bench.mean_loss(b), 3) +
+               " on the same number of tokens: " + bench.difference(a, b) +
+               ". The pruned one keeps its wide MLPs and embedding, so it has more parameters: see the table.");
 }
 
 void distil(ExperimentBench& bench) {
   const TrainForm large{.n_layers = 2, .d_model = 96, .n_heads = 12, .n_kv_heads = 12};
-  const TrainForm student{.n_layers = 2, .d_model = 48, .n_heads = 6, .n_kv_heads = 6};
+  const TrainForm form{.n_layers = 2, .d_model = 48, .n_heads = 6, .n_kv_heads = 6};
+  const PlaceName teacher_name{"12 heads a layer, d_model 96", "teacher"};
+  const PlaceName alone{"6 heads a layer, d_model 48", "student alone"}, taught{alone.series, "student of the teacher"};
+  const Distillation how{.weight = 0.9F, .temperature = 2};
   const std::int64_t teacher_tokens = 2 * bench.tokens();
-  bench.result().x_name = "trained how";
+  name_x(bench, "model", "trained how");
   bench.expect(bench.n_seeds() * (teacher_tokens + 2 * bench.tokens()));
   for (int i = 0; i < bench.n_seeds(); ++i) {
     const auto teacher = bench.begin(bench.plan_for(large, teacher_tokens, bench.seed(i)));
     bench.train(*teacher);
-    bench.add({"12 heads, d_model 96", 0, "teacher"}, bench.measure(*teacher));
-    const TrainPlan plan = bench.plan_for(student, bench.tokens(), bench.seed(i));
-    const auto alone = bench.begin(plan);
-    bench.train(*alone);
-    bench.add({"6 heads, d_model 48", 1, "student alone"}, bench.measure(*alone));
-    auto network = std::make_shared<Network>(teacher->config(), bench.pool());
-    std::ranges::copy(teacher->network().parameters(), network->parameters().begin());
-    network->parameters_changed();
-    const auto taught = bench.begin(plan);
-    taught->set_teacher(network, {.weight = 0.9F, .temperature = 2});
-    bench.train(*taught);
-    bench.add({"6 heads, d_model 48", 2, "student of the teacher"}, bench.measure(*taught));
+    bench.add({teacher_name, 0}, bench.measure(*teacher));
+    const TrainPlan plan = bench.plan_for(form, bench.tokens(), bench.seed(i));
+    for (const PlaceName& name : {alone, taught}) {
+      const auto student = bench.begin(plan);
+      if (name == taught) student->set_teacher(bench.copy_of(*teacher), how);
+      bench.train(*student);
+      bench.add({name, name == alone ? 1.0 : 2.0}, bench.measure(*student));
+    }
   }
-  const double alone = bench.mean_loss("6 heads, d_model 48", "student alone"),
-               taught = bench.mean_loss("6 heads, d_model 48", "student of the teacher");
-  bench.finish("The student of 6 heads reaches " + fixed(alone, 3) + " alone and " + fixed(taught, 3) +
-               " learning from the teacher's probabilities (weight 0.9, temperature 2) on the same tokens; the teacher of 12 "
-               "heads, trained twice "
-               "as long, has " +
-               fixed(bench.mean_loss("12 heads, d_model 96", "teacher"), 3) + ". The difference between the students, " +
-               fixed(alone - taught, 3) + " nats, is " + against_seeds(alone - taught, bench.spread()) + ".");
+  bench.finish("The student of 6 heads a layer reaches " + fixed(bench.mean_loss(alone), 3) + " alone and " +
+               fixed(bench.mean_loss(taught), 3) + " learning from the teacher's probabilities (weight " + fixed(how.weight, 1) +
+               ", temperature " + fixed(how.temperature, 0) + ") on the same tokens: " + bench.difference(alone, taught) +
+               ". The teacher of 12 heads a layer, trained twice as long, has " + fixed(bench.mean_loss(teacher_name), 3) + ".");
 }
 
 struct Experiment {

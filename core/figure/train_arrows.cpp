@@ -117,11 +117,19 @@ class Arrows {
       if (is_row) canvas_.fill({x - w / 2 - 4, y - kWords / 2 + 1, w + 8, kWords - 2}, theme.raised, 3);
       canvas_.text({x, y}, line.texts[static_cast<std::size_t>(i)], style, w + kBetween - 2);
       if (which == Line::kKeys) continue;
-      canvas_.hit({.shape = {x - w / 2 - 4, y - kWords / 2, w + 8, kWords},
-                   .tooltip = line.texts[static_cast<std::size_t>(i)] + "\nword " + std::to_string(i) + " of the watched sentence",
-                   .click = {},
+      // Hovering a word shows where it looks.
+      const Rect box{x - w / 2 - 4, y - kWords / 2, w + 8, kWords};
+      TileRequest row;
+      row.row_begin = i;
+      row.row_end = i + 1;
+      row.col_end = 1;
+      canvas_.cells({.rect = box, .request = row, .opens_head = true});
+      canvas_.hit({.shape = box,
+                   .tooltip = line.texts[static_cast<std::size_t>(i)] + "\nword " + std::to_string(i) +
+                              " of the watched sentence: where it looks",
+                   .click = TrainHeadSelected{head_},
                    .double_click = {},
-                   .ctrl_click = {},
+                   .ctrl_click = TrainHeadSelected{head_},
                    .name = "word " + std::to_string(i)});
     }
     const std::int64_t n = which == Line::kQueries ? tiles_.stack().seq_q : tiles_.stack().seq_k;

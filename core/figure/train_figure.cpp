@@ -9,6 +9,12 @@ namespace {
 constexpr double kMargin = kTrainMargin, kGap = 14;
 constexpr double kTimeline = 74;
 
+/// What is shown is the model in training: the snapshot of the other stages says nothing about it.
+Figure without_snapshot(Figure figure) {
+  figure.snapshot = nullptr;
+  return figure;
+}
+
 using DrawPart = void (*)(Canvas&, const Rect&, const TrainInput&);
 
 Figure part_figure(const FigureInput& input, const TrainInput& train, DrawPart draw, const char* title) {
@@ -16,14 +22,14 @@ Figure part_figure(const FigureInput& input, const TrainInput& train, DrawPart d
   const double above = std::min(kMargin, std::floor(input.size.h / 16));
   const Rect area{kMargin, above, input.size.w - 2 * kMargin, input.size.h - 2 * above};
   if (area.w >= 64 && area.h >= 24) draw(canvas, area, train);
-  return canvas.take();
+  return without_snapshot(canvas.take());
 }
 
 bool shows_one(const FigureInput& input) { return input.session.train_view.heads == TrainHeads::kOne; }
 
 }  // namespace
 
-TrainLayout lay_out_train(Size size) {
+TrainLayout lay_out_train(Size size, double most_for_heads) {
   TrainLayout layout;
   const double w = size.w - 2 * kMargin, h = size.h - 2 * kMargin;
   if (w < 160 || h < 120) {
@@ -31,10 +37,15 @@ TrainLayout lay_out_train(Size size) {
     return layout;
   }
   // The heads are what one looks at: they get most, the curves as much as they need to be read, and what is too little is left out.
-  const double timeline = h >= 260 ? kTimeline : 0;
-  double rest = h - (timeline > 0 ? timeline + kGap : 0);
-  const double roles = rest >= 330 ? std::floor(std::clamp(rest * 0.31, 130.0, 300.0)) : 0;
-  const double loss = rest >= 420 ? std::floor(std::clamp(rest * 0.2, 96.0, 200.0)) : 0;
+  const double timeline = h >= 260 ? kTimeline : 0, rest = h - (timeline > 0 ? timeline + kGap : 0);
+  double roles = rest >= 330 ? std::floor(std::clamp(rest * 0.31, 130.0, 300.0)) : 0;
+  double loss = rest >= 420 ? std::floor(std::clamp(rest * 0.2, 96.0, 200.0)) : 0;
+  // What the heads cannot use makes the curves higher.
+  const double spare = rest - roles - loss - (roles > 0 ? kGap : 0) - (loss > 0 ? kGap : 0) - most_for_heads;
+  if (spare > 0 && loss > 0) {
+    loss += std::floor(0.35 * spare);
+    roles += std::floor(0.65 * spare);
+  }
   double y = kMargin;
   const auto take = [&](double height) {
     const Rect rect{kMargin, y, w, height};
@@ -50,7 +61,9 @@ TrainLayout lay_out_train(Size size) {
 
 Figure train_figure(const FigureInput& input, const TrainInput& train) {
   Canvas canvas(input, "Training: loss, roles and every head");
-  const TrainLayout layout = lay_out_train(input.size);
+  TrainLayout layout = lay_out_train(input.size);
+  if (!shows_one(input) && layout.heads.w >= 64 && layout.heads.h >= 24)
+    layout = lay_out_train(input.size, train_heads_height(canvas, layout.heads, train));
   const auto part = [&](const Rect& area, DrawPart draw) {
     if (area.w >= 64 && area.h >= 24) draw(canvas, area, train);
   };
@@ -58,7 +71,7 @@ Figure train_figure(const FigureInput& input, const TrainInput& train) {
   part(layout.roles, draw_train_roles);
   part(layout.timeline, draw_train_timeline);
   part(layout.heads, shows_one(input) ? draw_train_head : draw_train_heads);
-  return canvas.take();
+  return without_snapshot(canvas.take());
 }
 
 Figure train_loss_figure(const FigureInput& input, const TrainInput& train) {

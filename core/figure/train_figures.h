@@ -40,11 +40,11 @@ Figure train_behaviour_figure(const FigureInput& input, const TrainInput& train)
 Figure train_scores_figure(const FigureInput& input, const TrainInput& train);     ///< the chosen head's score in each role
 Figure train_ablation_figure(const FigureInput& input, const TrainInput& train);   ///< what removing the chosen head costs
 
-/// Heights that the stage's parts ask for in a stage of this size, from top to bottom; 0: no room for it.
+/// Where the stage's parts lie in a stage of this size; empty: no room for it. What the heads cannot use makes the curves higher.
 struct TrainLayout {
   Rect loss, roles, timeline, heads;
 };
-TrainLayout lay_out_train(Size size);
+TrainLayout lay_out_train(Size size, double most_for_heads = 1e9);
 
 /// The time below a point of the loss, roles or time line pictures, snapped to the nearest kept state; unset right of the newest one: live.
 /// `width` is the picture's.

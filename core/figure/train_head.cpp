@@ -129,22 +129,25 @@ class TrainHeadPicture {
   }
 
   void add_cells(const Rect& rect, double cell) {
+    // The grid tells which row is hovered; clicks are the cells' own, for its actions are about another model.
+    canvas_.cells({.rect = rect, .request = tiles_.sample().request, .opens_head = true});
     for (std::int64_t q = 0; q < tiles_.stack().seq_q; ++q) {
       for (std::int64_t k = 0; k < tiles_.stack().seq_k; ++k) {
-        if (!tiles_.is_visible(q, k)) continue;
         const double p = tiles_.probability(head_, q, k);
-        std::string text = head_label(head_) + "\n" + frame_word_text(tiles_.queries()[static_cast<std::size_t>(q)]) + "  →  " +
-                           frame_word_text(tiles_.keys()[static_cast<std::size_t>(k)]) + "\nprobability " + probability_text(p);
-        if (tiles_.is_difference()) {
+        std::string text =
+            head_label(head_) + "\n" + frame_word_text(tiles_.queries()[static_cast<std::size_t>(q)]) + "  →  " +
+            frame_word_text(tiles_.keys()[static_cast<std::size_t>(k)]) +
+            (tiles_.is_visible(q, k) ? "\nprobability " + probability_text(p) : "\nmasked: a word sees no later one");
+        if (tiles_.is_difference() && tiles_.is_visible(q, k)) {
           const double before = tiles_.compared_probability(head_, q, k);
           text += "\nat " + tokens_text(static_cast<double>(tiles_.compared_tokens())) + " tokens " + probability_text(before) +
                   ": " + signed_fixed(p - before, 3);
         }
         canvas_.hit({.shape = {rect.x + static_cast<double>(k) * cell, rect.y + static_cast<double>(q) * cell, cell, cell},
                      .tooltip = std::move(text),
-                     .click = {},
+                     .click = TrainHeadSelected{head_},
                      .double_click = {},
-                     .ctrl_click = {},
+                     .ctrl_click = TrainHeadSelected{head_},
                      .name = "cell " + std::to_string(q) + " " + std::to_string(k)});
       }
     }

@@ -11,6 +11,7 @@ namespace headroom {
 namespace {
 
 constexpr double kGap = 12, kRim = 3, kLargestTile = 240;
+constexpr double kTitle = kSmallLine + 6;
 constexpr double kTwoLines = 34, kOneLine = 18;  // below a tile: its name and curve; what it does
 
 /// Lines of heads, and how large their tiles are.
@@ -26,6 +27,13 @@ class TrainHeadsGrid {
   TrainHeadsGrid(Canvas& canvas, const Rect& area, const TrainInput& train)
       : canvas_(canvas), area_(area), facts_(canvas.input(), train), frame_(train.frame), tiles_(canvas.input(), train) {}
 
+  /// Of the whole picture in so much room.
+  double height() {
+    if (tiles_.is_empty()) return area_.h;
+    place({area_.x, area_.y + kTitle, area_.w, area_.h - kTitle});
+    return kTitle + used_ + 4 + legend_h_;
+  }
+
   void draw() {
     const double title = draw_title();
     Rect below{area_.x, area_.y + title, area_.w, area_.h - title};
@@ -34,20 +42,25 @@ class TrainHeadsGrid {
       draw_empty(below);
       return;
     }
-    const Legend legend = make_legend();
-    const Rect legend_room{below.x, 0, below.w, std::clamp(below.h / 5, kSmallLine, 3 * kLine)};
-    const double legend_h = lay_out_legend(canvas_, legend, legend_room, LegendPass::kMeasure);
-    const double room = below.h - legend_h - 8;
+    place(below);
     const FrameStack& stack = tiles_.stack();
-    grid_ = best_grid({below.w - 2 * kRim, room - kRim}, stack.n_layers, stack.n_heads, stack.seq_q, stack.seq_k);
     if (grid_.tile_w < 4 || grid_.tile_h < 4) return;
     for (std::int64_t i = 0; i < stack.n_layers * stack.n_heads; ++i)
       draw_head({i / stack.n_heads, i % stack.n_heads}, place_of(below, i));
-    const double used = kRim + static_cast<double>(grid_.rows) * (grid_.tile_h + grid_.below) + 4;
-    lay_out_legend(canvas_, legend, {below.x, below.y + std::min(used, room) + 4, below.w, legend_h}, LegendPass::kDraw);
+    lay_out_legend(canvas_, make_legend(), {below.x, below.y + used_ + 4, below.w, legend_h_}, LegendPass::kDraw);
   }
 
  private:
+  /// Finds the grid below the title, how high it is and what the legend needs.
+  void place(const Rect& below) {
+    legend_h_ = lay_out_legend(canvas_, make_legend(), {below.x, 0, below.w, std::clamp(below.h / 5, kSmallLine, 3 * kLine)},
+                               LegendPass::kMeasure);
+    const FrameStack& stack = tiles_.stack();
+    const double room = below.h - legend_h_ - 8;
+    grid_ = best_grid({below.w - 2 * kRim, room - kRim}, stack.n_layers, stack.n_heads, stack.seq_q, stack.seq_k);
+    used_ = std::min(room, kRim + static_cast<double>(grid_.rows) * (grid_.tile_h + grid_.below) + 4);
+  }
+
   std::string when() const {
     if (tiles_.is_empty()) return "";
     const std::string shown = tokens_text(static_cast<double>(tiles_.shown_tokens()));
@@ -249,12 +262,15 @@ class TrainHeadsGrid {
     grid_ = best_grid({area.w - 2 * kRim, area.h - kRim}, n_layers, n_heads, 10, 10);
     for (std::int64_t i = 0; i < n_layers * n_heads && grid_.tile_w >= 8 && grid_.tile_h >= 8; ++i)
       canvas_.fill(place_of(area, i), mix(theme.panel, theme.masked, 0.8), 2);
+    const double used = kRim + static_cast<double>(grid_.rows) * (grid_.tile_h + grid_.below);
+    const Rect rest{area.x, area.y + used, area.w, area.h - used};
+    const Rect place = rest.h >= 60 ? rest : area;  // below the tiles where there is room, else over them
     if (facts_.has_run()) {
-      draw_train_promise(canvas_, area, "No picture yet",
+      draw_train_promise(canvas_, place, "No picture yet",
                          "The first one comes as soon as the model has read the watched sentence.");
     } else {
       draw_train_promise(
-          canvas_, area, "Every head's picture sharpens here",
+          canvas_, place, "Every head's picture sharpens here",
           "Press Train: each head's heatmap on the watched sentence, ten times a second, with the curve of what it does best.");
     }
   }
@@ -265,9 +281,14 @@ class TrainHeadsGrid {
   std::shared_ptr<const TrainFrame> frame_;
   TrainTiles tiles_;
   Grid grid_;
+  double used_ = 0, legend_h_ = 0;
 };
 
 }  // namespace
+
+double train_heads_height(Canvas& canvas, const Rect& area, const TrainInput& train) {
+  return TrainHeadsGrid(canvas, area, train).height();
+}
 
 void draw_train_heads(Canvas& canvas, const Rect& area, const TrainInput& train) { TrainHeadsGrid(canvas, area, train).draw(); }
 

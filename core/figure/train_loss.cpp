@@ -21,7 +21,7 @@ class LossPlot {
     const double title = canvas_.panel_title({area_.x, area_.y}, "LOSS", detail, area_.w) + 4;
     const Rect below{area_.x, area_.y + title, area_.w, area_.h - title};
     if (below.h < 24) return;
-    const TokenLabels labels = below.h >= 150 ? TokenLabels::kNumbered : TokenLabels::kNone;
+    const TokenLabels labels = token_labels_for(canvas_, area_);
     if (facts_.reports().empty()) {
       plot_ = draw_train_axes(canvas_, below, {{0, facts_.tokens_end()}, {1, 6}, labels});
       draw_train_promise(canvas_, plot_.rect, "The loss falls here",

@@ -33,6 +33,11 @@ double TrainFacts::tokens_end() const {
   return static_cast<double>(std::max<std::int64_t>({run_->tokens_planned, run_->tokens, 1}));
 }
 
+TokenLabels token_labels_for(const Canvas& canvas, const Rect& area) {
+  const bool is_alone = area.h > 0.75 * canvas.input().size.h;
+  return is_alone && area.h >= 150 ? TokenLabels::kNumbered : TokenLabels::kNone;
+}
+
 void draw_train_cursors(Canvas& canvas, const TrainPlot& plot, const TrainFacts& facts) {
   if (!facts.has_run()) return;
   const Theme& theme = canvas.theme();

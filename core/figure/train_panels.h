@@ -23,6 +23,12 @@ void draw_train_timeline(Canvas& canvas, const Rect& area, const TrainInput& tra
 void draw_train_heads(Canvas& canvas, const Rect& area, const TrainInput& train);
 void draw_train_head(Canvas& canvas, const Rect& area, const TrainInput& train);
 
+/// Alone in its picture a plot numbers its tokens itself; in the stage the time line below does it for all.
+TokenLabels token_labels_for(const Canvas& canvas, const Rect& area);
+
+/// How high the heads are in so much room, words and legend included.
+double train_heads_height(Canvas& canvas, const Rect& area, const TrainInput& train);
+
 /// What all parts ask of a run.
 class TrainFacts {
  public:

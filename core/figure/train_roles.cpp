@@ -21,7 +21,7 @@ class RolesPlot {
                          4;
     Rect below{area_.x, area_.y + title, area_.w, area_.h - title};
     if (below.h < 24) return;
-    const TokenLabels labels = below.h >= 150 ? TokenLabels::kNumbered : TokenLabels::kNone;
+    const TokenLabels labels = token_labels_for(canvas_, area_);
     const TrainAxes axes{{0, facts_.tokens_end()}, {0, 1.04}, labels, 4};
     if (facts_.reports().empty()) {
       plot_ = draw_train_axes(canvas_, below, axes);
@@ -210,7 +210,7 @@ class RolesPlot {
     if (lowest == nullptr) return;
     TextStyle style = canvas_.small();
     style.color = canvas_.theme().text;
-    const std::string text = "worse than a coin: agrees with the nearer noun";
+    const std::string text = "worse than a coin: it agrees with the nearer noun";
     const Size size{std::ceil(canvas_.width(text, style)) + 4, 15};
     LabelPlacer placer({plot_.rect.x, plot_.rect.y, plot_.rect.w, plot_.rect.h});
     for (const Rect& box : words)
@@ -220,10 +220,18 @@ class RolesPlot {
         placer.block_line(at(curve.samples[i]), at(curve.samples[i + 1]), 3, LabelPlacer::Crossing::kAllowed);
     }
     const Point tip = at(*lowest);
-    std::optional<Rect> place;
-    for (const auto reach : {LabelPlacer::Reach::kNear, LabelPlacer::Reach::kFar}) {
-      if (!place) place = placer.place(LabelPlacer::around(tip, size, reach));
+    // The nearest free place, not so far that nobody sees what it belongs to.
+    std::vector<Rect> candidates;
+    constexpr double kFar = 280;
+    for (double y = plot_.rect.y; y + size.h <= plot_.rect.y + plot_.rect.h; y += 6) {
+      for (double x = std::max(plot_.rect.x, tip.x - size.w - 40); x <= tip.x + kFar; x += 12)
+        candidates.push_back({x, y, size.w, size.h});
     }
+    const auto distance = [&](const Rect& r) {
+      return std::hypot(std::clamp(tip.x, r.x, r.x + r.w) - tip.x, 2 * (std::clamp(tip.y, r.y, r.y + r.h) - tip.y));
+    };
+    std::stable_sort(candidates.begin(), candidates.end(), [&](const Rect& a, const Rect& b) { return distance(a) < distance(b); });
+    const std::optional<Rect> place = placer.place(candidates);
     if (!place) return;
     const double near_x = std::clamp(tip.x, place->x, place->x + place->w);
     const double near_y = std::clamp(tip.y, place->y, place->y + place->h);

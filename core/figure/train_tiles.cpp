@@ -109,6 +109,15 @@ std::int64_t TrainTiles::telling_row(HeadRef head) const {
   const bool is_cross = stack_->stack == AttentionStack::kCross;
   std::int64_t best = stack_->seq_q - 1;
   double most = 0;
+  for (std::int64_t q = 0; is_difference() && q < stack_->seq_q; ++q) {
+    double change = 0;
+    for (std::int64_t k = 0; k < stack_->seq_k; ++k)
+      change += std::abs(value(head, q, k));
+    if (change <= most) continue;
+    most = change;
+    best = q;
+  }
+  if (is_difference()) return best;
   for (std::int64_t q = 0; q < stack_->seq_q; ++q) {
     for (std::int64_t k = 0; k < stack_->seq_k; ++k) {
       const bool is_near = !is_cross && (std::abs(q - k) < 2 || k == 0);  // neighbours and the first token say least

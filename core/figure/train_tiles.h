@@ -38,7 +38,8 @@ class TrainTiles {
   /// A tile with the colours of all of them, for the legend.
   const AttentionTile& sample() const { return sample_; }
 
-  /// The row whose word looks farthest, clearest at the shown time: what is shown of a head until somebody chooses a row.
+  /// The row that changed most between the two times; of one time the row whose word looks farthest and clearest. What is shown of a head until
+  /// somebody points at a row.
   std::int64_t telling_row(HeadRef head) const;
 
  private:

@@ -40,6 +40,7 @@ int parse_and_run(int argc, char** argv) {
   add_doctor_command(line);
   add_bench_command(line);
   add_train_command(line);
+  add_experiment_command(line);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

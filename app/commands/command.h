@@ -34,6 +34,7 @@ void add_session_command(CommandLine& line);
 void add_doctor_command(CommandLine& line);
 void add_bench_command(CommandLine& line);
 void add_train_command(CommandLine& line);
+void add_experiment_command(CommandLine& line);
 
 /// "note: ..." on standard error.
 void print_note(const std::string& sentence);

@@ -1,5 +1,3 @@
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <iostream>
@@ -129,7 +127,7 @@ int train(const TrainOptions& options, const std::filesystem::path& assets) {
   order.out = typed.out;
   order.floats = options.as_half ? SavedFloats::kFloat16 : SavedFloats::kFloat32;
   order.saved = options.is_model_only ? TrainOrder::Saved::kModelOnly : TrainOrder::Saved::kWithState;
-  order.progress = !options.as_json && ::isatty(STDERR_FILENO) == 1 ? TrainOrder::Progress::kLine : TrainOrder::Progress::kQuiet;
+  order.progress = options.as_json ? Progress::kQuiet : progress_on_terminal();
   order.command = command_text(typed);
   const TrainOutcome outcome = run_training(order, assets);
   if (!outcome.note.empty()) print_note(outcome.note);

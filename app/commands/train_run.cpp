@@ -9,6 +9,7 @@
 #include <iostream>
 
 #include "app/commands/command.h"
+#include "app/commands/progress_line.h"
 #include "core/runs/checkpoint.h"
 #include "core/runs/run.h"
 #include "core/runs/step_clock.h"
@@ -44,31 +45,6 @@ class InterruptWatch {
 
  private:
   struct sigaction old_interrupt_ = {}, old_terminate_ = {};
-};
-
-/// One line on standard error, written over and over.
-class ProgressLine {
- public:
-  explicit ProgressLine(TrainOrder::Progress progress) : is_shown_(progress == TrainOrder::Progress::kLine) {}
-  ~ProgressLine() { clear(); }
-  ProgressLine(const ProgressLine&) = delete;
-  ProgressLine& operator=(const ProgressLine&) = delete;
-
-  void show(const std::string& text) {
-    const double time = now();
-    if (!is_shown_ || time - last_ < 0.2) return;
-    last_ = time;
-    std::cerr << "\r\x1b[K" << text << std::flush;
-    is_dirty_ = true;
-  }
-  void clear() {
-    if (is_dirty_) std::cerr << "\r\x1b[K" << std::flush;
-    is_dirty_ = false;
-  }
-
- private:
-  bool is_shown_ = false, is_dirty_ = false;
-  double last_ = 0;
 };
 
 std::string progress_text(const Trainer& trainer, double loss, double tokens_per_second) {

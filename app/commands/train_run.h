@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 
+#include "app/commands/progress_line.h"
 #include "core/formats/save_model.h"
 #include "core/runs/trainer.h"
 
@@ -19,7 +20,7 @@ struct TrainOrder {
   std::filesystem::path out;
   SavedFloats floats = SavedFloats::kFloat32;
   enum class Saved { kWithState, kModelOnly } saved = Saved::kWithState;
-  enum class Progress { kLine, kQuiet } progress = Progress::kQuiet;
+  Progress progress = Progress::kQuiet;
   std::string command;  ///< as it was typed: said in the README
 };
 

@@ -1,8 +1,8 @@
-#include <algorithm>
 #include <cstdarg>
 #include <cstdio>
 #include <nlohmann/json.hpp>
 
+#include "app/commands/text_columns.h"
 #include "app/commands/train_run.h"
 
 namespace headroom {
@@ -17,36 +17,6 @@ std::string with(const char* format, ...) {
   va_end(values);
   return text;
 }
-
-/// Columns as wide as their widest cell; a cell's bytes are not its width ("→"), so code points are counted.
-class Columns {
- public:
-  void add(std::vector<std::string> cells) { rows_.push_back(std::move(cells)); }
-  std::string text() const {
-    std::vector<std::size_t> widths;
-    for (const auto& row : rows_)
-      for (std::size_t i = 0; i < row.size(); ++i) {
-        if (widths.size() <= i) widths.push_back(0);
-        widths[i] = std::max(widths[i], width_of(row[i]));
-      }
-    std::string text;
-    for (const auto& row : rows_) {
-      std::string line;
-      for (std::size_t i = 0; i < row.size(); ++i)
-        line += row[i] + std::string(widths[i] - width_of(row[i]) + 2, ' ');
-      line.erase(line.find_last_not_of(' ') + 1);
-      text += line + "\n";
-    }
-    return text;
-  }
-
- private:
-  static std::size_t width_of(const std::string& cell) {
-    return static_cast<std::size_t>(
-        std::ranges::count_if(cell, [](char c) { return (static_cast<unsigned char>(c) & 0xC0u) != 0x80u; }));
-  }
-  std::vector<std::vector<std::string>> rows_;
-};
 
 std::string head_name(HeadRef head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
 
@@ -88,7 +58,7 @@ std::string train_table(const TrainOutcome& outcome, const std::filesystem::path
   if (outcome.heal)
     text += with("%s: held-out loss %.3f before, %.3f right after, %.3f now\n", outcome.heal->change.c_str(),
                  outcome.heal->loss_before, outcome.heal->loss_after, report.held_out_loss);
-  Columns roles;
+  TextColumns roles;
   roles.add({"role", "best head", "score", "offset", "needs", "named"});
   for (const RoleScore& role : report.roles) {
     if (role.n_cases == 0) continue;
@@ -98,7 +68,7 @@ std::string train_table(const TrainOutcome& outcome, const std::filesystem::path
   }
   text += "\n" + roles.text();
   if (!report.behaviours.empty()) {
-    Columns behaviours;
+    TextColumns behaviours;
     behaviours.add({"behaviour", "right", "chance", "cases"});
     for (const BehaviourScore& score : report.behaviours)
       behaviours.add({std::string(behaviour_name(score.behaviour)), with("%.3f", score.accuracy), with("%.3f", score.chance),

@@ -304,10 +304,11 @@ class AblationCard : Card {
     const HeadReport* report = facts_.shown();
     std::string text =
         "A picture of attention is not a cause: this is what the model loses without the head, measured again as it trains.";
-    if (report != nullptr) {
-      for (const std::string& said : cause_sentences(*report, *ablation))
-        text = said + " " + text;
-    }
+    constexpr std::size_t kMostCauses = 2;
+    std::vector<std::string> causes;
+    if (report != nullptr) causes = cause_sentences(*report, *ablation);
+    for (std::size_t i = 0; i < std::min(kMostCauses, causes.size()); ++i)
+      text += " " + causes[i];
     sentence(text, canvas_.faint());
     return take();
   }

@@ -78,8 +78,8 @@ std::optional<std::int64_t> nearest_kept(const RunReport& run, double tokens) {
     if (!nearest || distance(kept) < distance(*nearest)) nearest = kept;
   }
   const auto newest = static_cast<double>(run.tokens);
-  // Right of halfway between the newest kept state and the run itself, the run itself is nearer.
-  if (nearest && std::abs(newest - tokens) < std::abs(static_cast<double>(*nearest) - tokens)) return std::nullopt;
+  // Right of halfway between the newest kept state and the run itself, the run itself is nearer; of equals too, for it goes on.
+  if (nearest && std::abs(newest - tokens) <= std::abs(static_cast<double>(*nearest) - tokens)) return std::nullopt;
   return nearest;
 }
 

@@ -168,6 +168,15 @@ TEST(CairoPainter, ManyCellsAreAnImageWithoutSmoothing) {
   }
 }
 
+TEST(CairoPainter, DashedLinesHaveGapsOfTwoThirds) {
+  Figure figure = empty_figure({100, 10});
+  figure.items = {
+      Polyline{.points = {{0, 5}, {100, 5}}, .color = Color{255, 255, 255}, .width = 2, .is_closed = false, .fill = {}, .dash = 6}};
+  const Image image = pixels_of(figure);
+  for (int x = 0; x < 100; ++x)
+    EXPECT_EQ(pixel(image, x, 4) == (Color{255, 255, 255}), x % 10 < 6) << x;
+}
+
 TEST(CairoPainter, ClipsAndLiftsTheClip) {
   Figure figure = empty_figure({40, 20});
   const auto rect = [](double x) {

@@ -37,6 +37,12 @@ const char* kind_text(const ModelConfig& config) {
                                                    : "A causal language model with learned positions (GPT-2's architecture)";
 }
 
+std::string sharing_text(const ModelShape& shape) {
+  if (shape.n_kv_heads == shape.n_heads) return {};
+  return ", " + std::to_string(shape.n_kv_heads) + " K/V head" + (shape.n_kv_heads == 1 ? "" : "s") + " for " +
+         std::to_string(shape.n_heads) + " query heads";
+}
+
 std::string head_name(HeadRef head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
 
 std::string report_text(const HeadReport& report) {
@@ -67,7 +73,7 @@ std::string run_readme(const SavedRun& run) {
   const ModelShape& shape = config.shape;
   const TrainPlan& plan = run.plan;
   std::string text = "# " + (plan.recipe.empty() ? std::string("A small model") : plan.recipe) + "\n\n";
-  text += std::string(kind_text(config)) + ", trained by Headroom on " + data_text(plan) + ".\n\n";
+  text += std::string(kind_text(config)) + sharing_text(shape) + ", trained by Headroom on " + data_text(plan) + ".\n\n";
   text += with("- layers %lld, d_model %lld, h %lld, kv_heads %lld, d_k %lld, MLP %s, %lld parameters\n",
                static_cast<long long>(shape.n_layers), static_cast<long long>(shape.d_model), static_cast<long long>(shape.n_heads),
                static_cast<long long>(shape.n_kv_heads), static_cast<long long>(shape.d_head), shape.d_ff > 0 ? "on" : "off",
@@ -76,8 +82,12 @@ std::string run_readme(const SavedRun& run) {
   text += with("- recipe %s, seed %llu, %lld tokens in rows of %lld, learning rate %g at its highest\n",
                plan.recipe.empty() ? "of its own" : plan.recipe.c_str(), static_cast<unsigned long long>(plan.seed),
                static_cast<long long>(tokens), static_cast<long long>(plan.row_length), plan.learning_rate);
-  text += with("- %.1f %% of the inputs were replaced by the unknown word, so that it is one the model has met\n",
-               100 * plan.data.unknown_share);
+  if (plan.data.repeats.last_share > 0)
+    text += with("- random words said again and again made %.0f %% of the rows at first and %.0f %% at last\n",
+                 100 * plan.data.repeats.first_share, 100 * plan.data.repeats.last_share);
+  if (plan.data.unknown_share > 0)
+    text += with("- %.1f %% of the inputs were replaced by the unknown word, so that it is one the model has met\n",
+                 100 * plan.data.unknown_share);
   if (!run.command.empty()) text += "\nMade again with\n\n    " + run.command + "\n";
   if (run.state)
     text += "\ntraining_state.json and training_state.safetensors hold what training needs to go on exactly where it stopped.\n";

@@ -33,7 +33,8 @@ struct TrainedShape : ModelShape {
   ModelKind kind = ModelKind::kCausal;
   PositionKind positions = PositionKind::kRotary;
 
-  TrainedShape() = default;
+  /// Of grammar-base, the model that a Session begins with.
+  TrainedShape() { vocab_size = 367; }
   /// Of a causal model with rotary positions.
   // NOLINTNEXTLINE(google-explicit-constructor): the numbers alone say such a model
   TrainedShape(const ModelShape& shape) : ModelShape(shape) {}
@@ -87,7 +88,7 @@ enum class BottomPanel { kTiming, kKvCache };
 struct View {
   StageView stage = StageView::kHeads;
   /// The chosen head, unpruned numbering. At first the bundled model's clearest subject head and the row "was": something to read at once.
-  std::optional<HeadRef> head = HeadRef{3, 7};
+  std::optional<HeadRef> head = HeadRef{3, 1};
   std::optional<std::int64_t> query = 8;  ///< the chosen row: a token index
   std::optional<std::int64_t> key;        ///< the chosen column; with query: a cell
   Quantity quantity = Quantity::kProbs;

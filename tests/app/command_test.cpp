@@ -81,7 +81,7 @@ TEST(Commands, CaptureEqualsTheGoldenFile) {
   const Finished run = run_program({"capture", "--model", "grammar-base", "--text", "The cat that sat on the mat was fluffy",
                                     "--probs", "--json", "--out", out.string()});
   ASSERT_EQ(run.status, 0) << run.err;
-  const SafetensorsFile captured(out), golden(HEADROOM_SOURCE_DIR "/assets/models/grammar-base/golden.safetensors");
+  const SafetensorsFile captured(out), golden(HEADROOM_SOURCE_DIR "/tests/golden/bundled/grammar-base.safetensors");
 
   EXPECT_EQ(captured.read_integers(*captured.find("input_ids")), golden.read_integers(*golden.find("0.input_ids")));
   const auto expect_near = [&](const char* name, const char* golden_name, float tolerance) {

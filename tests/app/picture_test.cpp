@@ -43,7 +43,7 @@ struct PictureCase {
 };
 
 std::vector<PictureCase> picture_cases() {
-  const HeadRef subject{3, 7};
+  const HeadRef subject{3, 1};
   MaskPattern window;
   window.kind = PatternKind::kLocalWindow;
   return {

@@ -41,7 +41,7 @@ TEST_F(WindowFrame, EveryStageStaysWithinItsDrawCalls) {
   for (const StageView stage : {StageView::kHeads, StageView::kHead, StageView::kToken}) {
     Session session;
     session.view.stage = stage;
-    session.view.head = HeadRef{3, 7};
+    session.view.head = HeadRef{3, 1};
     session.view.query = 8;
     session.view.key = 2;
     const std::vector<FrameStats> frames = measure_frames(opened_with(session), kSize, 1, 6);

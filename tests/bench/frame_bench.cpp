@@ -36,8 +36,8 @@ void frames(benchmark::State& state, const std::vector<Action>& actions) {
 }
 
 void heads(benchmark::State& state) { frames(state, {}); }
-void head(benchmark::State& state) { frames(state, {HeadOpened{{3, 7}}, CellSelected{8, 2}}); }
-void token(benchmark::State& state) { frames(state, {HeadSelected{{3, 7}}, StageViewSet{StageView::kToken}}); }
+void head(benchmark::State& state) { frames(state, {HeadOpened{{3, 1}}, CellSelected{8, 2}}); }
+void token(benchmark::State& state) { frames(state, {HeadSelected{{3, 1}}, StageViewSet{StageView::kToken}}); }
 BENCHMARK(heads)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(3);
 BENCHMARK(head)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(3);
 BENCHMARK(token)->UseManualTime()->Unit(benchmark::kMillisecond)->Iterations(3);

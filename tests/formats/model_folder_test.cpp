@@ -91,9 +91,9 @@ TEST(ModelFolder, BundledModelsHaveExactlyTheirShapes) {
     EXPECT_EQ(last, 1);
     EXPECT_THAT(model.notices, IsEmpty());
     EXPECT_EQ(model.folder, kModels / name);
-    expect_shape(model.params.embedding, {366, 128});
+    expect_shape(model.params.embedding, {367, 128});
     expect_shape(model.params.final_norm, {128});
-    EXPECT_TRUE(model.params.lm_head.empty());
+    expect_shape(model.params.lm_head, {367, 128});
     ASSERT_THAT(model.params.layers, SizeIs(4));
     const std::int64_t d_kv = 16 * n_kv_heads;
     for (const LayerParams& layer : model.params.layers) {
@@ -117,7 +117,7 @@ TEST(ModelFolder, BundledModelsHaveExactlyTheirShapes) {
     const SafetensorsFile file(kModels / name / "model.safetensors");
     const Tensor w_k = file.read_float(*file.find("model.layers.2.self_attn.k_proj.weight"));
     EXPECT_TRUE(std::equal(w_k.span().begin(), w_k.span().end(), model.params.layers[2].w_k.span().begin()));
-    EXPECT_EQ(model.tokenizer->vocab_size(), 366);
+    EXPECT_EQ(model.tokenizer->vocab_size(), 367);
   }
 }
 
@@ -269,15 +269,15 @@ TEST(Inspect, ModelFolder) {
   EXPECT_EQ(result.kind, Inspection::Kind::kModelFolder);
   EXPECT_EQ(result.problem, "");
   EXPECT_THAT(result.notices, IsEmpty());
-  EXPECT_THAT(result.tensors, SizeIs(50));
+  EXPECT_THAT(result.tensors, SizeIs(51));
   EXPECT_EQ(result.tensors[0].name, "model.embed_tokens.weight");
-  EXPECT_EQ(result.tensors[0].shape, "[366, 128]");
+  EXPECT_EQ(result.tensors[0].shape, "[367, 128]");
   EXPECT_EQ(result.tensors[0].dtype, "F32");
-  EXPECT_EQ(result.tensors[0].bytes, 187392u);
+  EXPECT_EQ(result.tensors[0].bytes, 187904u);
   EXPECT_THAT(result.facts, ElementsAre(Pair("family", "qwen2"), Pair("layers", "4"), Pair("heads", "8"), Pair("kv_heads", "2"),
                                         Pair("d_model", "128"), Pair("d_k", "16"), Pair("d_ff", "344"),
-                                        Pair("parameters", "740992"), Pair("vocabulary", "366"), Pair("context", "64")));
-  EXPECT_EQ(count_parameters(load_model_folder(kModels / "grammar-gqa").params).total(), 740992);
+                                        Pair("parameters", "788096"), Pair("vocabulary", "367"), Pair("context", "64")));
+  EXPECT_EQ(count_parameters(load_model_folder(kModels / "grammar-gqa").params).total(), 788096);
 }
 
 TEST(Inspect, TellsFilesApartByContent) {

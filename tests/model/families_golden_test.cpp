@@ -11,6 +11,9 @@
 namespace headroom {
 namespace {
 
+using test::largest_probs_error;
+using test::own_mask;
+
 const std::string kFamiliesFolder = HEADROOM_SOURCE_DIR "/tests/golden/families/";
 
 /// Logits of these random models are of order ten.
@@ -46,30 +49,6 @@ double relative_error(const Tensor& ours, const Tensor& theirs) {
     largest = std::max(largest, std::abs(value));
   return test::largest_error(ours.span(), theirs.span()) / static_cast<double>(largest);
 }
-
-/// exp(scale q·k - logsumexp) of every head against [layers, heads, q, k]; what the mask hides is 0 there.
-double largest_probs_error(const std::vector<LayerTrace>& layers, const Mask& mask, const Tensor& theirs) {
-  if (theirs.rank() != 4 || theirs.dim(0) != std::ssize(layers)) return INFINITY;
-  const std::int64_t n_heads = theirs.dim(1), n_q = theirs.dim(2), n_k = theirs.dim(3);
-  double largest = 0;
-  std::int64_t at = 0;
-  for (const LayerTrace& layer : layers)
-    for (std::int64_t h = 0; h < n_heads; ++h)
-      for (std::int64_t i = 0; i < n_q; ++i)
-        for (std::int64_t j = 0; j < n_k; ++j, ++at) {
-          double score = 0;
-          for (std::int64_t c = 0; c < layer.d_head; ++c)
-            score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(h * layer.d_head + c)]) *
-                     static_cast<double>(layer.attention.k.row(
-                         j)[static_cast<std::size_t>(layer.kv_head_of[static_cast<std::size_t>(h)] * layer.d_head + c)]);
-          const double sum = static_cast<double>(layer.attention.logsumexp.row(h)[static_cast<std::size_t>(i)]);
-          const double ours = is_visible(mask, 0, i, j) ? std::exp(static_cast<double>(layer.scale) * score - sum) : 0;
-          largest = std::max(largest, std::abs(ours - static_cast<double>(theirs.data()[at])));
-        }
-  return largest;
-}
-
-Mask own_mask(const ModelParams& params) { return {.direction = default_direction(params.config.kind)}; }
 
 double logits_error(const ModelParams& params, const Golden& golden, const std::string& backend = "flash") {
   test::CpuAttention attention(backend);

@@ -61,26 +61,42 @@ inline std::vector<std::int32_t> some_ids(std::int64_t seq, std::int64_t vocab_s
 
 inline std::filesystem::path asset(const std::string& path) { return std::filesystem::path(HEADROOM_SOURCE_DIR) / "assets" / path; }
 
-/// One text of the file beside a bundled model: logits and probs as PyTorch computed them in double.
+/// Where the outputs of a bundled model lie, as PyTorch computed them in double (tests/golden/make_bundled_golden.py).
+inline std::filesystem::path golden_of(const std::string& model) {
+  return std::filesystem::path(HEADROOM_SOURCE_DIR) / "tests/golden/bundled" / (model + ".safetensors");
+}
+
+/// One text of that file.
 struct GoldenText {
   std::string text;
   std::vector<std::int32_t> ids;
   Tensor logits;  ///< [n, vocab]
   Tensor probs;   ///< [n_layers, n_heads, n, n]
+  // Of the encoder-decoder, whose text is the source and whose ids are the target:
+  std::vector<std::int32_t> source;
+  Tensor encoder_probs, cross_probs;
 };
 
 inline std::vector<GoldenText> read_golden(const std::string& model) {
-  const SafetensorsFile file(asset("models/" + model + "/golden.safetensors"));
+  const SafetensorsFile file(golden_of(model));
+  const auto ids = [&](const std::string& name) {
+    std::vector<std::int32_t> read;
+    for (const std::int64_t id : file.read_integers(*file.find(name)))
+      read.push_back(static_cast<std::int32_t>(id));
+    return read;
+  };
   std::vector<GoldenText> texts;
   for (int n = 0; file.metadata().contains(std::to_string(n) + ".text"); ++n) {
     const std::string prefix = std::to_string(n) + ".";
     GoldenText& golden = texts.emplace_back();
     golden.text = file.metadata().at(prefix + "text");
-    for (const std::int64_t id : file.read_integers(*file.find(prefix + "input_ids"))) {
-      golden.ids.push_back(static_cast<std::int32_t>(id));
-    }
+    golden.ids = ids(prefix + "input_ids");
     golden.logits = file.read_float(*file.find(prefix + "logits"));
     golden.probs = file.read_float(*file.find(prefix + "probs"));
+    if (file.find(prefix + "source_ids") == nullptr) continue;
+    golden.source = ids(prefix + "source_ids");
+    golden.encoder_probs = file.read_float(*file.find(prefix + "encoder_probs"));
+    golden.cross_probs = file.read_float(*file.find(prefix + "cross_probs"));
   }
   return texts;
 }
@@ -96,6 +112,31 @@ inline double largest_error(std::span<const float> a, std::span<const float> b) 
   }
   return largest;
 }
+
+/// exp(scale q·k - logsumexp) of every head against [layers, heads, q, k]; what the mask hides is 0 there.
+inline double largest_probs_error(const std::vector<LayerTrace>& layers, const Mask& mask, const Tensor& theirs) {
+  if (theirs.rank() != 4 || theirs.dim(0) != std::ssize(layers)) return INFINITY;
+  const std::int64_t n_heads = theirs.dim(1), n_q = theirs.dim(2), n_k = theirs.dim(3);
+  double largest = 0;
+  std::int64_t at = 0;
+  for (const LayerTrace& layer : layers)
+    for (std::int64_t h = 0; h < n_heads; ++h)
+      for (std::int64_t i = 0; i < n_q; ++i)
+        for (std::int64_t j = 0; j < n_k; ++j, ++at) {
+          double score = 0;
+          for (std::int64_t c = 0; c < layer.d_head; ++c)
+            score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(h * layer.d_head + c)]) *
+                     static_cast<double>(layer.attention.k.row(
+                         j)[static_cast<std::size_t>(layer.kv_head_of[static_cast<std::size_t>(h)] * layer.d_head + c)]);
+          const double sum = static_cast<double>(layer.attention.logsumexp.row(h)[static_cast<std::size_t>(i)]);
+          const double ours = is_visible(mask, 0, i, j) ? std::exp(static_cast<double>(layer.scale) * score - sum) : 0;
+          largest = std::max(largest, std::abs(ours - static_cast<double>(theirs.data()[at])));
+        }
+  return largest;
+}
+
+/// Which tokens each sees, as such a model was trained.
+inline Mask own_mask(const ModelParams& params) { return {.direction = default_direction(params.config.kind)}; }
 
 /// The held-out rows under assets/text, as ids.
 inline std::vector<std::vector<std::int32_t>> read_rows(const Tokenizer& tokenizer) {

@@ -15,7 +15,7 @@ using testing::expect_valid;
 using ::testing::HasSubstr;
 using testing::Random;
 
-const ModelShape kGqa{4, 128, 8, 2, 16, 344, 366, 64};
+const ModelShape kGqa{4, 128, 8, 2, 16, 344, 367, 64};
 
 Session after(Session session, std::initializer_list<Action> actions) {
   for (const Action& action : actions)

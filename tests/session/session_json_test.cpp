@@ -33,7 +33,7 @@ TEST(SessionJson, DefaultRoundTripsAndIsReadable) {
   EXPECT_THAT(json, StartsWith("{\n  \"version\": 1,\n  \"compute\": {\n    \"text\": \"The cat that sat"));
   for (const char* part :
        {"\"direction\": \"causal\"", "\"pattern\": \"dense\"", "\"colormap\": \"viridis\"", "\"backend\": \"auto\"",
-        "\"head\": \"3.7\"", "\"key\": null", "\"pruned\": []", "\"kv_type\": \"float32\"", "\"n_kv_heads\": 8"}) {
+        "\"head\": \"3.1\"", "\"key\": null", "\"pruned\": []", "\"kv_type\": \"float32\"", "\"n_kv_heads\": 8"}) {
     EXPECT_THAT(json, HasSubstr(part));
   }
   const ParsedSession parsed = session_from_json(json);

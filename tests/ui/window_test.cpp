@@ -75,9 +75,9 @@ TEST_F(Window, PrunesAHeadByCtrlClickAndByKey) {
 
 TEST_F(Window, OpensAHeadAndReturns) {
   Desktop& desktop = open();
-  desktop.click("stage/head L3 H7");
+  desktop.click("stage/head L3 H1");
   Session session = saved([](const Session& s) { return s.view.stage == StageView::kHead; });
-  EXPECT_EQ(session.view.head, (HeadRef{3, 7}));
+  EXPECT_EQ(session.view.head, (HeadRef{3, 1}));
   desktop.key("1");
   session = saved([](const Session& s) { return s.view.stage == StageView::kHeads; });
   desktop.click("rail/bidirectional");

@@ -9,8 +9,12 @@
 #include "app/commands/command.h"
 #include "app/commands/compute_options.h"
 #include "app/commands/tile_option.h"
+#include "app/commands/token_count.h"
 #include "app/window/export.h"
 #include "core/formats/file.h"
+#include "core/runs/recorded.h"
+#include "core/session/reduce.h"
+#include "core/training/network.h"
 
 namespace headroom {
 
@@ -20,6 +24,7 @@ struct ExportOptions {
   ComputeOptions compute;
   std::string view = "heads", size = "1600x900", theme = "dark", out;
   std::optional<std::string> tile;
+  std::optional<std::string> recipe, config, tokens;
   double scale = 1;
   bool with_times = false;
 };
@@ -39,14 +44,49 @@ Size parse_size(const std::string& text) {
   throw UsageError("--size " + escape_for_display(text) + ": it should be WIDTHxHEIGHT in pixels, e.g. 1600x900");
 }
 
+/// Whether the picture shows a run, which then is trained now.
+bool request_trains(const ExportOptions& options, const Session& session) {
+  return options.view == "train" || (options.view == "window" && session.view.stage == StageView::kTrain);
+}
+
+/// The session with the plan that the options name.
+Session with_plan(const ExportOptions& options, Session session) {
+  if (options.recipe && options.config) throw UsageError("--recipe and --config cannot both be given");
+  TrainPlan plan = session.train;
+  if (options.recipe) plan = find_recipe(*options.recipe).plan;
+  if (options.config) {
+    ParsedPlan parsed = load_plan(*options.config);
+    for (const std::string& notice : parsed.notices)
+      print_note(notice);
+    plan = std::move(parsed.plan);
+  }
+  if (options.tokens) plan.tokens = parse_token_count(*options.tokens, "--tokens");
+  Reduced reduced = reduce(session, TrainPlanSet{std::move(plan)});
+  if (!reduced.notice.empty()) print_note(reduced.notice);
+  return std::move(reduced.session);
+}
+
+/// Trains the session's plan now, untimed, and shows what the session looks at.
+TrainInput train_now(const Session& session, const std::filesystem::path& assets) {
+  const TrainView& view = session.train_view;
+  RecordOptions options;
+  options.assets = assets;
+  options.look = {.sentence = view.sentence,
+                  .at = view.at,
+                  .compared = view.compared,
+                  .head = view.stack == AttentionStack::kSelf ? view.head : std::nullopt};
+  const RecordedRun run = record_run(session.train, options);
+  return {.report = run.report, .frame = run.frames.shown, .compared = run.frames.compared};
+}
+
 void export_now(const ExportOptions& options, const std::filesystem::path& assets) {
   ExportRequest request;
   request.view = options.view;
   const auto section = speed_section_of(options.view);
   const bool writes_csv = is_csv(options.out);
-  if (writes_csv && !section)
+  if (writes_csv && !section && options.view != "train")
     throw UsageError("--out " + escape_for_display(options.out) +
-                     ": only --view speed, ladder, roofline, growth and devices have numbers for a .csv file");
+                     ": only --view train, speed, ladder, roofline, growth and devices have numbers for a .csv file");
   if (!writes_csv) request.format = export_format(options.out);
   request.size = parse_size(options.size);
   request.scale = options.scale;
@@ -59,7 +99,12 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
       throw UsageError("--tile shows a part of one head: it goes with --view head or --view window");
   }
 
-  Session session = options.compute.session(assets);
+  Session session = with_plan(options, options.compute.session(assets));
+  const bool trains = request_trains(options, session);
+  if (!trains && (options.recipe || options.config || options.tokens))
+    throw UsageError(
+        "--recipe, --config and --tokens say what is trained: they go with --view train, or with --view window of a session "
+        "that shows the Train stage");
   ComputeRequest compute{assets};
   compute.needs_held_out_loss = request.view == "window";  // the rail shows it
   auto snapshot = compute_now(session, compute);
@@ -71,7 +116,9 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   if (!options.with_times) snapshot = without_times(snapshot);
   AppModel model = export_model(session, snapshot);
   model.speed = speed;
-  write_file_atomically(options.out, writes_csv ? to_csv(*speed.report) : export_view(model, request));
+  if (trains) model.training.input = train_now(session, assets);
+  const auto csv = [&] { return trains ? train_csv(*model.training.input.report) : to_csv(*speed.report); };
+  write_file_atomically(options.out, writes_csv ? csv() : export_view(model, request));
   std::cout << "Wrote " << options.out << '\n';
 }
 
@@ -84,7 +131,8 @@ void add_export_command(CommandLine& line) {
   options->compute.add_to(*command);
   command
       ->add_option("--view", options->view,
-                   "heads, head, row, token, kv, timing, window; or measured now: speed, ladder, roofline, growth, devices")
+                   "heads, head, row, token, kv, timing, window; trained now: train; or measured now: speed, ladder, roofline, "
+                   "growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
       ->type_name("VIEW");
@@ -93,6 +141,10 @@ void add_export_command(CommandLine& line) {
                    "A part of one head (--view head or window), exact however long the text: LAYER.HEAD, queries, keys, "
                    "counted from 0, both ends among them, e.g. 3.7:0-1023,0-1023")
       ->type_name("L.H:R0-R1,C0-C1");
+  command->add_option("--recipe", options->recipe, "What --view train trains (headroom train --help lists the recipes)")
+      ->type_name("NAME");
+  command->add_option("--config", options->config, "The same from a saved plan")->type_name("FILE");
+  command->add_option("--tokens", options->tokens, "How many tokens it trains on, e.g. 200k")->type_name("N");
   command->add_option("--size", options->size, "Logical pixels")->capture_default_str()->type_name("WxH");
   command->add_option("--scale", options->scale, "Pixels of a PNG for each logical one")
       ->check(CLI::Range(0.25, 8.0))
@@ -111,13 +163,16 @@ void add_export_command(CommandLine& line) {
   command->footer(
       "The picture is the window's own, and the same bytes each time: where the window shows measured times, this shows the "
       "computed work. The speed views are measured as they are drawn, for as many tokens as view.speed_tokens says and\n"
-      "view.speed_seconds a figure.\n"
+      "view.speed_seconds a figure. --view train trains the plan on one thread before it is drawn; train_view.at and "
+      "train_view.head\n"
+      "choose the time and the head.\n"
       "Examples:\n"
       "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"
-      "  headroom export --view head --set view.head=3.7 --text \"the dogs that the cat chased were loud\" --out head.svg\n"
+      "  headroom export --view head --set view.head=3.1 --text \"the dogs that the cat chased were loud\" --out head.svg\n"
       "  headroom export --text-file long.txt --view head --tile 0.3:0-1023,0-1023 --size 1600x1200 --out head.png\n"
       "  headroom export --view ladder --set view.speed_tokens=1024 --out ladder.pdf\n"
+      "  headroom export --view train --recipe agreement --tokens 200k --out train.png\n"
       "  headroom export --view speed --out speed.csv");
   command->callback([&line, options] {
     line.run = [options](const std::filesystem::path& assets) {

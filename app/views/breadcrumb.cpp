@@ -6,6 +6,8 @@
 #include "app/views/context.h"
 #include "app/views/token_text.h"
 #include "app/widgets/controls.h"
+#include "core/session/names.h"
+#include "core/session/train_text.h"
 
 namespace headroom {
 
@@ -31,6 +33,22 @@ std::string quoted_token(const Frame& frame, std::int64_t index) {
 
 std::array<Step, 5> steps_of(const Frame& frame) {
   const View& view = frame.session.view;
+  if (view.stage == StageView::kTrain) {
+    const TrainView& train = frame.session.train_view;
+    const RunReport* report = frame.model.training.report();
+    const std::string& recipe = report != nullptr ? report->plan.recipe : frame.session.train.recipe;
+    std::array<Step, 5> steps{
+        {{"Train", "breadcrumb/train", "Every head of the model in training.", true, TrainHeadsSet{TrainHeads::kAll}},
+         {recipe.empty() ? "your own plan" : recipe, "breadcrumb/recipe", "What is trained.", true, {}}}};
+    if (report != nullptr) {
+      steps[2] = {short_tokens(train.at.value_or(report->tokens)) + " tokens", "breadcrumb/tokens", "Back to the newest state.",
+                  true, TrainTimeSet{}};
+    }
+    if (report != nullptr && train.head) {
+      steps[3] = {head_text(*train.head), "breadcrumb/head", "This head, large.", true, TrainHeadOpened{*train.head}};
+    }
+    return steps;
+  }
   if (view.stage == StageView::kSpeed) {
     return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
              {"speed of this shape", "breadcrumb/speed", "How fast this shape runs here.", true, {}}}};
@@ -98,8 +116,9 @@ void draw_breadcrumb(const Frame& frame, float left, float right) {
     if (state.is_clicked && step.go) {
       // A row or a whole head is looked at without the cell that was chosen in it.
       frame.send(*step.go);
-      if (i == 1 && frame.session.view.query) frame.send(SelectionReleased{});
-      if (i == 1 && frame.session.view.key) frame.send(SelectionReleased{});
+      const bool leads_to_head = i == 1 && frame.session.view.stage != StageView::kTrain;
+      if (leads_to_head && frame.session.view.query) frame.send(SelectionReleased{});
+      if (leads_to_head && frame.session.view.key) frame.send(SelectionReleased{});
     }
     x += extent.w;
   }

@@ -9,18 +9,30 @@
 #include "app/views/find_token.h"
 #include "app/views/navigate.h"
 #include "app/views/stage_zoom.h"
+#include "app/views/train.h"
+#include "core/session/train_text.h"
 
 namespace headroom {
 namespace {
 
 const View& view(const Frame& frame) { return frame.session.view; }
 
-bool has_head(const Frame& frame) { return frame.state.hovered_head.has_value() || view(frame).head.has_value(); }
+bool has_head(const Frame& frame) {
+  if (view(frame).stage == StageView::kTrain) return false;  // its heads are another model's
+  return frame.state.hovered_head.has_value() || view(frame).head.has_value();
+}
 
 bool is_trained_shape(const Frame& frame) {
   const Compute& compute = frame.session.compute;
   return compute.parameters == ParameterSource::kTrained && compute.n_heads == compute.trained.n_heads &&
          compute.n_kv_heads == compute.trained.n_kv_heads && compute.d_model == compute.trained.d_model;
+}
+
+bool is_on_train(const Frame& frame) { return view(frame).stage == StageView::kTrain; }
+
+bool has_kept_states(const Frame& frame) {
+  const RunReport* report = frame.model.training.report();
+  return is_on_train(frame) && report != nullptr && !report->kept.empty();
 }
 
 void change_settings(const Frame& frame, void (*change)(Settings&)) {
@@ -169,13 +181,74 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) { f.send(StageViewSet{StageView::kToken}, "stage"); },
      nullptr,
      [](const Frame& f) { return view(f).stage == StageView::kToken; }},
+    {"view/train",
+     "Train",
+     "Trains a model here and now, and shows what every head learns.",
+     {k4, kPlain},
+     [](const Frame& f) { f.send(StageViewSet{StageView::kTrain}, "stage"); },
+     nullptr,
+     [](const Frame& f) { return view(f).stage == StageView::kTrain; }},
     {"view/speed",
      "Speed",
      "How fast this shape runs here, measured.",
-     {k4, kPlain},
+     {k5, kPlain},
      [](const Frame& f) { f.send(StageViewSet{StageView::kSpeed}, "stage"); },
      nullptr,
      [](const Frame& f) { return view(f).stage == StageView::kSpeed; }},
+    {"train/play",
+     "Train or pause",
+     "Train: starts a run of the plan, pauses it, goes on.",
+     {kSpace, kPlain},
+     press_primary,
+     is_on_train,
+     nullptr,
+     [](const Frame& f) { return std::string(f.model.training.is_running() ? "Pause training" : "Train"); }},
+    {"train/first",
+     "First kept state",
+     "Train: looks at the run's beginning.",
+     {kHome, kPlain},
+     [](const Frame& f) { f.send(TrainTimeSet{f.model.training.report()->kept.front()}, "scrub"); },
+     has_kept_states},
+    {"train/live",
+     "Newest state",
+     "Train: looks at the newest state again, as it trains.",
+     {kEnd, kPlain},
+     [](const Frame& f) { f.send(TrainTimeSet{}, "scrub"); },
+     has_kept_states},
+    {"train/stop",
+     "Stop training",
+     "Ends the run; what was kept of it stays on the time line.",
+     {},
+     [](const Frame& f) { f.command(OrderTraining{TrainOrder::kStop}); },
+     [](const Frame& f) { return f.model.training.is_live(); }},
+    {"train/reset",
+     "Reset training",
+     "Back to the beginning of the run, with the same random numbers.",
+     {},
+     [](const Frame& f) { f.command(OrderTraining{TrainOrder::kReset}); },
+     [](const Frame& f) { return f.model.training.report() != nullptr && f.model.training.report()->steps > 0; }},
+    {"train/use",
+     "Use the trained model in all views",
+     "Saves the state that is looked at among your models and opens it.",
+     {},
+     [](const Frame& f) { f.command(UseTrained{}); },
+     has_kept_states},
+    {"train/heal",
+     "Heal this model",
+     "Trains the model as it stands now (sliced, pooled, pruned) on, and shows how its loss comes back.",
+     {},
+     [](const Frame& f) { f.command(HealModel{}); },
+     [](const Frame& f) { return f.snapshot != nullptr && f.session.compute.parameters == ParameterSource::kTrained; }},
+    {"train/copy_command",
+     "Copy the training command",
+     "Puts on the clipboard what trains this plan without a window.",
+     {},
+     [](const Frame& f) { f.command(CopyText{train_command(f.session.train).text}); }},
+    {"train/save_plan",
+     "Save the training plan…",
+     "Writes the plan as a file that `headroom train --config` reads.",
+     {},
+     [](const Frame& f) { open_dialog(f, DialogKind::kTrainPlan); }},
     {"speed/measure",
      "Measure speed",
      "Runs the session's layer in several ways on this machine and shows what each takes.",
@@ -391,6 +464,7 @@ const CommandInfo kCommands[] = {
 constexpr Gesture kGestures[] = {
     {"Click", "Heads: open a head. Head: choose a cell. Token chips: choose a token."},
     {"Ctrl+click", "Prune a head, or put it back."},
+    {"Shift+click", "Train: compare with the state under the pointer."},
     {"Wheel", "Zoom into the picture under the pointer."},
     {"Drag", "Move a zoomed picture. On the small picture beside it: choose which part the large one shows."},
     {"Double-click", "On a slider's number: type it."},
@@ -421,8 +495,9 @@ void run_shortcuts(const Frame& frame) {
     // Function keys and Ctrl never write a character.
     const bool is_safe = command.keys.modifiers.ctrl || command.keys.key == kF1 || command.keys.key == kF11;
     if (is_typing && !is_safe) continue;
-    // A control that Tab reached has the arrows, Enter and Esc for itself.
-    if (!is_safe && frame.look.memory.shows_focus && std::string_view(command.id).starts_with("move/")) {
+    // A control that Tab reached has the arrows, Enter, Space and Esc for itself.
+    const bool is_of_controls = std::string_view(command.id).starts_with("move/") || command.keys.key == kSpace;
+    if (!is_safe && frame.look.memory.shows_focus && is_of_controls) {
       if (command.keys.key == kEscape && pressed(command.keys)) {
         frame.look.memory.shows_focus = false;
         frame.look.memory.focused = 0;

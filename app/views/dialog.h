@@ -17,5 +17,9 @@ void draw_export_dialog(const Frame& frame);
 void draw_keys_dialog(const Frame& frame);
 void draw_about_dialog(const Frame& frame);
 void draw_text_dialog(const Frame& frame);
+void draw_train_text_dialog(const Frame& frame);
+void draw_train_folder_dialog(const Frame& frame);
+void draw_train_plan_dialog(const Frame& frame);
+void draw_closing_dialog(const Frame& frame);
 
 }  // namespace headroom

@@ -1,8 +1,10 @@
 #include <imgui.h>
 
 #include <string>
+#include <utility>
 
 #include "app/views/browser.h"
+#include "app/views/commands.h"
 #include "app/views/dialog.h"
 #include "app/widgets/controls.h"
 #include "app/widgets/input.h"
@@ -71,6 +73,14 @@ const char* popup_id(DialogKind kind) {
       return "##dialog keys";
     case DialogKind::kText:
       return "##dialog text";
+    case DialogKind::kTrainText:
+      return "##dialog train text";
+    case DialogKind::kTrainFolder:
+      return "##dialog train folder";
+    case DialogKind::kTrainPlan:
+      return "##dialog train plan";
+    case DialogKind::kClosing:
+      return "##dialog closing";
     default:
       return "##dialog about";
   }
@@ -116,7 +126,7 @@ bool begin_dialog(const Frame& frame, DialogKind kind, const char* title, double
   }
   paragraph(look, title, {.face = FontFace::kSansMedium, .size = kHeadingSize, .color = frame.theme.text});
   ImGui::Dummy(ImVec2(w - look.px(40), 0));
-  if (pressed(Key::kEscape)) close_dialog(frame);
+  if (pressed(Key::kEscape) || std::exchange(frame.state.closes_dialog, false)) close_dialog(frame);
   return true;
 }
 
@@ -131,6 +141,9 @@ void close_dialog(const Frame& frame) {
 }
 
 void draw_dialogs(const Frame& frame) {
+  const bool asks = frame.model.training.asks_to_close;
+  if (asks && frame.state.dialog == DialogKind::kNone) open_dialog(frame, DialogKind::kClosing);
+  if (!asks && frame.state.dialog == DialogKind::kClosing) frame.state.closes_dialog = true;
   switch (frame.state.dialog) {
     case DialogKind::kNone:
       break;
@@ -151,6 +164,18 @@ void draw_dialogs(const Frame& frame) {
       break;
     case DialogKind::kText:
       draw_text_dialog(frame);
+      break;
+    case DialogKind::kTrainText:
+      draw_train_text_dialog(frame);
+      break;
+    case DialogKind::kTrainFolder:
+      draw_train_folder_dialog(frame);
+      break;
+    case DialogKind::kTrainPlan:
+      draw_train_plan_dialog(frame);
+      break;
+    case DialogKind::kClosing:
+      draw_closing_dialog(frame);
       break;
   }
 }

@@ -13,10 +13,11 @@ namespace headroom {
 namespace {
 
 // The first ones in the order of StageView.
-constexpr std::array<Choice, 12> kViews{{
+constexpr std::array<MenuChoice, 13> kViews{{
     {"export/view/heads", "heads", "Every layer × head."},
     {"export/view/head", "head", "The chosen head, large."},
     {"export/view/token", "token", "The chosen token's way."},
+    {"export/view/train", "train", "The training run as it is looked at; .csv takes its series."},
     {"export/view/speed", "speed", "The Speed stage as measured; .csv takes its numbers."},
     {"export/view/ladder", "ladder", "The layer computed five ways."},
     {"export/view/roofline", "roofline", "Kernels under the machine's limits."},
@@ -27,12 +28,12 @@ constexpr std::array<Choice, 12> kViews{{
     {"export/view/timing", "timing", "Stage times of the last pass."},
     {"export/view/window", "window", "The whole window as a picture; PNG only keeps it sharp."},
 }};
-constexpr std::array<Choice, 3> kScales{{
+constexpr std::array<MenuChoice, 3> kScales{{
     {"export/scale/1", "1×", "A pixel for each logical pixel."},
     {"export/scale/2", "2×", "Twice as fine: slides and screens."},
     {"export/scale/3", "3×", "Three times as fine: print."},
 }};
-constexpr std::array<Choice, 2> kThemes{{
+constexpr std::array<MenuChoice, 2> kThemes{{
     {"export/theme/dark", "dark", "On a dark ground."},
     {"export/theme/light", "light", "On white: for paper."},
 }};
@@ -54,15 +55,19 @@ void side(const Frame& frame, const char* name, const char* tip, int& value) {
   record_last_item(name);
 }
 
-bool has_numbers(const ExportState& chosen) {
+/// There is something that a .csv file would hold.
+bool has_numbers(const Frame& frame) {
+  const ExportState& chosen = frame.state.exporting;
+  if (kViews[static_cast<std::size_t>(chosen.view)].label == "train") return frame.model.training.report() != nullptr;
   constexpr std::array<std::string_view, 5> views{"speed", "ladder", "roofline", "growth", "devices"};
+  if (!frame.model.speed.report) return false;
   return std::find(views.begin(), views.end(), kViews[static_cast<std::size_t>(chosen.view)].label) != views.end();
 }
 
 /// What the ending asks for; empty when it is none that this view can have.
 const char* format_of(const Frame& frame, const std::filesystem::path& path) {
   const std::string ending = path.extension().string();
-  if (ending == ".csv" && has_numbers(frame.state.exporting) && frame.model.speed.report) return "CSV: every measured number";
+  if (ending == ".csv" && has_numbers(frame)) return "CSV: every measured number";
   if (ending == ".png") return "PNG: pixels";
   if (ending == ".svg") return "SVG: vectors";
   if (ending == ".pdf") return "PDF: vectors, one page";
@@ -122,8 +127,8 @@ void draw_export_dialog(const Frame& frame) {
   std::string note;
   if (format.empty()) {
     note = "End the name in .png, .svg or .pdf";
-    note += has_numbers(chosen) && frame.model.speed.report ? ", or in .csv for the numbers: the ending decides the format."
-                                                            : ": the ending decides the format.";
+    note +=
+        has_numbers(frame) ? ", or in .csv for the numbers: the ending decides the format." : ": the ending decides the format.";
   } else if (path.extension() == ".csv") {
     note = format + ", with its unit and the machine." +
            (is_listed(frame, path) ? " A file of this name is there; it will be replaced." : "");

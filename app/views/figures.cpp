@@ -7,6 +7,7 @@
 #include <cmath>
 #include <string>
 
+#include "app/views/train.h"
 #include "app/widgets/item.h"
 #include "app/widgets/widget_map.h"
 #include "core/figure/head_window.h"
@@ -34,8 +35,30 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
       return cell_figure(input);
     case FigureKind::kSpeed:
       return speed_figure(input, frame.model.speed);
+    case FigureKind::kTrain:
+      return train_figure(input, frame.model.training.input);
+    case FigureKind::kTrainHappened:
+      return train_happened_figure(input, frame.model.training.input);
+    case FigureKind::kTrainBehaviour:
+      return train_behaviour_figure(input, frame.model.training.input);
+    case FigureKind::kTrainScores:
+      return train_scores_figure(input, frame.model.training.input);
+    case FigureKind::kTrainAblation:
+      return train_ablation_figure(input, frame.model.training.input);
+    case FigureKind::kTrainExperiment:
+      return train_experiment_figure(input,
+                                     experiment_picture(frame.model.training.experiment, frame.session.train_view.experiment));
   }
   return {};
+}
+
+bool is_of_training(FigureKind kind) { return kind >= FigureKind::kTrain; }
+
+/// The stage shows the frames of the watched sentence; the cards only what was measured.
+std::uint64_t training_version(const TrainScratch& train, FigureKind kind) {
+  if (!is_of_training(kind)) return 0;
+  if (kind == FigureKind::kTrainExperiment) return train.experiment_version;
+  return train.report_version + (kind == FigureKind::kTrain ? train.frames_version << 32U : 0);
 }
 
 /// Whether it is zoomed and moved; the others stand still meanwhile and need not be built anew.
@@ -62,7 +85,9 @@ void send_click(const Frame& frame, const Hover& hover, const ItemState& state) 
   }
   if (!is_plain_click(state)) return;
   const auto grid_head = [&] { return HeadRef{hover.grid->request.layer, hover.grid->request.head}; };
-  if (ImGui::GetIO().KeyCtrl) {
+  // With Shift too: what one compares is chosen so in lists everywhere.
+  const bool compares = region != nullptr && region->ctrl_click && ImGui::GetIO().KeyShift;
+  if (ImGui::GetIO().KeyCtrl || compares) {
     if (region != nullptr && region->ctrl_click) {
       frame.send(*region->ctrl_click);
     } else if (hover.grid != nullptr) {
@@ -115,6 +140,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
                       .session = moves(kind) ? state.session_version : state.content_version,
                       .runs = kind == FigureKind::kTiming ? state.runs_version : 0,
                       .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
+                      .training = training_version(state.train, kind),
                       .size = size,
                       .theme = frame.theme.name,
                       .scale = frame.model.scale,
@@ -134,6 +160,19 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
   return cache.figure;
 }
 
+void panel_figure(const Frame& frame, const PanelFigure& spec) {
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  const double width = ImGui::GetContentRegionAvail().x;
+  const Size asked{std::floor(width / frame.look.scale), std::floor(spec.max_height / frame.look.scale)};
+  const Figure& figure = figure_of(frame, spec.kind, asked);
+  const double height = figure.size.h * frame.look.scale;
+  draw_figure(
+      frame,
+      {.kind = spec.kind, .name = spec.name, .area = {at.x, at.y, width, spec.max_height}, .reacting_h = std::max(1.0, height)});
+  ImGui::SetCursorScreenPos(ImVec2(at.x, at.y + static_cast<float>(height)));
+  ImGui::Dummy(ImVec2(0, 0));
+}
+
 FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
   FigureAnswer answer;
   const double scale = frame.look.scale * place.zoom;
@@ -142,11 +181,12 @@ FigureAnswer draw_figure(const Frame& frame, const FigurePlace& place) {
   const Figure& figure = figure_of(frame, place.kind, size);
 
   ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(place.area.x), static_cast<float>(place.area.y)));
-  const ItemState state = item(frame.look, {.name = place.name,
-                                            .w = static_cast<float>(place.area.w),
-                                            .h = static_cast<float>(std::max(place.area.h, figure.size.h * scale)),
-                                            .tooltip = {},
-                                            .focusable = Focusable::kNo});
+  const ItemState state = item(
+      frame.look, {.name = place.name,
+                   .w = static_cast<float>(place.area.w),
+                   .h = static_cast<float>(place.reacting_h > 0 ? place.reacting_h : std::max(place.area.h, figure.size.h * scale)),
+                   .tooltip = {},
+                   .focusable = Focusable::kNo});
   answer.figure = &figure;
   answer.scale = scale;
   frame.painter.draw(figure, frame.theme, {place.area.x, place.area.y}, scale);

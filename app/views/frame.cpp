@@ -45,6 +45,13 @@ void count_changes(const AppModel& model, UiScratch::State& state) {
     state.seen_speed = model.speed;
     ++state.speed_version;
   }
+  TrainScratch& train = state.train;
+  const TrainInput& input = model.training.input;
+  if (train.seen.report != input.report) ++train.report_version;
+  if (train.seen.frame != input.frame || train.seen.compared != input.compared) ++train.frames_version;
+  train.seen = input;
+  if (train.seen_experiment != model.training.experiment.result) ++train.experiment_version;
+  train.seen_experiment = model.training.experiment.result;
   const auto bits = [](const std::vector<double>& ms) {
     return ms.empty() ? 0 : std::bit_cast<std::uint64_t>(ms.back()) + ms.size();
   };

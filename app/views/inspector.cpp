@@ -1,27 +1,15 @@
 #include <imgui.h>
 
 #include <algorithm>
-#include <cmath>
 #include <string>
 
 #include "app/views/depth_card.h"
 #include "app/views/figures.h"
+#include "app/views/train.h"
 #include "app/widgets/controls.h"
 
 namespace headroom {
 namespace {
-
-/// A figure over the panel's whole inner width; as tall as the figure itself asks for.
-void panel_figure(const Frame& frame, FigureKind kind, const char* name, double max_height) {
-  const ImVec2 at = ImGui::GetCursorScreenPos();
-  const double width = ImGui::GetContentRegionAvail().x;
-  const Size asked{std::floor(width / frame.look.scale), std::floor(max_height / frame.look.scale)};
-  const Figure& figure = figure_of(frame, kind, asked);
-  const double height = std::min(max_height, figure.size.h * frame.look.scale);
-  draw_figure(frame, {.kind = kind, .name = name, .area = {at.x, at.y, width, std::max(max_height, height)}});
-  ImGui::SetCursorScreenPos(ImVec2(at.x, at.y + static_cast<float>(figure.size.h) * frame.look.scale));
-  ImGui::Dummy(ImVec2(0, 0));
-}
 
 void head_title(const Frame& frame, const HeadRef& head) {
   const Look& look = frame.look;
@@ -94,6 +82,10 @@ void how_to_choose(const Frame& frame) {
 }  // namespace
 
 void draw_inspector(const Frame& frame) {
+  if (frame.session.view.stage == StageView::kTrain) {
+    draw_train_inspector(frame);
+    return;
+  }
   notices(frame);
   const View& view = frame.session.view;
   if (!view.head || frame.snapshot == nullptr) {
@@ -111,11 +103,11 @@ void draw_inspector(const Frame& frame) {
   }
   const double scale = frame.look.scale;
   const double width = ImGui::GetContentRegionAvail().x;
-  panel_figure(frame, FigureKind::kHeadCard, "inspector/head", std::max(width * 1.5, 420 * scale));
+  panel_figure(frame, {FigureKind::kHeadCard, "inspector/head", std::max(width * 1.5, 420 * scale)});
   if (view.query && view.key) {
     rule(frame.look);
     heading(frame.look, "ARITHMETIC OF THE CELL");
-    panel_figure(frame, FigureKind::kCell, "inspector/cell", std::max(width * 2, 560 * scale));
+    panel_figure(frame, {FigureKind::kCell, "inspector/cell", std::max(width * 2, 560 * scale)});
   } else {
     rule(frame.look);
     paragraph(frame.look,

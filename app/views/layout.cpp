@@ -41,6 +41,8 @@ Layout layout_of(const Frame& frame) {
   // Until a person sizes it, the strip leaves a small window's height to the picture.
   if (strip == Settings{}.strip_height) strip = std::min(strip, h / 4);
   strip = std::clamp(strip, 0.0, std::max(120.0, h - bar - min_stage_h));
+  // The strip speaks of the sentence's own model, the Train stage of another.
+  if (frame.session.view.stage == StageView::kTrain) strip = 0;
   // The rail and the inspector stand beside the stage; the strip runs below all three.
   const double body = std::max(40.0, h - bar - strip);
   const double hair = 1 / scale * std::max(1.0, std::floor(scale));

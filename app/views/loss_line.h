@@ -13,4 +13,9 @@ void label_and_number(const Frame& frame, const char* label, const std::string& 
 /// `section` tells lines in several places apart.
 void loss_line(const Frame& frame, const char* section);
 
+/// Whether the trained model was sliced, pooled or pruned: then training on heals it.
+bool is_changed_model(const Compute& compute);
+/// "heal it: train it on", which opens the Train stage with this model; nothing where there is nothing to heal.
+void heal_offer(const Frame& frame, const char* name);
+
 }  // namespace headroom

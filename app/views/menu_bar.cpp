@@ -7,6 +7,7 @@
 
 #include "app/views/commands.h"
 #include "app/widgets/controls.h"
+#include "core/session/train_text.h"
 
 namespace headroom {
 namespace {
@@ -75,7 +76,7 @@ void edit_menu(const Frame& frame) {
 
 void view_menu(const Frame& frame) {
   if (!begin_menu("View")) return;
-  menu_items(frame, {"view/heads", "view/head", "view/token", "view/speed", "speed/measure", nullptr, "view/log",
+  menu_items(frame, {"view/heads", "view/head", "view/token", "view/train", "view/speed", "speed/measure", nullptr, "view/log",
                      "view/first_token", "view/scores", "view/arcs"});
   if (ImGui::BeginMenu("Colour map")) {
     for (const ColorMapName map : {ColorMapName::kViridis, ColorMapName::kMagma, ColorMapName::kCividis, ColorMapName::kGrey}) {
@@ -107,7 +108,8 @@ void model_menu(const Frame& frame) {
     record_last_item("menu/model/" + model.name);
   }
   ImGui::Separator();
-  menu_items(frame, {"model/open", nullptr, "model/lab"});
+  menu_items(frame, {"model/open", nullptr, "model/lab", nullptr, "train/play", "train/stop", "train/reset", nullptr, "train/heal",
+                     "train/use", "train/copy_command", "train/save_plan"});
   ImGui::EndMenu();
 }
 
@@ -143,6 +145,24 @@ std::string time_text(const Frame& frame) {
   return text.data();
 }
 
+/// The chips while something trains, or while its stage is shown; empty otherwise.
+struct TrainStatus {
+  std::string doing, doing_tip, speed, speed_tip;
+};
+TrainStatus train_status(const Frame& frame) {
+  const TrainingState& training = frame.model.training;
+  const RunReport* report = training.report();
+  if (report == nullptr || (!training.is_running() && frame.session.view.stage != StageView::kTrain)) return {};
+  const std::string phase = report->phase == RunPhase::kRunning ? "training" : std::string(run_phase_name(report->phase));
+  TrainStatus status;
+  status.doing = phase + " · CPU · " + std::to_string(report->n_threads) + (report->n_threads == 1 ? " thread" : " threads");
+  status.doing_tip = "Training\nForward, backward and AdamW run on the processor's threads; the window never waits for them.";
+  if (report->tokens_per_second > 0)
+    status.speed = short_tokens(static_cast<std::int64_t>(report->tokens_per_second)) + " tokens/s · measured";
+  status.speed_tip = "Training speed\nTokens of the last seconds' steps by their time, measured on this machine.";
+  return status;
+}
+
 }  // namespace
 
 void draw_breadcrumb(const Frame& frame, float left, float right);
@@ -171,11 +191,16 @@ void draw_menu_bar(const Frame& frame) {
   const std::string engine_tip =
       "Time of the last pass\nWall time of one whole forward pass over this sentence, measured on this machine. The strip below "
       "splits it by stage.";
-  right = status_chip(frame, "status/time", time_text(frame), engine_tip, right);
+  const TrainStatus train = train_status(frame);
+  const bool is_of_training = !train.doing.empty();
+  right = is_of_training ? status_chip(frame, "status/time", train.speed, train.speed_tip, right)
+                         : status_chip(frame, "status/time", time_text(frame), engine_tip, right);
   if (width > look.px(1100) || frame.model.settings.is_presenter) {
-    right = status_chip(
-        frame, "status/backend", frame.model.backend_text,
-        "What computes\n" + (frame.model.backend_reason.empty() ? frame.model.backend_text : frame.model.backend_reason), right);
+    right = status_chip(frame, "status/backend", is_of_training ? train.doing : frame.model.backend_text,
+                        is_of_training ? train.doing_tip
+                                       : "What computes\n" + (frame.model.backend_reason.empty() ? frame.model.backend_text
+                                                                                                 : frame.model.backend_reason),
+                        right);
   }
   draw_breadcrumb(frame, std::max(menus_end + look.px(8), look.px(frame.model.settings.rail_width + 140)), right);
   const float hair = std::max(1.0f, std::floor(look.scale));

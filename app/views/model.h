@@ -9,6 +9,7 @@
 #include <variant>
 #include <vector>
 
+#include "app/views/training_state.h"
 #include "core/figure/views.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
@@ -45,6 +46,7 @@ struct AppModel {
   std::string failure;  ///< of the newest request; empty when it went well
   TimingHistory timing;
   SpeedState speed;  ///< what was measured, and what is; kept while tabs are switched
+  TrainingState training;
   Settings settings;
   std::vector<RecentFile> recent;
   std::vector<BundledModel> bundled;
@@ -93,8 +95,10 @@ struct CopyText {
   std::string text;
 };
 struct Quit {};
-using Command = std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
-                             ChangeSettings, ForgetRecent, DismissToast, CopyText, Quit>;
+using Command =
+    std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
+                 OrderTraining, UseTrained, SaveTrained, SaveTrainPlan, HealModel, RunExperiment, CancelExperiment, AnswerClosing,
+                 AnswerKeptRun, ChangeSettings, ForgetRecent, DismissToast, CopyText, Quit>;
 
 /// What one frame leads to.
 struct Outbox {

@@ -1,5 +1,7 @@
 #include "app/views/navigate.h"
 
+#include "app/views/train.h"
+
 #include <algorithm>
 
 #include "core/figure/head_window.h"
@@ -19,6 +21,11 @@ void follow(const Frame& frame, std::int64_t query, std::optional<std::int64_t> 
 void move_selection(const Frame& frame, int down, int right) {
   const View& view = frame.session.view;
   if (view.stage == StageView::kSpeed) return;  // no head or token is looked at there
+  if (view.stage == StageView::kTrain) {
+    if (right != 0) step_in_time(frame, right);
+    if (down != 0) step_through_heads(frame, down);
+    return;
+  }
   const Compute& compute = frame.session.compute;
   if (view.stage == StageView::kHeads) {
     if (!view.head) {
@@ -48,6 +55,10 @@ void move_selection(const Frame& frame, int down, int right) {
 void step_closer(const Frame& frame) {
   const View& view = frame.session.view;
   if (view.stage == StageView::kSpeed) return;
+  if (view.stage == StageView::kTrain) {
+    frame.send(TrainHeadOpened{frame.session.train_view.head.value_or(HeadRef{0, 0})});
+    return;
+  }
   if (view.stage != StageView::kHead) {
     frame.send(HeadOpened{view.head.value_or(HeadRef{0, 0})});
     return;

@@ -1,10 +1,15 @@
 #include <imgui.h>
 
 #include "app/views/context.h"
+#include "app/views/train.h"
 
 namespace headroom {
 
 void draw_rail(const Frame& frame) {
+  if (frame.session.view.stage == StageView::kTrain) {
+    draw_train_rail(frame);
+    return;
+  }
   rail_sentence(frame);
   rule(frame.look);
   rail_model(frame);

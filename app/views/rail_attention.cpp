@@ -17,7 +17,7 @@ namespace {
 
 struct PatternName {
   PatternKind kind;
-  Choice choice;
+  MenuChoice choice;
 };
 
 // Hashed buckets need a bucket for every token, which no control of the rail can give.
@@ -148,12 +148,15 @@ void visible_pairs(const Frame& frame) {
     state.pairs_text = (count.is_exact ? "" : "about ") + count_text(count.visible) + " of " + count_text(seq * seq) + text.data();
   }
   paragraph(frame.look, state.pairs_text, small_text(frame.look));
-  const bool is_changed = mask.direction != Direction::kCausal || mask.pattern.kind != PatternKind::kDense;
+  const Direction own = own_direction(frame.session.compute.trained);
+  const bool is_changed = mask.direction != own || mask.pattern.kind != PatternKind::kDense;
   if (!is_changed || frame.session.compute.parameters == ParameterSource::kLab) return;
   loss_line(frame, "attention");
-  if (mask.direction == Direction::kBidirectional) {
-    paragraph(frame.look, "Trained causal: here each token also sees the words that it should predict.", small_text(frame.look));
-  }
+  if (mask.direction == own) return;
+  paragraph(frame.look,
+            own == Direction::kCausal ? "Trained causal: here each token also sees the words that it should predict."
+                                      : "Trained to read both sides: here each token sees only what came before it.",
+            small_text(frame.look));
 }
 
 }  // namespace
@@ -161,17 +164,21 @@ void visible_pairs(const Frame& frame) {
 void rail_attention(const Frame& frame) {
   heading(frame.look, "ATTENTION");
   const Mask& mask = frame.session.compute.mask;
-  constexpr std::array<Choice, 2> directions{{
+  const bool is_causal = own_direction(frame.session.compute.trained) == Direction::kCausal;
+  const std::array<MenuChoice, 2> directions{{
       {"rail/causal", "causal",
-       "A token sees itself and what stands before it, as a model that writes must. The heatmap's upper triangle is masked."},
+       is_causal
+           ? "A token sees itself and what stands before it, as a model that writes must. The heatmap's upper triangle is masked."
+           : "A token sees itself and what stands before it. This model was trained to read both sides, so its patterns change."},
       {"rail/bidirectional", "bidirectional",
-       "A token sees the whole sentence. This model was trained causal, so its patterns change."},
+       is_causal ? "A token sees the whole sentence. This model was trained causal, so its patterns change."
+                 : "A token sees the whole sentence, as this model was trained."},
   }};
   if (const auto chosen = segmented(frame.look, directions, static_cast<int>(mask.direction), ImGui::GetContentRegionAvail().x)) {
     frame.send(DirectionSet{static_cast<Direction>(*chosen)});
   }
   gap(frame.look, 4);
-  std::array<Choice, kPatterns.size()> choices;
+  std::array<MenuChoice, kPatterns.size()> choices;
   int selected = -1;
   for (std::size_t i = 0; i < kPatterns.size(); ++i) {
     choices[i] = kPatterns[i].choice;

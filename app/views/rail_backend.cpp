@@ -10,7 +10,7 @@ namespace headroom {
 void rail_backend(const Frame& frame) {
   heading(frame.look, "BACKEND");
   // In the order of BackendChoice.
-  constexpr std::array<Choice, 5> choices{{
+  constexpr std::array<MenuChoice, 5> choices{{
       {"rail/backend/auto", "auto", "Whatever measures faster on this machine; a software OpenGL is never picked."},
       {"rail/backend/reference", "reference", "Plain loops in double precision: slow, and what all others are checked against."},
       {"rail/backend/naive", "naive", "Stores the whole n × n matrix of scores, as textbooks draw it: the baseline."},

@@ -55,7 +55,7 @@ void rail_model(const Frame& frame) {
   std::vector<std::string> names;
   for (const BundledModel& model : frame.model.bundled)
     names.push_back("rail/model/" + model.name);
-  std::vector<Choice> choices;
+  std::vector<MenuChoice> choices;
   int selected = -1;
   for (std::size_t i = 0; i < frame.model.bundled.size(); ++i) {
     const BundledModel& model = frame.model.bundled[i];

@@ -62,6 +62,7 @@ void rail_pruning(const Frame& frame) {
              {.name = "rail/clear_pruning", .label = "Put all back", .tooltip = "Puts every removed head back into the model."})) {
     frame.send(PruningCleared{});
   }
+  heal_offer(frame, "rail/heal_pruned");
 }
 
 }  // namespace headroom

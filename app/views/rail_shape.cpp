@@ -7,6 +7,7 @@
 #include <string>
 
 #include "app/views/context.h"
+#include "app/views/loss_line.h"
 #include "app/views/numbers.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
@@ -21,8 +22,10 @@ void update_values(const Frame& frame) {
   if (state.values_session == state.content_version) return;
   state.values_session = state.content_version;
   const Compute& compute = frame.session.compute;
-  state.heads_values = is_lab(compute) ? valid_lab_heads(compute.d_model) : valid_heads(compute.trained);
-  state.kv_values = is_lab(compute) ? valid_lab_kv_heads(compute.n_heads) : valid_kv_heads(compute.trained, compute.n_heads);
+  state.heads_values = is_lab(compute) ? valid_lab_heads(compute.d_model, compute.trained.positions)
+                                       : valid_heads(compute.trained, compute.trained.positions);
+  state.kv_values = is_lab(compute) ? valid_lab_kv_heads(compute.n_heads)
+                                    : valid_kv_heads(compute.trained, compute.n_heads, compute.trained.positions);
   state.d_model_values = valid_lab_d_models();
   // The trained width can always be gone back to.
   const auto at = std::lower_bound(state.d_model_values.begin(), state.d_model_values.end(), compute.d_model);
@@ -91,7 +94,7 @@ std::string surgery_text(const Compute& compute) {
   std::string text;
   const auto change = [](std::int64_t from, std::int64_t to) { return std::to_string(from) + " → " + std::to_string(to); };
   if (compute.n_heads != compute.trained.n_heads) text = "Sliced " + change(compute.trained.n_heads, compute.n_heads) + " heads";
-  const auto valid = valid_kv_heads(compute.trained, compute.n_heads);
+  const auto valid = valid_kv_heads(compute.trained, compute.n_heads, compute.trained.positions);
   const std::int64_t unpooled = valid.empty() ? compute.n_kv_heads : valid.back();
   if (compute.n_kv_heads != unpooled) {
     text += std::string(text.empty() ? "Pooled " : ", pooled ") + change(unpooled, compute.n_kv_heads) + " K/V heads";
@@ -99,7 +102,8 @@ std::string surgery_text(const Compute& compute) {
   if (!text.empty() && !compute.pruned.empty()) {
     text += ", " + std::to_string(compute.pruned.size()) + (compute.pruned.size() == 1 ? " head removed" : " heads removed");
   }
-  const bool has_other_mask = compute.mask.direction != Direction::kCausal || compute.mask.pattern.kind != PatternKind::kDense;
+  const bool has_other_mask =
+      compute.mask.direction != own_direction(compute.trained) || compute.mask.pattern.kind != PatternKind::kDense;
   if (!text.empty() && has_other_mask) text += ", another mask";
   return text;
 }
@@ -126,12 +130,17 @@ void loss_card(const Frame& frame) {
   paragraph(frame.look, numbers, strong);
   gap(frame.look, 4);
   const bool is_sliced = compute.n_heads != compute.trained.n_heads;
-  std::string verdict = "measured on " + count_text(loss->n_tokens) + " held-out tokens. ";
-  verdict += is_sliced
+  std::string verdict = "measured on " + count_text(loss->n_tokens) +
+                        (loss->of == LossOf::kHiddenTokens ? " hidden tokens of held-out text. " : " held-out tokens. ");
+  verdict +=
+      is_sliced
+          ? (compute.trained.positions == PositionKind::kRotary
                  ? "Slicing anew breaks the model: rotary positions turn other pairs of dimensions now. Training would heal it."
-             : loss->after > loss->before * 1.05 ? "Training would heal it."
-                                                 : "It hardly matters.";
+                 : "Slicing anew sums other products in each score; the learned positions stay. Training would heal it.")
+      : loss->after > loss->before * 1.05 ? "Training would heal it."
+                                          : "It hardly matters.";
   paragraph(frame.look, verdict, small_text(frame.look));
+  heal_offer(frame, "rail/heal");
 }
 
 void lab_card(const Frame& frame) {

@@ -16,7 +16,7 @@ namespace headroom {
 namespace {
 
 // In the order of SpeedSection.
-constexpr std::array<Choice, 5> kShown{{
+constexpr std::array<MenuChoice, 5> kShown{{
     {"speed/show/all", "everything", "All four pictures."},
     {"speed/show/ladder", "ladder", "The same layer computed five ways, each faster than the one before."},
     {"speed/show/roofline", "roofline", "Each kernel under the limits of this machine."},
@@ -24,7 +24,7 @@ constexpr std::array<Choice, 5> kShown{{
     {"speed/show/devices", "CPU and GPU", "This layer on the processor and on the graphics device."},
 }};
 constexpr std::array<std::int64_t, 8> kTokens{0, 128, 256, 512, 1024, 2048, 4096, 8192};
-constexpr std::array<Choice, 8> kTokenChoices{{
+constexpr std::array<MenuChoice, 8> kTokenChoices{{
     {"speed/tokens/sentence", "as the sentence", "As many tokens as the sentence has; of a long text the first 4,096."},
     {"speed/tokens/128", "128", "A short paragraph."},
     {"speed/tokens/256", "256", "Half a page."},
@@ -35,7 +35,7 @@ constexpr std::array<Choice, 8> kTokenChoices{{
     {"speed/tokens/8192", "8,192", "Ways that store n × n scores may be measured over fewer tokens; the figure then says so."},
 }};
 constexpr std::array<double, 4> kSeconds{0.05, 0.3, 1, 3};
-constexpr std::array<Choice, 4> kSecondChoices{{
+constexpr std::array<MenuChoice, 4> kSecondChoices{{
     {"speed/seconds/quick", "0.05 s", "A first look; figures may be some percent off."},
     {"speed/seconds/usual", "0.3 s", "Medians of several rounds."},
     {"speed/seconds/careful", "1 s", "On a machine that does other work at the same time."},
@@ -73,7 +73,7 @@ struct List {
   const char* label;
   const char* tooltip;
   std::string value;
-  std::span<const Choice> choices;
+  std::span<const MenuChoice> choices;
   int selected = -1;
 };
 std::optional<int> list(const Frame& frame, Flow& flow, const List& spec) {

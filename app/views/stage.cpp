@@ -19,11 +19,13 @@ struct Tab {
   const char* tooltip;
   StageView stage;
 };
-constexpr std::array<Tab, 4> kTabs{{
+constexpr std::array<Tab, 5> kTabs{{
     {"tab/Heads", "Heads", "Every layer × head of the model in one picture (key 1).", StageView::kHeads},
     {"tab/Head", "Head", "One head, large, with tokens on both axes (key 2).", StageView::kHead},
     {"tab/Token", "Token", "One token's way through a layer: q, k, v, heads, W_O, next word (key 3).", StageView::kToken},
-    {"tab/Speed", "Speed", "How fast this shape runs here, measured: ladder, roofline, time over n, CPU and GPU (key 4).",
+    {"tab/Train", "Train", "A model trained here and now: loss, roles and every head's picture as it learns (key 4).",
+     StageView::kTrain},
+    {"tab/Speed", "Speed", "How fast this shape runs here, measured: ladder, roofline, time over n, CPU and GPU (key 5).",
      StageView::kSpeed},
 }};
 
@@ -127,6 +129,11 @@ void draw_stage(const Frame& frame) {
   fill_rect(list, {at.x, top - hair, size.x, hair}, frame.theme.border);
 
   Rect area{at.x, top, size.x, at.y + size.y - top};
+  if (frame.session.view.stage == StageView::kTrain) {
+    frame.state.hovered_head.reset();
+    draw_train(frame, area);
+    return;
+  }
   const double failure = draw_failure(frame, area);
   area.y += failure;
   area.h -= failure;

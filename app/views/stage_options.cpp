@@ -15,12 +15,12 @@ struct Option {
   const char* name;
   const char* label;
   const char* tooltip;
-  std::span<const Choice> choices;
+  std::span<const MenuChoice> choices;
   int selected;
   Action (*action)(int);
 };
 
-constexpr std::array<Choice, 6> kSorts{{
+constexpr std::array<MenuChoice, 6> kSorts{{
     {"stage/sort/layer", "layer", "In the model's order: a row a layer."},
     {"stage/sort/entropy", "entropy", "The sharpest heads first: mean entropy of their rows, in nats."},
     {"stage/sort/previous", "previous token", "By how much each token looks at the one before."},
@@ -28,30 +28,30 @@ constexpr std::array<Choice, 6> kSorts{{
     {"stage/sort/self", "self", "By how much each token looks at itself."},
     {"stage/sort/broadcast", "broadcast", "By how much one and the same key draws all queries."},
 }};
-constexpr std::array<Choice, 3> kScales{{
+constexpr std::array<MenuChoice, 3> kScales{{
     {"stage/scale/linear", "linear", "Colour grows with the value."},
     {"stage/scale/log", "log", "Colour grows with the logarithm: small values are seen too."},
     {"stage/scale/row", "per row", "Each row's largest value gets the brightest colour."},
 }};
-constexpr std::array<Choice, 2> kFirst{{
+constexpr std::array<MenuChoice, 2> kFirst{{
     {"stage/first/shown", "shown", "The first token's column as it is."},
     {"stage/first/left_out", "left out", "The first token's column is left out and the rest gets the colours."},
 }};
-constexpr std::array<Choice, 2> kQuantities{{
+constexpr std::array<MenuChoice, 2> kQuantities{{
     {"stage/quantity/probs", "probabilities", "After softmax: each row sums to 1."},
     {"stage/quantity/scores", "scores", "Before softmax: q·k / √d_k, any sign."},
 }};
-constexpr std::array<Choice, 2> kPoolings{{
+constexpr std::array<MenuChoice, 2> kPoolings{{
     {"stage/pooling/max", "max", "A pixel that covers many pairs shows the largest."},
     {"stage/pooling/mean", "mean", "A pixel that covers many pairs shows their mean."},
 }};
-constexpr std::array<Choice, 4> kMaps{{
+constexpr std::array<MenuChoice, 4> kMaps{{
     {"stage/colormap/viridis", "viridis", "Even to the eye, and readable for most colour-blind people."},
     {"stage/colormap/magma", "magma", "Even to the eye, from black through red to light yellow."},
     {"stage/colormap/cividis", "cividis", "Made for colour-blind readers: blue to yellow."},
     {"stage/colormap/grey", "grey", "For print."},
 }};
-constexpr std::array<Choice, 2> kDrawings{{
+constexpr std::array<MenuChoice, 2> kDrawings{{
     {"stage/drawing/heatmap", "heatmap", "A cell for each pair."},
     {"stage/drawing/arcs", "arcs", "Lines from each query to its keys; opacity is the probability."},
 }};
@@ -109,6 +109,7 @@ std::vector<Option> options_of(const Frame& frame) {
     options = view.drawing == HeadDrawing::kArcs ? std::vector<Option>{drawing}
                                                  : std::vector<Option>{drawing, quantity, scale, first, map};
   }
+  if (view.stage == StageView::kTrain) return {map};
   if (pools && !options.empty() && view.drawing == HeadDrawing::kHeatmap) options.push_back(pooling);
   return options;
 }

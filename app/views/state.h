@@ -10,6 +10,7 @@
 
 #include "app/views/directory_reader.h"
 #include "app/views/frame.h"
+#include "app/views/train_scratch.h"
 #include "app/widgets/look.h"
 #include "app/widgets/sentence_box.h"
 #include "core/session/token_search.h"
@@ -19,9 +20,10 @@ namespace headroom {
 /// What a figure was made from; equal keys give equal figures.
 struct FigureKey {
   std::uint64_t snapshot = 0;
-  std::uint64_t session = 0;  ///< counts changes of the session that the views saw
-  std::uint64_t runs = 0;     ///< of the timing history
-  std::uint64_t speed = 0;    ///< of what was measured
+  std::uint64_t session = 0;   ///< counts changes of the session that the views saw
+  std::uint64_t runs = 0;      ///< of the timing history
+  std::uint64_t speed = 0;     ///< of what was measured
+  std::uint64_t training = 0;  ///< of what training handed out
   Size size;
   ThemeName theme = ThemeName::kDark;
   double scale = 0;
@@ -33,10 +35,26 @@ struct CachedFigure {
   Figure figure;
   std::optional<std::int64_t> hovered_query, hovered_key;  ///< what the pointer was over in the frame before
 };
-enum class FigureKind { kHeads, kHead, kToken, kKv, kTiming, kPrediction, kHeadCard, kCell, kSpeed };
-inline constexpr std::size_t kFigureKinds = 9;
+enum class FigureKind {
+  kHeads,
+  kHead,
+  kToken,
+  kKv,
+  kTiming,
+  kPrediction,
+  kHeadCard,
+  kCell,
+  kSpeed,
+  kTrain,
+  kTrainHappened,
+  kTrainBehaviour,
+  kTrainScores,
+  kTrainAblation,
+  kTrainExperiment
+};
+inline constexpr std::size_t kFigureKinds = 15;
 
-enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText };
+enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText, kTrainText, kTrainFolder, kTrainPlan, kClosing };
 
 /// The file browser of the open, save and export dialogs.
 struct BrowserState {
@@ -96,6 +114,7 @@ struct UiScratch::State {
   std::uint64_t content_version = 0;  ///< likewise, but for zooms and pans: what stands still while a picture is moved
   std::uint64_t runs_version = 0;     ///< counts changes of the timing history
   TimingHistory seen_runs;
+  TrainScratch train;
   SpeedState seen_speed;
   std::uint64_t speed_version = 0;  ///< counts changes of what was measured
 
@@ -109,6 +128,7 @@ struct UiScratch::State {
   double busy_since = -1;        ///< when long work began, seconds; negative: none
   DialogKind dialog = DialogKind::kNone;
   bool opens_dialog = false;
+  bool closes_dialog = false;  ///< what it asked has been answered elsewhere
   BrowserState browser;
   ExportState exporting;
   bool exports_csv = false;  ///< the export dialog opens for the numbers of the Speed stage

@@ -73,7 +73,7 @@ void kv_column(const Frame& frame, const Column& column) {
   figure_below(frame, FigureKind::kKv, "strip/kv", above, column.inner.y);
   const float y = static_cast<float>(column.inner.y + column.inner.h) - look.px(24);
   ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(column.inner.x), y));
-  constexpr std::array<Choice, 3> types{{
+  constexpr std::array<MenuChoice, 3> types{{
       {"strip/kv/float32", "float32", "4 bytes a number, as the model computes here."},
       {"strip/kv/float16", "float16", "2 bytes a number, as most servers keep it."},
       {"strip/kv/int8", "int8", "1 byte a number; the scales that quantisation also stores are not counted."},

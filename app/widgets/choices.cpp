@@ -20,7 +20,7 @@ std::optional<int> step_by_keys(const Look& look, const ItemState& state, int se
 
 }  // namespace
 
-std::optional<int> segmented(const Look& look, std::span<const Choice> choices, int selected, float width) {
+std::optional<int> segmented(const Look& look, std::span<const MenuChoice> choices, int selected, float width) {
   const Theme& theme = look.theme;
   ImDrawList& list = *ImGui::GetWindowDrawList();
   const ImVec2 at = ImGui::GetCursorScreenPos();
@@ -29,7 +29,7 @@ std::optional<int> segmented(const Look& look, std::span<const Choice> choices, 
   std::optional<int> result;
   for (std::size_t i = 0; i < choices.size(); ++i) {
     const int index = static_cast<int>(i);
-    const Choice& choice = choices[i];
+    const MenuChoice& choice = choices[i];
     ImGui::SetCursorScreenPos(ImVec2(at.x + each * static_cast<float>(i), at.y));
     const ItemState state = item(look, {.name = choice.name, .w = each, .h = height, .tooltip = choice.tooltip});
     const bool is_selected = index == selected;
@@ -91,7 +91,7 @@ std::optional<int> dropdown(const Look& look, const Dropdown& spec) {
   ImGui::PushStyleVar(ImGuiStyleVar_ItemSpacing, ImVec2(look.px(8), look.px(7)));
   if (ImGui::BeginPopup(popup.c_str())) {
     for (std::size_t i = 0; i < spec.choices.size(); ++i) {
-      const Choice& choice = spec.choices[i];
+      const MenuChoice& choice = spec.choices[i];
       const int index = static_cast<int>(i);
       ImGui::PushID(index);
       const std::string label(choice.label);

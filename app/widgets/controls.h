@@ -27,16 +27,16 @@ struct ValueSlider {
 std::optional<std::int64_t> value_slider(const Look& look, const ValueSlider& spec);
 
 /// A few choices side by side in one box. `labels` and `names` and `tooltips` have one entry a choice.
-struct Choice {
+struct MenuChoice {
   std::string_view name = {}, label = {}, tooltip = {};
 };
-std::optional<int> segmented(const Look& look, std::span<const Choice> choices, int selected, float width);
+std::optional<int> segmented(const Look& look, std::span<const MenuChoice> choices, int selected, float width);
 
 /// One out of many, unfolding. Inline ones are "label: value ▾" without a box.
 struct Dropdown {
   std::string_view name = {}, tooltip = {};
   std::string_view value = {};  ///< what is shown while folded
-  std::span<const Choice> choices;
+  std::span<const MenuChoice> choices;
   int selected = -1;
   enum class Form { kBox, kInline } form = Form::kBox;
   float width = 0;              ///< ImGui pixels; inline: 0 = as wide as it needs

@@ -24,6 +24,7 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_2, ImGuiKey_Keypad2},
                              {ImGuiKey_3, ImGuiKey_Keypad3},
                              {ImGuiKey_4, ImGuiKey_Keypad4},
+                             {ImGuiKey_5, ImGuiKey_Keypad5},
                              {ImGuiKey_Equal, ImGuiKey_KeypadAdd},
                              {ImGuiKey_Minus, ImGuiKey_KeypadSubtract},
                              {ImGuiKey_F1},
@@ -46,9 +47,9 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
 // GLFW's codes; letters and digits are their ASCII capitals.
 constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'L'}, {'M'}, {'N'}, {'O'},
                               {'P'}, {'Q'}, {'S'}, {'T'}, {'V'}, {'X'}, {'Y'}, {'Z'}};
-constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'=', 334}, {'-', 333}, {290},
-                             {300},      {256},      {257, 335}, {258},      {' '},      {263},      {262},      {265},
-                             {264},      {266},      {267},      {268},      {269},      {259},      {261}};
+constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'5', 325}, {'=', 334}, {'-', 333},
+                             {290},      {300},      {256},      {257, 335}, {258},      {' '},      {263},      {262},
+                             {265},      {264},      {266},      {267},      {268},      {269},      {259},      {261}};
 #endif
 
 Codes codes(Key key) {
@@ -67,10 +68,10 @@ bool went_down(int code, KeyRepeat repeat) {
 #endif
 }
 
-constexpr std::array kNames{"",  "A", "C", "E", "F",       "L",         "M",    "N",     "O",         "P",
-                            "Q", "S", "T", "V", "X",       "Y",         "Z",    "0",     "1",         "2",
-                            "3", "4", "+", "−", "F1",      "F11",       "Esc",  "Enter", "Tab",       "Space",
-                            "←", "→", "↑", "↓", "Page Up", "Page Down", "Home", "End",   "Backspace", "Delete"};
+constexpr std::array kNames{"",  "A", "C",       "E",         "F",    "L",   "M",         "N",     "O",     "P", "Q",
+                            "S", "T", "V",       "X",         "Y",    "Z",   "0",         "1",     "2",     "3", "4",
+                            "5", "+", "−",       "F1",        "F11",  "Esc", "Enter",     "Tab",   "Space", "←", "→",
+                            "↑", "↓", "Page Up", "Page Down", "Home", "End", "Backspace", "Delete"};
 
 }  // namespace
 

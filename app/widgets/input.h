@@ -26,6 +26,7 @@ enum class Key {
   k2,
   k3,
   k4,
+  k5,
   kPlus,
   kMinus,
   kF1,

@@ -19,6 +19,7 @@ Figure figure_of(const std::string& view, const FigureInput& input, const AppMod
   if (view == "row") return row_figure(input);
   if (view == "token") return token_figure(input);
   if (view == "kv") return kv_figure(input);
+  if (view == "train") return train_figure(input, model.training.input);
   if (view == "speed") return speed_figure(input, model.speed);
   if (view == "ladder") return ladder_figure(input, model.speed);
   if (view == "roofline") return roofline_figure(input, model.speed);
@@ -50,7 +51,7 @@ void check(const ExportRequest& request) {
 }  // namespace
 
 const std::vector<std::string>& export_views() {
-  static const std::vector<std::string> views{"heads",    "head",   "row",     "token", "speed",  "ladder",
+  static const std::vector<std::string> views{"heads",    "head",   "row",     "token", "train",  "speed", "ladder",
                                               "roofline", "growth", "devices", "kv",    "timing", "window"};
   return views;
 }

@@ -169,6 +169,7 @@ void GlfwWindow::wake() {
 
 bool GlfwWindow::should_close() const { return glfwWindowShouldClose(state_->window) == GLFW_TRUE; }
 void GlfwWindow::close() { glfwSetWindowShouldClose(state_->window, GLFW_TRUE); }
+void GlfwWindow::stay_open() { glfwSetWindowShouldClose(state_->window, GLFW_FALSE); }
 
 bool GlfwWindow::is_drawable() const {
   const FramebufferSize size = framebuffer();

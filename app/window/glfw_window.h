@@ -28,6 +28,7 @@ class GlfwWindow {
 
   bool should_close() const;
   void close();
+  void stay_open();  ///< takes a wish to close back
   /// Shown, and with at least one pixel.
   bool is_drawable() const;
   double content_scale() const;  ///< of the monitor; 1 where it tells nonsense

@@ -49,6 +49,7 @@ void Program::State::start_engine() {
 void Program::State::session_changed() {
   model.is_modified = session() != saved;
   if (session() != autosaved && session_changed_at == kForever) session_changed_at = model.now;
+  follow_session_in_training();
   if (session().compute == submitted) return;
   submitted = session().compute;
   engine->submit(submitted);
@@ -125,7 +126,16 @@ void Program::State::run(const Command& command) {
         if constexpr (std::is_same_v<T, MeasureSpeed>) measure_speed(c.section);
         if constexpr (std::is_same_v<T, ChangeSettings>) change_settings(c.settings);
         if constexpr (std::is_same_v<T, CopyText>) effects.copied.push_back(c.text);
-        if constexpr (std::is_same_v<T, Quit>) effects.quits = true;
+        if constexpr (std::is_same_v<T, Quit>) effects.quits = may_close();
+        if constexpr (std::is_same_v<T, OrderTraining>) order_training(c.order);
+        if constexpr (std::is_same_v<T, UseTrained>) use_trained();
+        if constexpr (std::is_same_v<T, SaveTrained>) save_trained(c.folder);
+        if constexpr (std::is_same_v<T, SaveTrainPlan>) save_train_plan(c.file);
+        if constexpr (std::is_same_v<T, HealModel>) heal_model();
+        if constexpr (std::is_same_v<T, RunExperiment>) run_experiment(c.id);
+        if constexpr (std::is_same_v<T, CancelExperiment>) training->cancel_experiment();
+        if constexpr (std::is_same_v<T, AnswerClosing>) answer_closing(c.answer);
+        if constexpr (std::is_same_v<T, AnswerKeptRun>) answer_kept_run(c.answer);
         if constexpr (std::is_same_v<T, Undo>) {
           model.history.undo();
           session_changed();
@@ -158,7 +168,8 @@ Program::Program(ProgramOptions options) : state_(std::make_unique<State>(std::m
   state.model.session_path = state.options.session_path;
   state.first = Session{};
   state.saved = state.autosaved = state.session();
-  state.start_engine();  // Before the window: it loads while that is made.
+  state.start_training();  // no thread until something trains
+  state.start_engine();    // Before the window: it loads while that is made.
   const LoadedSettings loaded = load_settings(state.options.folders.config);
   state.model.settings = state.saved_settings = loaded.settings;
   state.tell(Toast::Kind::kWarning, loaded.notice);
@@ -201,6 +212,7 @@ void Program::update(double now) {
       then();
   }
   state.take_answers();
+  state.take_training();
   std::erase_if(state.model.toasts, [&](const Toast& toast) { return now >= toast.shown_at + seconds_shown(toast.kind); });
   state.save_when_due();
 }

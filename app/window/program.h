@@ -54,8 +54,10 @@ class Program {
   /// Writes the picture on the export thread and tells how it went.
   void finish_window_export(const ExportFigure& wanted, std::function<std::string()> make_bytes);
   void tell(Toast::Kind kind, const std::string& text);
+  /// Whether the window may close now. Where a run could go on, the person is asked first, and Effects::quits follows the answer.
+  bool may_close();
 
-  /// Saves settings and the autosave. Once, at the end.
+  /// Saves settings, the autosave, and a run that nobody was asked about. Once, at the end.
   void close();
 
  private:

@@ -46,10 +46,15 @@ void Program::State::load_state_folder() {
         for (const fs::path& path : load_recent(folder))
           recent.push_back({path, is_there(path)});
         const fs::path last = is_there(folder / kLastFile) ? folder / kLastFile : fs::path();
-        return [this, recent, last] {
+        const fs::path kept = is_there(folder / kKeptRunFolder) ? folder / kKeptRunFolder : fs::path();
+        return [this, recent, last, kept] {
           for (const RecentFile& file : recent)
             model.recent.push_back(file);
           model.last_session = last;
+          model.training.kept_run = kept;
+          if (!kept.empty())
+            tell(Toast::Kind::kInfo,
+                 "A training run was kept when the program was closed: it can go on from the Train stage (key 4)");
         };
       },
       failing_once());
@@ -137,8 +142,14 @@ void Program::State::write_export(const ExportFigure& wanted, std::function<std:
 
 void Program::State::export_figure(const ExportFigure& wanted) {
   try {
+    if (is_csv(wanted.path) && wanted.view == "train") {
+      if (!model.training.input.report) throw Error("nothing has been trained yet: a .csv file takes the series of a run");
+      write_export(wanted, [report = model.training.input.report] { return train_csv(*report); });
+      return;
+    }
     if (is_csv(wanted.path)) {
-      if (!model.speed.report) throw Error("nothing has been measured yet: a .csv file takes the numbers of the Speed views");
+      if (!model.speed.report)
+        throw Error("nothing has been measured yet: a .csv file takes the numbers of the Speed and Train views");
       write_export(wanted, [report = model.speed.report] { return to_csv(*report); });
       return;
     }
@@ -155,6 +166,7 @@ void Program::State::export_figure(const ExportFigure& wanted) {
     AppModel shown = export_model(session(), model.snapshot);
     shown.timing = model.timing;
     shown.speed = model.speed;
+    shown.training = model.training;
     write_export(wanted, [shown = std::move(shown), request] { return export_view(shown, request); });
   } catch (const Error& error) {
     tell(Toast::Kind::kError, error.what());
@@ -195,6 +207,8 @@ double Program::State::seconds_to_save() const {
 void Program::close() {
   State& state = *state_;
   if (std::exchange(state.is_closed, true)) return;
+  constexpr double kKeepSeconds = 5;
+  if (!state.closes) state.training->keep_now(kKeepSeconds);
   // On the files' thread, behind what it still has to write; it ends with the last of it. Failures were told while there was a window.
   const auto ignore = [](const std::string&) {};
   if (state.model.settings != state.saved_settings) {

@@ -6,12 +6,14 @@
 #include <functional>
 #include <limits>
 #include <memory>
+#include <optional>
 #include <string>
 #include <utility>
 
 #include "app/window/background.h"
 #include "app/window/open_path.h"
 #include "app/window/program.h"
+#include "app/window/training.h"
 
 namespace headroom {
 
@@ -24,7 +26,7 @@ inline constexpr const char* kLastFile = "last.headroom.json";          ///< the
 /// Errors  Error naming the folder.
 void make_folder(const fs::path& folder);
 
-/// What the program keeps. Sessions and answers are in program.cpp, files in program_files.cpp.
+/// What the program keeps. Sessions and answers are in program.cpp, files in program_files.cpp, training in program_training.cpp.
 struct Program::State {
   ProgramOptions options;
   AppModel model;
@@ -38,8 +40,12 @@ struct Program::State {
   double session_changed_at = kForever, settings_changed_at = kForever;
   std::uint64_t timed_id = 0;
   bool has_told_unwritable = false, is_closed = false;
+  bool closes = false;                    ///< the person said so, or nothing trains
+  bool adopts_plan = false;               ///< a kept run is being opened: its plan becomes the session's
+  std::optional<TrainPlan> ordered_plan;  ///< of the run that is shown
   Background files, exports;
   std::unique_ptr<Engine> engine;
+  std::unique_ptr<Training> training;
 
   explicit State(ProgramOptions given)
       : options(std::move(given)), files([this] { options.wake(); }), exports([this] { options.wake(); }) {}
@@ -98,6 +104,22 @@ struct Program::State {
   double seconds_to_save() const;  ///< until save_when_due() has something to do; infinite when it has not
 
   void run(const Command& command);
+
+  // Training: program_training.cpp.
+  void start_training();
+  void order_training(TrainOrder order);
+  void follow_session_in_training();
+  void take_training();
+  void trained_saved(const TrainedSaved& written);
+  void open_trained(const fs::path& folder);
+  void use_trained();
+  void save_trained(const fs::path& folder);
+  void save_train_plan(const fs::path& file);
+  void heal_model();
+  void run_experiment(const std::string& id);
+  bool may_close();
+  void answer_closing(ClosingAnswer answer);
+  void answer_kept_run(KeptRunAnswer answer);
 };
 
 }  // namespace headroom

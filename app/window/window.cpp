@@ -68,7 +68,12 @@ class Loop {
       : program_(program), window_(window), signals_(signals), gui_([] { GlfwWindow::wake(); }), platform_(gui_, window) {}
 
   void run() {
-    while (!window_.should_close() && signals_.received() == 0) {
+    while (signals_.received() == 0) {
+      if (window_.should_close()) {
+        if (program_.may_close()) break;
+        window_.stay_open();
+        frames_left_ = kSettleFrames;
+      }
       receive();
       if (window_.is_drawable()) {
         draw();
@@ -115,7 +120,7 @@ class Loop {
     Effects effects = program_.take_effects();
     for (const std::string& text : effects.copied)
       window_.copy(text);
-    if (effects.quits) window_.close();
+    if (effects.quits) window_.close();  // what it needs to be asked has been
     for (const ExportFigure& wanted : effects.window_exports)
       export_window(wanted);
   }

@@ -23,7 +23,8 @@ UserFolders user_folders(const std::function<std::string(const char*)>& variable
   };
   return {.config = folder("XDG_CONFIG_HOME", ".config"),
           .state = folder("XDG_STATE_HOME", ".local/state"),
-          .cache = folder("XDG_CACHE_HOME", ".cache")};
+          .cache = folder("XDG_CACHE_HOME", ".cache"),
+          .data = folder("XDG_DATA_HOME", ".local/share")};
 }
 
 UserFolders user_folders() {

@@ -200,8 +200,10 @@ struct Reducer {
   void operator()(const SelectionReleased&) {
     TrainView& train = session.train_view;
     if (view.stage == StageView::kTrain) {
-      // The way back on its own stage: the difference, the large head, the state looked at; then back to all heads.
-      if (train.compared) {
+      // The way back on its own stage: an experiment, the difference, the large head, the state looked at; then back to all heads.
+      if (!train.experiment.empty()) {
+        train.experiment.clear();
+      } else if (train.compared) {
         train.compared.reset();
       } else if (train.heads == TrainHeads::kOne) {
         train.heads = TrainHeads::kAll;

@@ -122,11 +122,16 @@ TEST(UserFolders, FollowTheSpecification) {
   EXPECT_EQ(plain.config, "/home/ada/.config/headroom");
   EXPECT_EQ(plain.state, "/home/ada/.local/state/headroom");
   EXPECT_EQ(plain.cache, "/home/ada/.cache/headroom");
-  const UserFolders set =
-      folders_of({{"HOME", "/home/ada"}, {"XDG_CONFIG_HOME", "/c"}, {"XDG_STATE_HOME", "/s"}, {"XDG_CACHE_HOME", "/k"}});
+  EXPECT_EQ(plain.data, "/home/ada/.local/share/headroom");
+  const UserFolders set = folders_of({{"HOME", "/home/ada"},
+                                      {"XDG_CONFIG_HOME", "/c"},
+                                      {"XDG_STATE_HOME", "/s"},
+                                      {"XDG_CACHE_HOME", "/k"},
+                                      {"XDG_DATA_HOME", "/d"}});
   EXPECT_EQ(set.config, "/c/headroom");
   EXPECT_EQ(set.state, "/s/headroom");
   EXPECT_EQ(set.cache, "/k/headroom");
+  EXPECT_EQ(set.data, "/d/headroom");
 }
 
 TEST(UserFolders, RelativeValuesAreIgnoredAndWithoutHomeNothingIsKept) {

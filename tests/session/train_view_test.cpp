@@ -55,7 +55,10 @@ TEST(TrainView, RolesAreHiddenAndShownAgain) {
 
 TEST(TrainView, EscapeStepsBackFromTheDifferenceToAllHeads) {
   Session session = after({}, {StageViewSet{StageView::kTrain}, TrainHeadOpened{{1, 2}}, TrainTimeSet{180000},
-                               TrainComparedSet{20000}, HeadSelected{{2, 6}}});
+                               TrainComparedSet{20000}, HeadSelected{{2, 6}}, ExperimentChosen{"heads"}});
+  session = after(session, {SelectionReleased{}});
+  EXPECT_EQ(session.train_view.experiment, "");
+  EXPECT_EQ(session.train_view.compared, 20000);
   session = after(session, {SelectionReleased{}});
   EXPECT_FALSE(session.train_view.compared);
   EXPECT_EQ(session.train_view.heads, TrainHeads::kOne);

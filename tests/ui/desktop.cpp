@@ -151,9 +151,9 @@ Desktop::Desktop(const std::filesystem::path& home, const std::vector<std::strin
   close(ends[0]);
   if (number.empty()) throw std::runtime_error("Xvfb did not start");
 
-  environment_ = {
-      {"DISPLAY", ":" + number}, {"WAYLAND_DISPLAY", ""}, {"HOME", home.string()},        {"XDG_CONFIG_HOME", ""},
-      {"XDG_STATE_HOME", ""},    {"XDG_CACHE_HOME", ""},  {"LIBGL_ALWAYS_SOFTWARE", "1"}, {"HEADROOM_WIDGET_MAP", map_.string()}};
+  environment_ = {{"DISPLAY", ":" + number}, {"WAYLAND_DISPLAY", ""},        {"HOME", home.string()},
+                  {"XDG_CONFIG_HOME", ""},   {"XDG_STATE_HOME", ""},         {"XDG_CACHE_HOME", ""},
+                  {"XDG_DATA_HOME", ""},     {"LIBGL_ALWAYS_SOFTWARE", "1"}, {"HEADROOM_WIDGET_MAP", map_.string()}};
   std::vector<std::string> command{HEADROOM_BINARY_DIR "/headroom"};
   command.insert(command.end(), arguments.begin(), arguments.end());
   program_ = std::make_unique<Process>(command, environment_);
@@ -177,6 +177,13 @@ std::map<std::string, Box> Desktop::widgets() {
     if (place.is_array() && place.size() == 4) boxes[name] = {place[0], place[1], place[2], place[3]};
   }
   return boxes;
+}
+
+std::vector<std::string> Desktop::names() {
+  std::vector<std::string> all;
+  for (const auto& [name, box] : widgets())
+    all.push_back(name);
+  return all;
 }
 
 bool Desktop::has(const std::string& widget) { return widgets().contains(widget); }

@@ -52,6 +52,7 @@ class Desktop {
   /// Waits until the widget is on the screen and lies still.
   Box box(const std::string& widget);
   bool has(const std::string& widget);
+  std::vector<std::string> names();  ///< of all widgets on the screen
   void click(const std::string& widget, const std::string& modifier = {});
   void hover(const std::string& widget);
   /// Presses at share `from` of the widget's width, moves in steps, releases at share `to`.

@@ -47,14 +47,14 @@ TEST_F(SpeedWindow, MeasuresAPartAndWritesItsNumbers) {
 
 TEST_F(SpeedWindow, StaysAliveWhileItMeasuresAndCancels) {
   Desktop& desktop = open(10);
-  desktop.key("4");
+  desktop.key("5");
   desktop.box("speed/measure");
   desktop.key("m");
   desktop.box("speed/cancel");
   // Another tab and back, while it measures.
   desktop.key("1");
   desktop.box("stage/head L2 H3");
-  desktop.key("4");
+  desktop.key("5");
   desktop.click("speed/cancel");
   desktop.until("the end of the measurement", [&] { return desktop.has("speed/measure") && !desktop.has("speed/cancel"); });
 }

@@ -73,7 +73,6 @@ class Training {
     check_model_folder_to_write(order_.out);
     open();
     outcome_.heal = trainer_->measure_heal();
-    if (order_.seconds > 0) plan_for_seconds();
     train();
     line_.clear();
     outcome_.report = trainer_->measure(ProbeSize::kFull);
@@ -110,22 +109,12 @@ class Training {
     trainer_ = continue_training(std::move(checkpoint), std::move(material), pool_);
   }
 
-  /// How many tokens so many seconds are worth, measured on a model that is thrown away, so that the schedule ends when the time does.
-  void plan_for_seconds() {
-    TrainPlan plan = trainer_->plan();
-    Trainer trial(plan, trainer_->material(), pool_);
-    const double enough = std::min(0.3, order_.seconds / 10);
-    StepClock clock;
-    std::int64_t tokens = 0;
-    for (int i = 0; i < 3; ++i)  // caches and threads warm up
-      trial.step();
-    while (clock.total() < enough) {
-      const double begin = now();
-      tokens += trial.step().tokens;
-      clock.add(now() - begin);
-    }
-    const double speed = static_cast<double>(tokens) / clock.total();
-    trainer_->set_tokens(trainer_->tokens() + std::max<std::int64_t>(1, static_cast<std::int64_t>(speed * order_.seconds)));
+  /// Makes the schedule end when the time does, by the speed so far; in the last part of the time it stays as it is, so that the learning rate
+  /// comes down evenly.
+  void plan_for_seconds(double seconds, double tokens_per_second, std::int64_t first) {
+    constexpr double kSettled = 0.7;
+    if (order_.seconds <= 0 || seconds > kSettled * order_.seconds) return;
+    trainer_->set_tokens(std::max(trainer_->tokens() + 1, first + static_cast<std::int64_t>(tokens_per_second * order_.seconds)));
   }
 
   void train() {
@@ -152,6 +141,7 @@ class Training {
       losses.push_back(step.loss);
       if (losses.size() > 20) losses.pop_front();
       speed = static_cast<double>(trainer_->tokens() - first) / std::max(1e-9, clock.total());
+      plan_for_seconds(clock.total(), speed, first);
       line_.show(progress_text(*trainer_, step.loss, speed));
       if (is_interrupted) {
         outcome_.note = "interrupted after " + std::to_string(trainer_->tokens()) + " tokens; what was there is saved";

@@ -22,7 +22,7 @@ double mean_of(const std::vector<Outcome>& outcomes, Number Outcome::*what) {
 
 }  // namespace
 
-std::string fixed(double value, int digits) {
+std::string digits_text(double value, int digits) {
   char text[32];
   std::snprintf(text, sizeof text, "%.*f", digits, value);
   return text;
@@ -125,10 +125,10 @@ void ExperimentBench::draw() {
     const int n_seeds = static_cast<int>(p.outcomes.size());
     series->points.push_back({p.at.x, mean, low.loss, high.loss, n_seeds, label});
     const std::int64_t n_parameters = p.at.n_parameters >= 0 ? p.at.n_parameters : p.outcomes.front().n_parameters;
-    const std::string range = n_seeds > 1 ? " (" + fixed(low.loss, 3) + " to " + fixed(high.loss, 3) + ")" : "";
-    result_.rows.push_back({label, name, std::to_string(n_parameters), fixed(mean, 3) + range,
-                            fixed(mean_of(p.outcomes, &Outcome::agreement), 2), fixed(mean_of(p.outcomes, &Outcome::n_named), 1),
-                            std::to_string(n_seeds)});
+    const std::string range = n_seeds > 1 ? " (" + digits_text(low.loss, 3) + " to " + digits_text(high.loss, 3) + ")" : "";
+    result_.rows.push_back({label, name, std::to_string(n_parameters), digits_text(mean, 3) + range,
+                            digits_text(mean_of(p.outcomes, &Outcome::agreement), 2),
+                            digits_text(mean_of(p.outcomes, &Outcome::n_named), 1), std::to_string(n_seeds)});
   }
   for (ExperimentResult::Series& series : result_.series)
     std::ranges::stable_sort(series.points, {}, &ExperimentResult::Spread::x);
@@ -162,9 +162,9 @@ bool ExperimentBench::differ(const PlaceName& a, const PlaceName& b) const {
 }
 
 std::string ExperimentBench::difference(const PlaceName& a, const PlaceName& b) const {
-  const std::string apart = fixed(std::abs(mean_loss(a) - mean_loss(b)), 3) + " nats apart, ";
+  const std::string apart = digits_text(std::abs(mean_loss(a) - mean_loss(b)), 3) + " nats apart, ";
   if (n_seeds() == 1) return apart + "from one seed, so how far seeds differ is not known";
-  return apart + (differ(a, b) ? "more" : "no more") + " than seeds of one model differ (" + fixed(spread(a, b), 3) + ")";
+  return apart + (differ(a, b) ? "more" : "no more") + " than seeds of one model differ (" + digits_text(spread(a, b), 3) + ")";
 }
 
 void ExperimentBench::finish(std::string conclusion) {

@@ -92,6 +92,6 @@ class ExperimentBench {
 };
 
 /// "2.13", "0.97": as the table has them.
-std::string fixed(double value, int digits);
+std::string digits_text(double value, int digits);
 
 }  // namespace headroom

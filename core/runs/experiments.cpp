@@ -38,8 +38,8 @@ void heads(ExperimentBench& bench) {
     if (bench.mean_loss(name_of_h(h)) < bench.mean_loss(best)) best = name_of_h(h);
     if (bench.mean_loss(name_of_h(h)) > bench.mean_loss(worst)) worst = name_of_h(h);
   }
-  bench.finish("Under this budget " + best.label + " is lowest (" + fixed(bench.mean_loss(best), 3) + ") and " + worst.label +
-               " highest (" + fixed(bench.mean_loss(worst), 3) + "): " + bench.difference(best, worst) +
+  bench.finish("Under this budget " + best.label + " is lowest (" + digits_text(bench.mean_loss(best), 3) + ") and " + worst.label +
+               " highest (" + digits_text(bench.mean_loss(worst), 3) + "): " + bench.difference(best, worst) +
                ". The number of parameters is the same for all.");
 }
 
@@ -93,11 +93,11 @@ void width_depth(ExperimentBench& bench) {
     if (bench.mean_loss(name_of_form(form)) < bench.mean_loss(best)) best = name_of_form(form);
     if (bench.mean_loss(name_of_form(form)) > bench.mean_loss(worst)) worst = name_of_form(form);
   }
-  std::string agreement = "One layer agrees across a distractor in " + fixed(bench.mean_agreement(flat), 2) + " of the cases";
-  if (best != flat) agreement += ", " + best.label + " in " + fixed(bench.mean_agreement(best), 2);
+  std::string agreement = "One layer agrees across a distractor in " + digits_text(bench.mean_agreement(flat), 2) + " of the cases";
+  if (best != flat) agreement += ", " + best.label + " in " + digits_text(bench.mean_agreement(best), 2);
   bench.finish("With about " + std::to_string((forms.wanted() + 500) / 1000) + " thousand parameters, " + best.label +
-               " is lowest (" + fixed(bench.mean_loss(best), 3) + ") and " + worst.label + " highest (" +
-               fixed(bench.mean_loss(worst), 3) + "): " + bench.difference(best, worst) + ". " + agreement + ".");
+               " is lowest (" + digits_text(bench.mean_loss(best), 3) + ") and " + worst.label + " highest (" +
+               digits_text(bench.mean_loss(worst), 3) + "): " + bench.difference(best, worst) + ". " + agreement + ".");
 }
 
 void sharing(ExperimentBench& bench) {
@@ -128,10 +128,10 @@ void sharing(ExperimentBench& bench) {
     }
   }
   const PlaceName mha = place_of(own, 8).name, mqa = place_of(own, 1).name, pooled = place_of(at_once, 1).name;
-  std::string text = "Trained so, 8 K/V heads reach " + fixed(bench.mean_loss(mha), 3) + " and 1 reaches " +
-                     fixed(bench.mean_loss(mqa), 3) + ": " + bench.difference(mha, mqa) +
-                     ". Pooling the trained model from 8 to 1 takes it to " + fixed(bench.mean_loss(pooled), 3) +
-                     "; a fifth of the training more, to " + fixed(bench.mean_loss(place_of(healed, 1).name), 3) + ".";
+  std::string text = "Trained so, 8 K/V heads reach " + digits_text(bench.mean_loss(mha), 3) + " and 1 reaches " +
+                     digits_text(bench.mean_loss(mqa), 3) + ": " + bench.difference(mha, mqa) +
+                     ". Pooling the trained model from 8 to 1 takes it to " + digits_text(bench.mean_loss(pooled), 3) +
+                     "; a fifth of the training more, to " + digits_text(bench.mean_loss(place_of(healed, 1).name), 3) + ".";
   if (bench.differ(pooled, mha) && bench.mean_loss(pooled) > bench.mean_loss(mha))
     text += " The mean of several heads' keys and values is none of them.";
   bench.finish(std::move(text));
@@ -191,8 +191,8 @@ void prune_small(ExperimentBench& bench) {
     }
   }
   const PlaceName a = place_of(healed, 8).name, b = place_of(small, 8).name;
-  bench.finish("With 8 heads the big model, pruned and healed, reaches " + fixed(bench.mean_loss(a), 3) +
-               ", the one that was small from the start " + fixed(bench.mean_loss(b), 3) +
+  bench.finish("With 8 heads the big model, pruned and healed, reaches " + digits_text(bench.mean_loss(a), 3) +
+               ", the one that was small from the start " + digits_text(bench.mean_loss(b), 3) +
                " on the same number of tokens: " + bench.difference(a, b) +
                ". The pruned one keeps its wide MLPs and embedding, so it has more parameters: see the table.");
 }
@@ -218,10 +218,11 @@ void distil(ExperimentBench& bench) {
       bench.add({name, name == alone ? 1.0 : 2.0}, bench.measure(*student));
     }
   }
-  bench.finish("The student of 6 heads a layer reaches " + fixed(bench.mean_loss(alone), 3) + " alone and " +
-               fixed(bench.mean_loss(taught), 3) + " learning from the teacher's probabilities (weight " + fixed(how.weight, 1) +
-               ", temperature " + fixed(how.temperature, 0) + ") on the same tokens: " + bench.difference(alone, taught) +
-               ". The teacher of 12 heads a layer, trained twice as long, has " + fixed(bench.mean_loss(teacher_name), 3) + ".");
+  bench.finish(
+      "The student of 6 heads a layer reaches " + digits_text(bench.mean_loss(alone), 3) + " alone and " +
+      digits_text(bench.mean_loss(taught), 3) + " learning from the teacher's probabilities (weight " + digits_text(how.weight, 1) +
+      ", temperature " + digits_text(how.temperature, 0) + ") on the same tokens: " + bench.difference(alone, taught) +
+      ". The teacher of 12 heads a layer, trained twice as long, has " + digits_text(bench.mean_loss(teacher_name), 3) + ".");
 }
 
 struct Experiment {

@@ -87,7 +87,8 @@ TEST(Experiments, HaveTheirSeriesAndRows) {
         EXPECT_GT(point.lowest, *result.floor);
         const std::vector<std::string> row = row_of(result, {series.name, point.label});
         ASSERT_EQ(row.size(), result.columns.size()) << point.label;
-        EXPECT_EQ(row[3], fixed(point.mean, 3) + " (" + fixed(point.lowest, 3) + " to " + fixed(point.highest, 3) + ")");
+        EXPECT_EQ(row[3],
+                  digits_text(point.mean, 3) + " (" + digits_text(point.lowest, 3) + " to " + digits_text(point.highest, 3) + ")");
         EXPECT_EQ(row.back(), "2");
         ++n_points;
       }
@@ -128,8 +129,8 @@ void expect_row(const ExperimentResult& result, const PlaceName& name, const std
       if (role.names_head() && std::ranges::find(heads, role.head) == heads.end()) heads.push_back(role.head);
     named += static_cast<double>(heads.size()) / 2;
   }
-  EXPECT_EQ(row_of(result, name)[4], fixed(agreement, 2)) << name.label;
-  EXPECT_EQ(row_of(result, name)[5], fixed(named, 1)) << name.label;
+  EXPECT_EQ(row_of(result, name)[4], digits_text(agreement, 2)) << name.label;
+  EXPECT_EQ(row_of(result, name)[5], digits_text(named, 1)) << name.label;
   EXPECT_EQ(*result.floor, reports[0].floor);
 }
 
@@ -265,7 +266,7 @@ TEST(Experiments, ProgressGrowsToOneAndEveryModelIsTold) {
   EXPECT_NE(last.conclusion, "");
   // One seed has no spread, and nobody says that it has.
   EXPECT_EQ(last.series[0].points[0].lowest, last.series[0].points[0].highest);
-  EXPECT_EQ(last.rows[0][3], fixed(last.series[0].points[0].mean, 3));
+  EXPECT_EQ(last.rows[0][3], digits_text(last.series[0].points[0].mean, 3));
   EXPECT_THAT(last.conclusion, HasSubstr("from one seed, so how far seeds differ is not known"));
 }
 
@@ -307,11 +308,11 @@ TEST(Experiments, WhatCannotBeIsSaidInASentence) {
 std::string difference(const ExperimentResult& result, const PlaceName& a, const PlaceName& b) {
   const auto &p = point_of(result, a), &q = point_of(result, b);
   const double apart = std::abs(p.mean - q.mean), spread = std::max(p.highest - p.lowest, q.highest - q.lowest);
-  return fixed(apart, 3) + " nats apart, " + (apart > spread ? "more" : "no more") + " than seeds of one model differ (" +
-         fixed(spread, 3) + ")";
+  return digits_text(apart, 3) + " nats apart, " + (apart > spread ? "more" : "no more") + " than seeds of one model differ (" +
+         digits_text(spread, 3) + ")";
 }
 
-std::string loss(const ExperimentResult& result, const PlaceName& name) { return fixed(point_of(result, name).mean, 3); }
+std::string loss(const ExperimentResult& result, const PlaceName& name) { return digits_text(point_of(result, name).mean, 3); }
 
 /// Labels of the lowest and the highest mean of the only series.
 std::pair<PlaceName, PlaceName> extremes(const ExperimentResult& result) {

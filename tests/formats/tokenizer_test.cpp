@@ -38,7 +38,8 @@ std::vector<std::int32_t> ids_of(const Encoding& encoding) {
 TEST(Tokenizer, EncodesTheGoldenTextsOfBothModels) {
   for (const char* name : {"grammar-base", "grammar-gqa"}) {
     const auto tokenizer = load_tokenizer(kModels / name / "tokenizer.json");
-    const SafetensorsFile golden(fs::path(HEADROOM_SOURCE_DIR) / "tests/golden/bundled" / (std::string(name) + ".safetensors"));
+    const SafetensorsFile golden(std::filesystem::path(HEADROOM_SOURCE_DIR) / "tests/golden/bundled" /
+                                 (std::string(name) + ".safetensors"));
     for (int i = 0; i < 4; ++i) {
       const std::string number = std::to_string(i);
       const std::string& text = golden.metadata().at(number + ".text");

@@ -51,7 +51,7 @@ TrainPlan with_kv_heads(TrainPlan plan, std::int64_t n) {
 }
 
 /// Induction heads among words need three things: an output of its own (tied to so few words the match on the word before never forms), pure
-/// repetition of few words before all words, and d_k 16.
+/// repetition of few words before all words, and d_k 16. Of the seeds 0 to 3 seed 1 alone found them; the others took the shortcut.
 TrainPlan induction_in_language() {
   TrainPlan plan = with_own_output(grammar());
   plan.form.n_heads = plan.form.n_kv_heads = 4;
@@ -60,6 +60,7 @@ TrainPlan induction_in_language() {
   plan.tokens = 4'000'000;
   plan.row_length = 64;
   return plan;
+  plan.seed = 1;
 }
 
 TrainPlan learned(TrainPlan plan) {
@@ -97,25 +98,25 @@ TrainPlan text() {
 TrainPlan bundled() {
   TrainPlan plan;
   plan.form = {.n_layers = 4, .d_model = 128, .n_heads = 8, .n_kv_heads = 8};
-  plan.tokens = 8'000'000;
   plan.row_length = 64;
   plan.learning_rate = 3e-3;
   plan.warmup_steps = 100;
   return plan;
 }
 
-/// With induction heads inside the language model: an output of its own, and repeated words, few at first.
-TrainPlan bundled_causal() {
+/// With induction heads inside the language model: an output of its own, and repeated words, few at first, until `from` and fully mixed from
+/// `to` on (shares of the run).
+TrainPlan bundled_causal(std::int64_t tokens, double from, double to) {
   TrainPlan plan = with_own_output(bundled());
-  plan.data.repeats = {.first_share = 1, .last_share = 0.25, .first_words = 26, .from = 0.12, .to = 0.25};
+  plan.tokens = tokens;
+  plan.data.repeats = {.first_share = 1, .last_share = 0.25, .first_words = 26, .from = from, .to = to};
   return plan;
 }
 
-TrainPlan bundled_base() {
-  TrainPlan plan = bundled_causal();
-  plan.tokens = 12'000'000;
-  plan.data.repeats.from = 0.1;
-  plan.data.repeats.to = 0.22;
+/// Only hidden words teach: a masked model learns less from a token.
+TrainPlan bundled_masked() {
+  TrainPlan plan = masked(bundled());
+  plan.tokens = 6'000'000;
   return plan;
 }
 
@@ -140,8 +141,8 @@ std::vector<RecipeInfo> make_recipes() {
       {"grammar", "Eight heads on the grammar",
        "A wider model of 8 heads a layer shares out subjects, antecedents, pronouns and copies.", with_own_output(grammar())},
       {"induction-in-language", "Induction inside language",
-       "First few words said again and again, then the grammar with them: induction heads form in a model that also knows "
-       "subjects.",
+       "First few words said again and again, then the grammar with them: with this seed induction heads form in a model that also "
+       "knows subjects; with most they do not.",
        induction_in_language()},
       {"gqa", "Grouped queries", "The same with 2 K/V heads for 8 query heads (GQA): what does sharing keys and values cost?",
        with_kv_heads(with_own_output(grammar()), 2)},
@@ -156,11 +157,12 @@ std::vector<RecipeInfo> make_recipes() {
        translation(grammar())},
       {"text", "A text of your own",
        "Any .txt file: a vocabulary is learned from it first; there is no known floor and no gold relation.", text()},
-      {"bundled-base", "Bundled: base", "The causal model that comes with the program.", bundled_base()},
-      {"bundled-gqa", "Bundled: GQA", "Its sibling with 2 K/V heads.", with_kv_heads(bundled_causal(), 2)},
-      {"bundled-mqa", "Bundled: MQA", "Its sibling with 1 K/V head.", with_kv_heads(bundled_causal(), 1)},
-      {"bundled-learned", "Bundled: learned positions", "Its sibling of GPT-2's architecture.", learned(bundled_causal())},
-      {"bundled-masked", "Bundled: hidden words", "The bidirectional model that comes with the program.", masked(bundled())},
+      {"bundled-base", "Bundled: base", "The causal model that comes with the program.", bundled_causal(12'000'000, 0.1, 0.22)},
+      {"bundled-gqa", "Bundled: GQA", "Its sibling with 2 K/V heads.", with_kv_heads(bundled_causal(8'000'000, 0.12, 0.25), 2)},
+      {"bundled-mqa", "Bundled: MQA", "Its sibling with 1 K/V head.", with_kv_heads(bundled_causal(5'000'000, 0.16, 0.3), 1)},
+      {"bundled-learned", "Bundled: learned positions", "Its sibling of GPT-2's architecture.",
+       learned(bundled_causal(5'000'000, 0.16, 0.3))},
+      {"bundled-masked", "Bundled: hidden words", "The bidirectional model that comes with the program.", bundled_masked()},
       {"bundled-translation", "Bundled: translation", "The encoder-decoder that comes with the program.", bundled_translation()},
       {"bundled-induction", "Bundled: induction", "The letters laboratory's model that comes with the program.", induction()},
   };

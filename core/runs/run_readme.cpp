@@ -43,8 +43,6 @@ std::string sharing_text(const ModelShape& shape) {
          std::to_string(shape.n_heads) + " query heads";
 }
 
-std::string head_name(HeadRef head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
-
 std::string report_text(const HeadReport& report) {
   std::string text = "## Measured on held-out rows\n\n";
   text += with("Held-out loss %.3f nats a target", report.held_out_loss);
@@ -54,7 +52,7 @@ std::string report_text(const HeadReport& report) {
   text += "| role | best head | score | fixed offset | threshold | named |\n|---|---|---|---|---|---|\n";
   for (const RoleScore& role : report.roles) {
     if (role.n_cases == 0) continue;
-    text += "| " + role.role->name + " | " + head_name(role.head) + with(" | %.2f | ", role.score) +
+    text += "| " + role.role->name + " | " + name_of(role.head, role.role->stack) + with(" | %.2f | ", role.score) +
             (role.role->has_baseline ? with("%.2f", role.baseline) : std::string("none")) +
             with(" | %.2f | ", role.role->threshold) + (role.names_head() ? "yes" : "no") + " |\n";
   }

@@ -27,9 +27,9 @@ SENTENCES = ["The cat that sat on the mat was fluffy", "Anna Stone saw the dog b
 HIDDEN = ["The cat that sat on the mat was <mask>", "Anna Stone saw the dog because <mask> was happy .",
           "list : tom anna jack ruth . copy : tom <mask> jack ruth .", "the girls near the old house <mask> brave ."]
 LETTERS = ["k f a m k f a m k f", "q w e r t y q w e r t y q", "b c d b c d b c d b c d", "z y x w v u t z y x w v u t z"]
-SOURCES = ["the cat that sat on the mat was fluffy .", "the dogs near the cat are loud .", "the cats feed the dog .", "a dog sees two cats ."]
+SOURCES = ["the cat that sat on the mat was fluffy .", "the dogs are loud .", "the cats feed the dog .", "a dog runs ."]
 TEXTS = {"induction": LETTERS, "grammar-masked": HIDDEN, "grammar-translation": SOURCES}
-MAX_BYTES = 150_000
+MAX_BYTES = 160_000
 
 
 def open_model(name):

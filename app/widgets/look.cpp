@@ -91,6 +91,7 @@ int for_wrapped_lines(ImFont& font, float size, std::string_view text, float wra
 TextExtent text_extent(const Look& look, std::string_view text, const TextStyle& style, float wrap) {
   ImFont* font = face_font(style.face, style.size);
   const float size = line_px(look, style);
+  if (text.empty()) return {0, size};  // no text may be no address: ImGui would look for its end
   if (wrap <= 0) {
     const ImVec2 extent = font->CalcTextSizeA(size, FLT_MAX, 0, text.data(), text.data() + text.size());
     return {std::ceil(extent.x), extent.y};

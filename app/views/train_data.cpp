@@ -68,6 +68,7 @@ void mix_slider(const Frame& frame, const ValueSlider& spec, std::optional<doubl
     shown.unit = "";
   } else {
     shown.shown = "as written";
+    shown.value_width = 76;
   }
   if (const auto value = value_slider(frame.look, shown))
     change_plan(frame, spec.name.data(), [&](TrainPlan& plan) { plan.data.*member = static_cast<double>(*value) / 100; });

@@ -136,10 +136,11 @@ void figures(const Frame& frame) {
   if (widget_map::is_on()) record_rect("train/seen " + std::to_string(report->tokens), {at.x, at.y, 1, 1});
   label_and_number(frame, "tokens seen", short_tokens(report->tokens) + " of " + short_tokens(report->tokens_planned), text,
                    "Tokens seen, counted\nEach step reads a batch of rows; the plan says how many tokens in all.");
-  label_and_number(
-      frame, "time · left", seconds_text(report->seconds) + " · " + seconds_text(report->seconds_left), text,
-      "Time, measured, and what is left, estimated\nTraining and measuring together; pauses do not count. What is left follows "
-      "from the last seconds' speed.");
+  if (report->seconds > 0)  // an exported run is not timed
+    label_and_number(
+        frame, "time · left", seconds_text(report->seconds) + " · " + seconds_text(report->seconds_left), text,
+        "Time, measured, and what is left, estimated\nTraining and measuring together; pauses do not count. What is left follows "
+        "from the last seconds' speed.");
   if (report->tokens_per_second > 0)
     label_and_number(
         frame, "speed", short_tokens(static_cast<std::int64_t>(report->tokens_per_second)) + " tokens/s", text,

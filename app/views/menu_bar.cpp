@@ -7,6 +7,7 @@
 
 #include "app/views/commands.h"
 #include "app/widgets/controls.h"
+#include "core/session/model_text.h"
 #include "core/session/train_text.h"
 
 namespace headroom {
@@ -106,6 +107,7 @@ void model_menu(const Frame& frame) {
       frame.send(ModelOpened{ModelSource::kBundled, model.name, model.shape});
     }
     record_last_item("menu/model/" + model.name);
+    tooltip(frame.look, model_sentence(model.shape));
   }
   ImGui::Separator();
   menu_items(frame, {"model/open", nullptr, "model/lab", nullptr, "train/play", "train/stop", "train/reset", nullptr, "train/heal",

@@ -7,6 +7,7 @@
 
 #include "app/views/commands.h"
 #include "app/widgets/controls.h"
+#include "core/session/model_text.h"
 
 namespace headroom {
 namespace {
@@ -52,20 +53,22 @@ std::string shown_name(const Compute& compute) {
 void rail_model(const Frame& frame) {
   heading(frame.look, "MODEL");
   const Compute& compute = frame.session.compute;
-  std::vector<std::string> names;
-  for (const BundledModel& model : frame.model.bundled)
+  std::vector<std::string> names, sentences;
+  for (const BundledModel& model : frame.model.bundled) {
     names.push_back("rail/model/" + model.name);
+    sentences.push_back(model_sentence(model.shape));
+  }
   std::vector<MenuChoice> choices;
   int selected = -1;
   for (std::size_t i = 0; i < frame.model.bundled.size(); ++i) {
     const BundledModel& model = frame.model.bundled[i];
     if (compute.model_source == ModelSource::kBundled && compute.model == model.name) selected = static_cast<int>(i);
-    choices.push_back({.name = names[i], .label = model.name, .tooltip = "A small trained model that comes with the program."});
+    choices.push_back({.name = names[i], .label = model.name, .tooltip = sentences[i]});
   }
-  choices.push_back(
-      {.name = "rail/model/open",
-       .label = "Open folder…",
-       .tooltip = "A Hugging Face folder: config.json, model.safetensors and tokenizer.json of a Llama-family model."});
+  choices.push_back({.name = "rail/model/open",
+                     .label = "Open folder…",
+                     .tooltip = "A Hugging Face folder: config.json, model.safetensors and tokenizer.json of the families of "
+                                "Llama, GPT-2, BERT or BART."});
   const std::string tip =
       "The transformer whose heads are shown\n" +
       (compute.model_source == ModelSource::kFolder ? imgui_drawable(compute.model, FontFace::kSans) + ". " : std::string()) +

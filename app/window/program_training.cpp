@@ -4,6 +4,7 @@
 #include "app/window/program_state.h"
 #include "core/formats/file.h"
 #include "core/runs/checkpoint.h"
+#include "core/session/model_text.h"
 #include "core/session/train_text.h"
 #include "core/tensor/error.h"
 
@@ -32,7 +33,7 @@ std::optional<TrainPlan> plan_behind(const Compute& compute, const fs::path& ass
     // it was saved without training state
   }
   for (const RecipeInfo& recipe : recipes()) {
-    if (recipe.name == "bundled-" + compute.model || recipe.name == compute.model) return recipe.plan;
+    if (recipe.name == bundled_recipe_name(compute.model)) return recipe.plan;
   }
   return std::nullopt;
 }
@@ -41,6 +42,7 @@ std::optional<TrainPlan> plan_behind(const Compute& compute, const fs::path& ass
 TrainPlan heal_plan(const TrainPlan& behind, const Compute& compute, const ModelConfig& config) {
   TrainPlan plan = behind;
   plan.recipe.clear();
+  plan.data.repeats.from = plan.data.repeats.to = 0;  // it goes on with the mixture that the training ended with
   plan.form = {.kind = config.kind,
                .positions = config.positions,
                .n_layers = compute.trained.n_layers,

@@ -45,7 +45,7 @@ const std::vector<Bundled>& bundled() {
        "bundled-learned",
        {"subject", "relative_subject", "antecedent"},
        {kAgreement, kAgreementAcrossDistractor}},
-      {"grammar-masked", "bundled-masked", {"previous"}, {}},
+      {"grammar-masked", "bundled-masked", {"previous", "next"}, {kAgreement}},
       {"grammar-mqa",
        "bundled-mqa",
        {"subject", "predicate", "antecedent", "name", "previous"},

@@ -116,7 +116,7 @@ struct View {
 struct Session {
   Compute compute;
   View view;
-  TrainPlan train;  ///< what the Train stage trains next, and how
+  TrainPlan train = find_recipe("agreement").plan;  ///< what the Train stage trains next, and how
   TrainView train_view;
   bool operator==(const Session&) const = default;
 };

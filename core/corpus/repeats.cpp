@@ -13,14 +13,13 @@ namespace {
 
 /// Rows that are searched for nouns and names: a few hundred show nearly all of them.
 constexpr std::int64_t kSearchedRows = 256;
-constexpr std::int64_t kSearchedLength = 64;
 /// Streams of random numbers of their own, so that the corpus's rows stay what they were.
 constexpr std::uint64_t kWhichRows = 21, kWhichWords = 22, kOrderOfWords = 23;
 
 class RepeatingCorpus final : public Corpus {
  public:
-  RepeatingCorpus(std::shared_ptr<const Corpus> corpus, const RepeatCurriculum& curriculum)
-      : corpus_(std::move(corpus)), curriculum_(curriculum), words_(content_words(*corpus_)) {
+  RepeatingCorpus(std::shared_ptr<const Corpus> corpus, const RepeatCurriculum& curriculum, std::vector<std::int32_t> words)
+      : corpus_(std::move(corpus)), curriculum_(curriculum), words_(std::move(words)) {
     // Which words come first must not follow the vocabulary's order, where kinds of words stand together.
     RowRandom random(kOrderOfWords, 0, 0);
     for (std::size_t i = words_.size(); i > 1; --i)
@@ -108,10 +107,10 @@ class RepeatingCorpus final : public Corpus {
 
 }  // namespace
 
-std::vector<std::int32_t> content_words(const Corpus& corpus) {
+std::vector<std::int32_t> content_words(const Corpus& corpus, const SearchedRows& rows) {
   std::set<std::int32_t> words;
   for (std::int64_t index = 0; index < kSearchedRows; ++index) {
-    const CorpusRow row = corpus.row(Stream::kHeldOut, 0, index, kSearchedLength);
+    const CorpusRow row = corpus.row(Stream::kHeldOut, rows.seed, index, rows.length);
     for (const Link& link : row.links) {
       const bool is_content = link.relation == Relation::kDeterminer || link.relation == Relation::kName ||
                               link.relation == Relation::kRepeatedName || link.relation == Relation::kRepeatedNoun;
@@ -126,11 +125,11 @@ std::shared_ptr<const Corpus> with_repeats(std::shared_ptr<const Corpus> corpus,
     if (!(share >= 0 && share <= 1)) throw Error("the share of rows that repeat random words is a number from 0 to 1");
   if (curriculum.min_period < 2 || curriculum.max_period < curriculum.min_period || curriculum.max_period > curriculum.first_words)
     throw Error("repeated segments need 2 <= shortest <= longest <= the number of words in use");
-  const auto n = static_cast<std::int64_t>(content_words(*corpus).size());
-  if (n < curriculum.first_words)
-    throw Error("the corpus has " + std::to_string(n) + " nouns and names; rows that repeat random words need " +
+  std::vector<std::int32_t> words = content_words(*corpus);
+  if (std::ssize(words) < curriculum.first_words)
+    throw Error("the corpus has " + std::to_string(words.size()) + " nouns and names; rows that repeat random words need " +
                 std::to_string(curriculum.first_words));
-  return std::make_shared<RepeatingCorpus>(std::move(corpus), curriculum);
+  return std::make_shared<RepeatingCorpus>(std::move(corpus), curriculum, std::move(words));
 }
 
 }  // namespace headroom

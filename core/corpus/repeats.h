@@ -16,8 +16,14 @@ struct RepeatCurriculum {
   bool operator==(const RepeatCurriculum&) const = default;
 };
 
-/// Nouns and names: what such rows are made of. Ascending ids of the words that bear a determiner or are names in the first rows of the corpus.
-std::vector<std::int32_t> content_words(const Corpus& corpus);
+/// Which held-out rows are searched for words with a meaning.
+struct SearchedRows {
+  std::uint64_t seed = 0;
+  std::int64_t length = 64;
+};
+/// Nouns and names: what such rows are made of. Ascending ids of the words that bear a determiner or are names in the first rows of the corpus;
+/// empty where its rows do not say.
+std::vector<std::int32_t> content_words(const Corpus& corpus, const SearchedRows& rows = {});
 
 /// The corpus with such rows among those of its training stream; the held-out stream stays as it is. Rows that repeat carry their surprisals
 /// (exact given which words are in use), copies as links, and no choices.

@@ -1,8 +1,9 @@
 #include <algorithm>
-#include <array>
+#include <numeric>
 #include <random>
 #include <utility>
 
+#include "core/corpus/repeats.h"
 #include "core/roles/probe_set.h"
 
 namespace headroom::roles_detail {
@@ -11,8 +12,6 @@ namespace {
 constexpr std::int64_t kShortestPeriod = 3;
 /// Shorter ones are used only where rows leave no choice: at a short distance attention that is merely broad looks like induction.
 constexpr std::int64_t kUsualPeriod = 6;
-/// Rows that are searched for words with a meaning: a few hundred show nearly all of them.
-constexpr std::int64_t kSearchedRows = 256;
 
 /// Fisher and Yates's shuffle with a generator that the standard fixes, so that the rows are the same everywhere.
 void shuffle(std::vector<std::int32_t>& ids, std::mt19937_64& random) {
@@ -72,21 +71,14 @@ std::vector<std::int32_t> right_keys(const Role& role, const RandomRow& row, std
 }  // namespace
 
 std::vector<std::int32_t> content_ids(const Corpus& corpus, const ProbeOptions& options) {
-  constexpr std::array kBorneByContent{Relation::kDeterminer, Relation::kName, Relation::kRepeatedName, Relation::kRepeatedNoun};
-  std::vector<char> is_content(static_cast<std::size_t>(corpus.vocab_size()), 0);
-  for (std::int64_t index = 0; index < kSearchedRows; ++index) {
-    const CorpusRow row = corpus.row(Stream::kHeldOut, options.seed, index, options.length);
-    for (const Link& link : row.links)
-      if (std::ranges::find(kBorneByContent, link.relation) != kBorneByContent.end())
-        is_content.at(static_cast<std::size_t>(row.ids.at(static_cast<std::size_t>(link.query)))) = 1;
+  std::vector<std::int32_t> ids = content_words(corpus, {options.seed, options.length});
+  // A corpus whose rows do not say what its words mean: all of them count.
+  if (ids.empty()) {
+    ids.resize(static_cast<std::size_t>(corpus.vocab_size()));
+    std::iota(ids.begin(), ids.end(), 0);
   }
-  // A corpus without such links does not say what its words mean: all of them count.
-  if (std::ranges::find(is_content, 1) == is_content.end()) std::ranges::fill(is_content, 1);
-  for (const std::int32_t id : {corpus.bos_id(), corpus.unknown_id(), corpus.mask_id(), corpus.pad_id()})
-    if (id >= 0) is_content.at(static_cast<std::size_t>(id)) = 0;
-  std::vector<std::int32_t> ids;
-  for (std::size_t id = 0; id < is_content.size(); ++id)
-    if (is_content[id] != 0) ids.push_back(static_cast<std::int32_t>(id));
+  for (const std::int32_t special : {corpus.bos_id(), corpus.unknown_id(), corpus.mask_id(), corpus.pad_id()})
+    std::erase(ids, special);
   return ids;
 }
 

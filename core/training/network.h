@@ -83,13 +83,13 @@ class Network {
     double sum = 0;              ///< over counted targets, nats; with a teacher: of the mixed loss
     std::int64_t n_targets = 0;  ///< counted
   };
-  /// Forward and backward. Adds the gradient of scale * (sum of losses) to gradients(); first is true when they begin at zero.
-  /// Errors  ShapeError when the batch does not fit the model; Error when an id is outside the vocabulary.
   struct Accumulation {
-    float scale = 1;  ///< 1 / number of counted targets gives the mean
-    bool first = true;
+    float scale = 1;            ///< 1 / number of counted targets gives the mean
+    bool first = true;          ///< gradients() begin at zero
     Distillation distillation;  ///< read where the batch has a teacher
   };
+  /// Forward and backward. Adds the gradient of scale * (sum of losses) to gradients().
+  /// Errors  ShapeError when the batch does not fit the model; Error when an id is outside the vocabulary.
   Loss accumulate(const Batch& batch, const Accumulation& how);
 
   /// Forward only. Errors  as accumulate; Cancelled.

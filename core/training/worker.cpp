@@ -12,8 +12,6 @@ using training_kernels::Product;
 namespace {
 
 constexpr std::int64_t kAlignment = 16;
-/// Rows of logits that are in the cache together.
-constexpr std::int64_t kLogitRows = 64;
 
 }  // namespace
 
@@ -83,7 +81,7 @@ void Worker::lay_out(const SharedModel& model, const Batch& batch, std::int64_t 
   logits_ = take(kLogitRows * shape.vocab_size);
   const std::int64_t longest = std::max(batch.seq, batch.source_seq);
   scratch_ = take(training_kernels::attention_scratch(longest, shape.d_head));
-  probs_ = reserved_looks_ == 0 ? nullptr : take(longest * longest);
+  probs_ = has_looked_ ? take(longest * longest) : nullptr;
 }
 
 void Worker::reserve(const SharedModel& model, const Batch& batch, std::int64_t n_rows) {
@@ -241,11 +239,7 @@ void Worker::attention_backward(const HeadsOf& heads, const float* d_out, float*
     const std::int64_t q_at = row * heads.seq_q * heads.q_row, k_at = row * heads.seq_k * heads.kv_row;
     for (std::int64_t h = 0; h < shape.n_heads; ++h) {
       const std::int64_t kv_head = h / group * dh;
-      if (is_off(heads.stack, heads.layer, h)) {
-        for (std::int64_t i = 0; i < heads.seq_q; ++i)
-          std::fill_n(dq + q_at + i * heads.q_row + h * dh, dh, 0.0F);
-        continue;
-      }
+      if (is_off(heads.stack, heads.layer, h)) continue;
       training_kernels::HeadPass pass;
       pass.q = heads.q + q_at + h * dh;
       pass.k = heads.k + k_at + kv_head;

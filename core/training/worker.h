@@ -57,6 +57,9 @@ class Worker {
   void run(const SharedModel& model, const Chunk& chunk, const PassPurpose& purpose, float* gradients);
 
  private:
+  /// Rows of logits that are in the cache together.
+  static constexpr std::int64_t kLogitRows = 64;
+
   struct Frame {
     float *in = nullptr, *out = nullptr;  ///< [n, d]
     float* extra = nullptr;               ///< [n, d] what f reads (norm before), or what the norm reads (norm after)
@@ -132,6 +135,7 @@ class Worker {
   void forward(const Stack& stack, const StackSpace* encoder);
   void backward(const Stack& stack, StackSpace* encoder);
   void attention(const HeadsOf& heads);
+  /// Adds to dk and dv. dq of heads that are off stays as it was: zero, said by the caller.
   void attention_backward(const HeadsOf& heads, const float* d_out, float* dq, float* dk, float* dv);
   void rotate(float* qkv, const StackSpace& space, training_kernels::Rotation::Way way);
   bool is_off(AttentionStack stack, std::int64_t layer, std::int64_t head) const;
@@ -140,8 +144,7 @@ class Worker {
   AlignedBuffer<float> memory_;
   float* base_ = nullptr;
   std::int64_t used_ = 0;
-  std::int64_t reserved_rows_ = 0, reserved_seq_ = 0, reserved_source_seq_ = 0;
-  int reserved_looks_ = 0;
+  bool has_looked_ = false;  ///< room for one head's probabilities is made from then on
 
   StackSpace main_, encoder_;
   // Buffers that every sub-layer uses in turn.

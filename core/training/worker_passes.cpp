@@ -146,7 +146,6 @@ void Worker::read_out(const Stack& stack) {
   const float* const before_logits = places.head_dense ? dense_out_ : read;
 
   // A few rows of logits at a time: their softmax and their gradient happen while they are in the cache.
-  constexpr std::int64_t kLogitRows = 64;
   float* const gradient = stack.space.gradient;
   for (std::int64_t begin = 0; begin < n; begin += kLogitRows) {
     const std::int64_t rows = std::min(kLogitRows, n - begin);
@@ -185,7 +184,7 @@ void Worker::run(const SharedModel& model, const Chunk& chunk, const PassPurpose
   gradients_ = gradients;
   const Batch& batch = *chunk.batch;
   // The layout depends on the number of rows; the memory was made for the most.
-  reserved_looks_ = purpose.on_attention != nullptr ? 1 : reserved_looks_;
+  has_looked_ = has_looked_ || purpose.on_attention != nullptr;
   reserve(model, batch, chunk.n_rows);
 
   const bool has_encoder = !model.places->encoder.blocks.empty();

@@ -270,7 +270,7 @@ TEST(Inspect, ModelFolder) {
   EXPECT_EQ(result.problem, "");
   EXPECT_THAT(result.notices, IsEmpty());
   EXPECT_THAT(result.tensors, SizeIs(51));
-  EXPECT_EQ(result.tensors[0].name, "model.embed_tokens.weight");
+  EXPECT_EQ(result.tensors[0].name, "lm_head.weight");
   EXPECT_EQ(result.tensors[0].shape, "[367, 128]");
   EXPECT_EQ(result.tensors[0].dtype, "F32");
   EXPECT_EQ(result.tensors[0].bytes, 187904u);

@@ -89,7 +89,10 @@ void sliders(const Frame& frame) {
                      "dimensions to do it in. Of a model that was trained already, the same matrices are sliced anew.",
           .values = train.heads,
           .value = form.n_heads},
-         [](TrainForm& f, std::int64_t n) { f.n_heads = n; });
+         [](TrainForm& f, std::int64_t n) {
+           if (f.n_kv_heads == f.n_heads) f.n_kv_heads = n;  // every head its own stays so
+           f.n_heads = n;
+         });
   slider(
       frame,
       {.name = "train/d_model",

@@ -116,35 +116,37 @@ std::string seconds_text(double seconds) {
   return std::to_string(whole / 3600) + " h " + (whole % 3600 / 60 < 10 ? "0" : "") + std::to_string(whole % 3600 / 60) + " min";
 }
 
+/// Always three lines high, so that nothing below moves under the pointer when a run begins.
 void figures(const Frame& frame) {
   const RunReport* report = frame.model.training.report();
   const Color text = frame.theme.text;
-  if (report == nullptr) {
-    label_and_number(frame, "tokens planned", short_tokens(frame.session.train.tokens), text,
-                     "Tokens that a run of this plan trains on; every state on the way can be looked at again.");
-    return;
-  }
-  if (report->phase == RunPhase::kPreparing) {
+  const ImVec2 at = ImGui::GetCursorScreenPos();
+  if (report != nullptr && report->phase == RunPhase::kPreparing) {
     progress_bar(frame.look, {.name = "train/preparing",
                               .stage = report->doing.empty() ? "preparing" : report->doing,
                               .share = report->share,
                               .width = ImGui::GetContentRegionAvail().x});
-    gap(frame.look, 4);
+    constexpr double kThreeLines = 60;
+    ImGui::SetCursorScreenPos(ImVec2(at.x, at.y + frame.look.px(kThreeLines)));
+    ImGui::Dummy(ImVec2(0, 0));
     return;
   }
-  const ImVec2 at = ImGui::GetCursorScreenPos();
-  if (widget_map::is_on()) record_rect("train/seen " + std::to_string(report->tokens), {at.x, at.y, 1, 1});
-  label_and_number(frame, "tokens seen", short_tokens(report->tokens) + " of " + short_tokens(report->tokens_planned), text,
+  if (report != nullptr && widget_map::is_on()) record_rect("train/seen " + std::to_string(report->tokens), {at.x, at.y, 1, 1});
+  std::string seen = "0 of " + short_tokens(frame.session.train.tokens), time = "–", rate = "–";
+  if (report != nullptr) {
+    seen = short_tokens(report->tokens) + " of " + short_tokens(report->tokens_planned);
+    if (report->seconds > 0) time = seconds_text(report->seconds) + " · " + seconds_text(report->seconds_left);
+    if (report->tokens_per_second > 0) rate = short_tokens(static_cast<std::int64_t>(report->tokens_per_second)) + " tokens/s";
+  }
+  label_and_number(frame, "tokens seen", seen, text,
                    "Tokens seen, counted\nEach step reads a batch of rows; the plan says how many tokens in all.");
-  if (report->seconds > 0)  // an exported run is not timed
-    label_and_number(
-        frame, "time · left", seconds_text(report->seconds) + " · " + seconds_text(report->seconds_left), text,
-        "Time, measured, and what is left, estimated\nTraining and measuring together; pauses do not count. What is left follows "
-        "from the last seconds' speed.");
-  if (report->tokens_per_second > 0)
-    label_and_number(
-        frame, "speed", short_tokens(static_cast<std::int64_t>(report->tokens_per_second)) + " tokens/s", text,
-        "Speed, measured\nTokens of the last seconds' training steps by their time; measuring between steps does not count.");
+  label_and_number(
+      frame, "time · left", time, text,
+      "Time, measured, and what is left, estimated\nTraining and measuring together; pauses do not count. What is left "
+      "follows from the last seconds' speed.");
+  label_and_number(
+      frame, "speed", rate, text,
+      "Speed, measured\nTokens of the last seconds' training steps by their time; measuring between steps does not count.");
 }
 
 void speed(const Frame& frame) {

@@ -66,9 +66,10 @@ void RunnerWorker::measure_ablation_of_look() {
     return;
   }
   if (is_running()) return;  // with the next measurement
+  // A run that was paused between two measurements is measured where it stands, so that removing the head is held against that.
+  if (report.newest() == nullptr || report.newest()->tokens != run_->trainer->tokens()) measure();
   const HeadReport* newest = report.newest();
-  if (newest != nullptr && newest->tokens == run_->trainer->tokens() && !is_done(newest->tokens))
-    remove_head(run_->trainer->network(), *newest);
+  if (!is_done(newest->tokens)) remove_head(run_->trainer->network(), *newest);
 }
 
 void RunnerWorker::show_live() {

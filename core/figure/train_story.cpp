@@ -123,7 +123,7 @@ std::vector<std::string> train_story(HeadReports seen) {
   std::vector<std::string> sentences;
   if (seen.empty()) return sentences;
   for (std::string sentence :
-       {seen.back()->induction_sentence(), agreement_sentence(seen), role_sentence(seen), loss_sentence(*seen.back())}) {
+       {agreement_sentence(seen), role_sentence(seen), seen.back()->induction_sentence(), loss_sentence(*seen.back())}) {
     if (!sentence.empty()) sentences.push_back(std::move(sentence));
   }
   return sentences;

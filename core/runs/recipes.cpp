@@ -16,6 +16,7 @@ TrainPlan agreement() {
   plan.form.output = OutputUse::kSeparate;
   plan.data.lists = 0;
   plan.data.quotes = 0;
+  plan.seed = 4;
   return plan;
 }
 

@@ -10,9 +10,11 @@
 
 #include "app/views/commands.h"
 #include "app/window/program.h"
+#include "core/runs/frame.h"
 #include "core/runs/plan.h"
 #include "core/runs/report.h"
 #include "tests/app/picture.h"
+#include "tests/app/run_program.h"
 
 namespace headroom {
 namespace {
@@ -192,7 +194,8 @@ TEST(TrainStage, FailuresAreToldOnceAndTheProgramStaysOpen) {
   const TemporaryFolder home;
   Harness harness;
   TrainPlan plan = harness.session().train;
-  plan.data = {.kind = DataKind::kText, .path = (home / "no such.txt").string()};
+  plan.data.kind = DataKind::kText;
+  plan.data.path = (home / "no such.txt").string();
   harness.act(TrainPlanSet{plan});
   harness.order(TrainOrder::kStart);
   ASSERT_TRUE(harness.until([&] { return harness.phase() == RunPhase::kFailed; }));

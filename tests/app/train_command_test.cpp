@@ -65,7 +65,7 @@ TEST(TrainCommand, TheTableSaysWhichHeadsAreNamed) {
   const TemporaryFolder folder;
   const Finished run = train({"--seconds", "0.2", "--model-only", "--float16", "--out", (folder / "run").string()});
   ASSERT_EQ(run.status, 0) << run.err;
-  EXPECT_THAT(run.out, AllOf(HasSubstr("best head"), HasSubstr("verb → subject"), HasSubstr("agreement across a distractor"),
+  EXPECT_THAT(run.out, AllOf(HasSubstr("best head"), HasSubstr("predicate → subject"), HasSubstr("agreement across a distractor"),
                              HasSubstr("floor")));
   EXPECT_FALSE(std::filesystem::exists(folder / "run" / "training_state.json"));
 }

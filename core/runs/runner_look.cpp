@@ -17,7 +17,8 @@ void RunnerWorker::measure() {
   const double begin = now();
   const auto report = std::make_shared<const HeadReport>(run_->trainer->measure(ProbeSize::kQuick, stop_));
   const double seconds = now() - begin;
-  measuring_.spend(seconds);
+  measuring_.spend(seconds - std::min(seconds, std::max(0.0, early_seconds_left_)));
+  early_seconds_left_ -= seconds;
   run_->record.add_other_seconds(seconds);
   run_->record.add_report(report);
   run_->keep(report);
@@ -26,11 +27,19 @@ void RunnerWorker::measure() {
 
 void RunnerWorker::measure_when_due() {
   const double since = now() - last_measured_;
-  if (since >= 0 && since < kLeastMeasureSeconds) return;
-  if (!measuring_.affords(paced_seconds_)) return;
+  const bool is_due = (since < 0 || since >= kLeastMeasureSeconds) && measuring_.affords(paced_seconds_);
+  if (!is_due && !is_early_one_due()) return;
   measure();
   if (look_.head && !look_.at && can_remove(*look_.head) && ablating_.affords(paced_seconds_))
     remove_head(run_->trainer->network(), *run_->record.report().newest());
+}
+
+bool RunnerWorker::is_early_one_due() const {
+  const TrainPlan& plan = run_->trainer->plan();
+  const std::int64_t tokens = run_->trainer->tokens();
+  const HeadReport* const newest = run_->record.report().newest();
+  return early_seconds_left_ > 0 && tokens <= plan.tokens / 4 &&
+         (newest == nullptr || tokens - newest->tokens >= plan.tokens / kEarlyMeasurements / 4);
 }
 
 bool RunnerWorker::can_remove(const HeadRef& head) const {

@@ -35,6 +35,7 @@ void RunnerWorker::begin(const Make& make, RunPhase then) {
     frames_ = {};
     look_is_new_ = true;
     measuring_ = CostBudget(shared_.options.measuring_share * kMeasuringPart);
+    early_seconds_left_ = kEarlySeconds;
     frame_making_ = CostBudget(shared_.options.measuring_share * kFramePart);
     ablating_ = CostBudget(shared_.options.measuring_share * kAblationPart);
     measure();

@@ -22,6 +22,9 @@ class RunnerWorker {
   using WallTime = std::chrono::steady_clock::time_point;
   // Of RunnerOptions::measuring_share. Frames are seen most, and cost least.
   static constexpr double kMeasuringPart = 0.6, kFramePart = 0.3, kAblationPart = 0.1;
+  /// The first quarter of a run, where most happens, is measured this often whatever the share says, until that took so long.
+  static constexpr std::int64_t kEarlyMeasurements = 15;
+  static constexpr double kEarlySeconds = 0.4;
 
   // Wishes.
   void fulfil(const StartWish& wish);
@@ -48,6 +51,7 @@ class RunnerWorker {
   // Looking.
   void measure();
   void measure_when_due();
+  bool is_early_one_due() const;
   void serve_look();
   void show_live();
   std::shared_ptr<const TrainFrame> kept_frame(std::int64_t tokens);
@@ -82,6 +86,7 @@ class RunnerWorker {
 
   double paced_seconds_ = 0;  ///< of training, and of resting between steps
   CostBudget measuring_, frame_making_, ablating_;
+  double early_seconds_left_ = kEarlySeconds;
   double last_measured_ = 0, last_frame_ = 0, last_published_ = 0;
   WallTime rest_until_{};
 };

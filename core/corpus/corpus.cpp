@@ -34,7 +34,8 @@ constexpr std::array<RelationText, kRelationCount> kRelations{{
     {"adjective", "noun -> adjective", "A noun looks at the adjective before it."},
     {"object_verb", "object -> verb", "An object noun looks at its verb."},
     {"preposition_object", "object -> preposition", "A noun looks at the preposition that it follows."},
-    {"preposition_host", "preposition -> host", "A preposition after an object looks at what it is attached to: the object (on, in, under) or the verb (near, behind, by)."},
+    {"preposition_host", "preposition -> host",
+     "A preposition after an object looks at what it is attached to: the object (on, in, under) or the verb (near, behind, by)."},
     {"place_subject", "place -> subject",
      "A noun after a preposition looks at the one who is there and may have a favourite place."},
 }};

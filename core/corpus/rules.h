@@ -111,11 +111,11 @@ struct Rules {
   std::vector<RuleItem> items;
   std::vector<RuleLink> links;
   std::vector<Guard> guards;
-  std::int16_t start = 0;     ///< rule "document"
-  std::int16_t sentence = 0;  ///< rule "sentence"
+  std::int16_t start = 0;                   ///< rule "document"
+  std::int16_t sentence = 0;                ///< rule "sentence"
   std::vector<std::array<float, 4>> mixes;  ///< by NounClass
   std::vector<std::vector<std::int16_t>> verb_lists;
-  std::vector<std::int16_t> transitive;                         ///< all transitive verbs
+  std::vector<std::int16_t> transitive;                        ///< all transitive verbs
   std::array<std::vector<std::int16_t>, 4> transitive_taking;  ///< those that take a class as their object
   std::vector<std::vector<std::int16_t>> preposition_lists;
   std::vector<std::vector<WordId>> pools;

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "app/commands/command.h"
+#include "app/commands/token_count.h"
 #include "app/commands/train_run.h"
 #include "core/formats/file.h"
 #include "core/runs/checkpoint.h"
@@ -17,6 +18,7 @@ namespace {
 struct TrainOptions {
   std::string recipe, config, out, resume, text_file;
   std::vector<std::string> values;
+  std::string tokens_text;  ///< as typed: "1.5M"
   double seconds = 0;
   std::int64_t tokens = 0;
   int threads = 0;
@@ -100,7 +102,6 @@ void check(const TrainOptions& options) {
   if (options.out.empty() && options.resume.empty()) throw UsageError("--out DIR is needed: where the trained model is written");
   if (options.has_seconds && !(options.seconds > 0 && std::isfinite(options.seconds)))
     throw UsageError("--seconds is how long to train and must be above 0");
-  if (options.has_tokens && options.tokens < 1) throw UsageError("--tokens is how many tokens to train on and must be at least 1");
   if (!options.resume.empty() && (!options.values.empty() || options.has_seed || !options.text_file.empty()))
     throw UsageError(
         "--resume goes on with the plan of the checkpoint: only --tokens, --seconds and --threads can be given with it");
@@ -118,6 +119,7 @@ int train(const TrainOptions& options, const std::filesystem::path& assets) {
   }
   check(options);
   TrainOptions typed = options;
+  if (typed.has_tokens) typed.tokens = parse_token_count(typed.tokens_text, "--tokens");
   if (typed.out.empty()) typed.out = options.resume;
   TrainOrder order;
   order.plan = plan_of(typed);
@@ -154,8 +156,9 @@ void add_train_command(CommandLine& line) {
   CLI::Option* seconds =
       command->add_option("--seconds", options->seconds, "How long to train; the schedule is made to end with the time")
           ->type_name("S");
-  CLI::Option* tokens =
-      command->add_option("--tokens", options->tokens, "How many tokens to train on")->excludes(seconds)->type_name("N");
+  CLI::Option* tokens = command->add_option("--tokens", options->tokens_text, "How many tokens to train on, e.g. 1500000 or 1.5M")
+                            ->excludes(seconds)
+                            ->type_name("N");
   command->add_option("--threads", options->threads, "Threads of the processor; by default all")
       ->check(CLI::Range(1, 1024))
       ->type_name("N");

@@ -82,7 +82,7 @@ TEST(TrainCommand, WrongUsesAreAnsweredInOneSentence) {
   };
   EXPECT_THAT(refused({"--recipe", "agreemnet", "--out", out}, 2), HasSubstr("the nearest is \"agreement\""));
   EXPECT_THAT(refused({"--seconds", "0", "--out", out}, 2), HasSubstr("must be above 0"));
-  EXPECT_THAT(refused({"--tokens", "0", "--out", out}, 2), HasSubstr("at least 1"));
+  EXPECT_THAT(refused({"--tokens", "0", "--out", out}, 2), HasSubstr("it should be a number of tokens"));
   EXPECT_THAT(refused({"--seconds", "1", "--tokens", "5", "--out", out}, 2), HasSubstr("excludes"));
   EXPECT_THAT(refused({"--recipe", "agreement"}, 2), HasSubstr("--out DIR is needed"));
   EXPECT_THAT(refused({"--set", "form.n_head=2", "--out", out}, 2), HasSubstr("the nearest is \"form.n_heads\""));
@@ -96,7 +96,7 @@ TEST(TrainCommand, AFolderOfOtherFilesIsLeftAlone) {
   const TemporaryFolder folder;
   std::filesystem::create_directory(folder / "mine");
   write_bytes(folder / "mine" / "letter.txt", "dear");
-  const Finished run = train({"--tokens", "1000", "--out", (folder / "mine").string()});
+  const Finished run = train({"--tokens", "1k", "--out", (folder / "mine").string()});
   EXPECT_EQ(run.status, 1);
   EXPECT_THAT(one_line(run), HasSubstr("choose another name"));
   EXPECT_EQ(file_bytes(folder / "mine" / "letter.txt"), "dear");

@@ -42,7 +42,7 @@ std::vector<StageWork> pass_work(const PassShape& shape) {
   const double norm = config.norm == NormKind::kRms ? 4 : 7;
   const double n_norms = 2 * layers + (config.norm_place == NormPlace::kBefore ? 1 : 0) + (config.has_embedding_norm ? 1 : 0) +
                          (config.has_head_transform ? 1 : 0);
-  const double matrices = config.mlp == MlpKind::kSwiGlu ? 3 : 2;
+  const double matrices = is_gated(config.mlp) ? 3 : 2;
   const double output = config.predicts ? static_cast<double>(model.vocab_size) : 0, transform = config.has_head_transform ? d : 0;
   return {{"norm", norm * n * d * n_norms},
           {"q k v", qkv},

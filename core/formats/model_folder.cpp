@@ -10,6 +10,20 @@
 namespace headroom {
 namespace {
 
+/// The folder's tokenizer; where it cannot be read, one that takes ids, so that the model can still be looked at.
+std::unique_ptr<Tokenizer> read_tokenizer(const LoadedModel& model, std::vector<std::string>& notices) {
+  try {
+    auto tokenizer = load_folder_tokenizer(model.folder);
+    const auto& more = tokenizer->load_notices();
+    notices.insert(notices.end(), more.begin(), more.end());
+    return tokenizer;
+  } catch (const Error& error) {
+    notices.push_back(
+        "The text must be token ids, e.g. \"5 12 7\", because the tokenizer cannot be read: " + std::string(error.what()) + ".");
+    return make_ids_tokenizer(model.params.config.shape.vocab_size);
+  }
+}
+
 /// Embedding rows and token ids must agree, or the first unusual word would fail.
 void compare_vocabularies(const LoadedModel& model, std::vector<std::string>& notices) {
   const std::int64_t rows = model.params.config.shape.vocab_size;
@@ -33,9 +47,7 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
   model.params.config = std::move(reading.config);
   model.notices = std::move(reading.notices);
   try {
-    model.tokenizer = load_tokenizer(folder / "tokenizer.json");
-    const auto& more = model.tokenizer->load_notices();
-    model.notices.insert(model.notices.end(), more.begin(), more.end());
+    model.tokenizer = read_tokenizer(model, model.notices);
     compare_vocabularies(model, model.notices);
 
     const SafetensorsFile file(find_weights(folder));

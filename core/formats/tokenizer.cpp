@@ -41,6 +41,11 @@ class PipelineTokenizer : public Tokenizer {
   const std::vector<std::string>& load_notices() const override { return parts_.notices; }
 
   Encoding encode(std::string_view text, std::size_t max_tokens, std::stop_token stop) const override;
+  bool has_pair_template() const override { return false; }
+  Encoding encode_pair(std::string_view, std::string_view, std::size_t, std::stop_token) const override {
+    throw Error("this tokenizer has no template for a pair of texts");
+  }
+  std::string decode(std::span<const std::int32_t> ids, SpecialTokens specials) const override;
   std::vector<std::string> nearest_words(std::string_view word, std::size_t n) const override;
 
  private:
@@ -165,6 +170,17 @@ Encoding PipelineTokenizer::encode(std::string_view text, std::size_t max_tokens
     encoding.notices.push_back("The text has " + counted(output.n_all, "token") + "; the first " +
                                with_thousands(encoding.tokens.size()) + (encoding.tokens.size() == 1 ? " is" : " are") + " shown.");
   return encoding;
+}
+
+std::string PipelineTokenizer::decode(std::span<const std::int32_t> ids, SpecialTokens specials) const {
+  std::string text;
+  for (const std::int32_t id : ids) {
+    const bool is_special = std::find(special_ids_.begin(), special_ids_.end(), id) != special_ids_.end();
+    if (token_text(id).empty() || (is_special && specials == SpecialTokens::kLeftOut)) continue;
+    if (!text.empty()) text += ' ';
+    text += token_text(id);
+  }
+  return text;
 }
 
 std::vector<std::string> PipelineTokenizer::nearest_words(std::string_view word, std::size_t n) const {

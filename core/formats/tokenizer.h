@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <memory>
+#include <span>
 #include <stop_token>
 #include <string>
 #include <string_view>
@@ -16,6 +17,8 @@ struct Token {
   std::string source;     ///< the piece of the text that it stands for; empty for added special tokens
   std::size_t begin = 0;  ///< byte offsets into the text; begin == end for added special tokens
   std::size_t end = 0;
+  std::int32_t type = 0;  ///< token type id: which row of a token type table the model adds; 0 unless a pair's template says 1
+  std::int32_t part = 0;  ///< the text that begin and end count in: 0 the first (or only), 1 the second of a pair
   bool is_special = false;
   bool is_unknown = false;
 };
@@ -25,7 +28,10 @@ struct Encoding {
   std::vector<std::string> notices;  ///< e.g. "2 bytes of invalid UTF-8 were replaced"
 };
 
-/// Text to ids, as tokenizer.json describes it.
+/// What decode does with special tokens, e.g. "<bos>".
+enum class SpecialTokens { kLeftOut, kKept };
+
+/// Text to ids and back, as tokenizer.json describes it.
 class Tokenizer {
  public:
   virtual ~Tokenizer() = default;
@@ -41,6 +47,14 @@ class Tokenizer {
   /// Any bytes are accepted; stops after max_tokens with a notice that says how many there were.
   /// Takes time in proportion to the text. Errors  Error when a word is unknown and the vocabulary has no token for that; Cancelled.
   virtual Encoding encode(std::string_view text, std::size_t max_tokens, std::stop_token stop = {}) const = 0;
+  /// Whether the tokenizer says how two texts stand side by side, e.g. "[CLS] a [SEP] b [SEP]".
+  virtual bool has_pair_template() const = 0;
+  /// Both texts in one row, joined by the pair's template. Offsets count in each token's own text, Token::part.
+  /// Errors  as encode; Error when there is no template for pairs.
+  virtual Encoding encode_pair(std::string_view first, std::string_view second, std::size_t max_tokens,
+                               std::stop_token stop = {}) const = 0;
+  /// The text of ids, by the file's decoder. Ids that do not exist are left out; bytes that are no UTF-8 become U+FFFD.
+  virtual std::string decode(std::span<const std::int32_t> ids, SpecialTokens specials = SpecialTokens::kLeftOut) const = 0;
   /// Ids of words separated by single spaces, taken literally, special tokens included: held-out text is stored so.
   /// Unknown words become unknown_id(). Errors  Error when there is none.
   std::vector<std::int32_t> ids_of_words(std::string_view line) const;
@@ -52,6 +66,13 @@ class Tokenizer {
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& tokenizer_json);
 /// The same of a tokenizer.json's text; `name` begins each sentence.
 std::unique_ptr<Tokenizer> parse_tokenizer(std::string_view json, const std::string& name);
+
+/// The tokenizer of a model's folder: tokenizer.json; else vocab.txt, lower-cased as tokenizer_config.json says; else vocab.json with
+/// merges.txt. Errors  Error naming the file that cannot be read, or all that were looked for.
+std::unique_ptr<Tokenizer> load_folder_tokenizer(const std::filesystem::path& folder);
+/// Takes ids written by hand, "12 55, 901", for a model whose tokenizer cannot be read; decode writes them the same way. What is no id from
+/// 0 to vocab_size - 1 is left out, with a notice that names it. Edge  vocab_size 0: nothing is an id.
+std::unique_ptr<Tokenizer> make_ids_tokenizer(std::int64_t vocab_size);
 
 /// Optimal string alignment distance over code points (insert, delete, replace, swap neighbours); `limit` + 1 when larger than limit.
 std::size_t edit_distance(std::u32string_view a, std::u32string_view b, std::size_t limit);

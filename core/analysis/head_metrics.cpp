@@ -151,7 +151,7 @@ std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, s
     if (index < 0) {
       all[l][h].is_pruned = true;
     } else {
-      all[l][h] = measure_head(view_head(layer, trace.mask, index), rows, options.stop);
+      all[l][h] = measure_head(view_head(layer, index), rows, options.stop);
     }
   };
   const std::int64_t n_items = std::ssize(trace.layers) * n_heads;

@@ -6,7 +6,7 @@
 
 namespace headroom {
 
-HeadView view_head(const LayerTrace& layer, const Mask& mask, std::int64_t index) {
+HeadView view_head(const LayerTrace& layer, std::int64_t index) {
   const AttentionLayerResult& result = layer.attention;
   const bool has_sums = layer.row_sums != nullptr || (result.logsumexp.rank() == 2 && index < result.logsumexp.dim(0));
   const bool exists = index >= 0 && index < std::ssize(layer.kv_head_of) && result.q.rank() == 2 && result.k.rank() == 2 &&
@@ -20,7 +20,7 @@ HeadView view_head(const LayerTrace& layer, const Mask& mask, std::int64_t index
                      .d_head = layer.d_head,
                      .seq_k = result.k.dim(0),
                      .scale = layer.scale,
-                     .mask = &mask},
+                     .mask = &layer.mask},
           .logsumexp = layer.row_sums != nullptr ? nullptr : result.logsumexp.row(index).data(),
           .row_sums = layer.row_sums.get(),
           .index = index};

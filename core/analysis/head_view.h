@@ -20,8 +20,8 @@ struct HeadView {
   bool is_known(std::int64_t row) const { return logsumexp != nullptr || row_sums->is_known(index, row); }
 };
 
-/// Head `index` (among the remaining ones) of a layer under a mask. Errors  ShapeError when the layer does not hold it.
-HeadView view_head(const LayerTrace& layer, const Mask& mask, std::int64_t index);
+/// Head `index` (among the remaining ones) of a layer. Errors  ShapeError when the layer does not hold it.
+HeadView view_head(const LayerTrace& layer, std::int64_t index);
 
 /// Layer of a trace. Errors  ShapeError when it has none of this number, as a trace kept for its logits alone.
 const LayerTrace& layer_of(const ForwardTrace& trace, std::int64_t layer);

@@ -69,11 +69,11 @@ std::vector<RowExtent> row_extents(const ForwardTrace& trace, const TileRequest&
   const CellRequest cells = cells_of(request, std::ssize(trace.ids));
   const std::int64_t index = layer.index_of(request.head);
   if (index < 0) return {};
-  const HeadView head = view_head(layer, trace.mask, index);
+  const HeadView head = view_head(layer, index);
   const std::int64_t width = (request.col_end - request.col_begin) / request.cols;
   const bool is_exact = width == 1 && request.rows == request.row_end - request.row_begin;
   if (request.pooling == Pooling::kMean && !is_exact) return extents_of_cells(head, cells, width, {stop, pool});
-  const std::shared_ptr<const RowSums> sums = layer.row_sums != nullptr ? layer.row_sums : make_row_sums(layer, trace.mask);
+  const std::shared_ptr<const RowSums> sums = layer.row_sums != nullptr ? layer.row_sums : make_row_sums(layer);
   sums->compute(index, cells.rows, stop, pool);
   return extents_of_pairs(*sums, index, cells);
 }

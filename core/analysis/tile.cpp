@@ -62,7 +62,7 @@ Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request, std::s
   if (index < 0) {
     tile.is_pruned = true;
   } else {
-    tile.values = pool_cells(view_head(layer, trace.mask, index), cells, {stop, pool});
+    tile.values = pool_cells(view_head(layer, index), cells, {stop, pool});
   }
   return tile;
 }
@@ -79,7 +79,7 @@ Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer_index, std::int
   cell.is_visible = false;
   const std::int64_t index = layer.index_of(head_index);
   if (index < 0) return cell;
-  const HeadView head = view_head(layer, trace.mask, index);
+  const HeadView head = view_head(layer, index);
   const score_detail::ScoreSource& source = head.source;
   const float* q = source.q + query * source.q_stride;
   const float* k = source.k + key * source.k_stride;
@@ -91,7 +91,7 @@ Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer_index, std::int
     sum += static_cast<double>(q[c]) * k[c];
   }
   cell.score = sum * source.scale;
-  cell.is_visible = is_visible(trace.mask, 0, query, key);
+  cell.is_visible = is_visible(layer.mask, 0, query, key);
   if (cell.is_visible) cell.probability = std::exp(cell.score - static_cast<double>(head.logsumexp_of(query)));
   return cell;
 }

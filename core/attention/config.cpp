@@ -124,6 +124,10 @@ const char* kv_storage_name(KvStorage storage) {
   return "";
 }
 
+float PositionBias::at(std::int64_t head, std::int64_t distance) const {
+  return row(head)[reach + std::clamp(distance, -reach, reach)];
+}
+
 float AttentionConfig::effective_scale() const {
   return scale.value_or(static_cast<float>(1.0 / std::sqrt(static_cast<double>(d_head))));
 }

@@ -20,7 +20,7 @@ class StageClock {
   std::chrono::steady_clock::time_point begin_ = std::chrono::steady_clock::now();
 };
 
-void check_matrix(const char* name, ConstMatrixView matrix, std::int64_t rows, std::int64_t cols) {
+void check_matrix(const char* name, const ConstWeightView& matrix, std::int64_t rows, std::int64_t cols) {
   if (matrix.rows == rows && matrix.cols == cols) return;
   throw ShapeError(std::string(name) + " is [" + std::to_string(matrix.rows) + ", " + std::to_string(matrix.cols) +
                    "] instead of [" + std::to_string(rows) + ", " + std::to_string(cols) + "]");

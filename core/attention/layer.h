@@ -16,11 +16,14 @@ namespace headroom {
 
 /// Parameters of one attention layer, by reference. Checkpoint layout: y = x · weightᵀ + bias.
 struct AttentionLayerParams {
-  ConstMatrixView w_q;                        ///< [n_heads * d_head, d_model]
-  ConstMatrixView w_k;                        ///< [n_kv_heads * d_head, d_model]
-  ConstMatrixView w_v;                        ///< [n_kv_heads * d_head, d_model]
-  ConstMatrixView w_o;                        ///< [d_model, n_heads * d_head]
+  ConstWeightView w_q;                        ///< [n_heads * d_head, d_model]
+  ConstWeightView w_k;                        ///< [n_kv_heads * d_head, d_model]
+  ConstWeightView w_v;                        ///< [n_kv_heads * d_head, d_model]
+  ConstWeightView w_o;                        ///< [d_model, n_heads * d_head]
   std::span<const float> b_q, b_k, b_v, b_o;  ///< each empty or one per output
+  /// [d_head] gains of an RMS norm of each head's q and k before rotation (Qwen3); empty: none.
+  std::span<const float> q_norm = {}, k_norm = {};
+  float norm_eps = 1e-6f;  ///< of q_norm and k_norm
 };
 
 /// How long one stage took.
@@ -29,9 +32,10 @@ struct StageTime {
   double ms = 0;      ///< milliseconds, measured
 };
 
-/// What one attention layer computed, kept so that any probability can be evaluated later: P_ij = exp(scale q_i·k_j - logsumexp_i).
+/// What one attention layer computed, kept so that any probability can be evaluated later: P_ij = exp(s_ij - logsumexp_i),
+/// with s_ij the score that the configuration says of q_i·k_j.
 struct AttentionLayerResult {
-  Tensor q;          ///< [seq, n_heads * d_head] after rotation
+  Tensor q;          ///< [seq, n_heads * d_head] after its norm and rotation
   Tensor k;          ///< [seq, n_kv_heads * d_head] after rotation
   Tensor v;          ///< [seq, n_kv_heads * d_head]
   Tensor logsumexp;  ///< [n_heads, seq], nats

@@ -11,6 +11,12 @@ namespace headroom {
 /// Source  Su et al. 2021, arXiv:2104.09864; pairing as in Hugging Face's Llama (the halves, not neighbours).
 struct Rotary {
   float theta = 10000;
+  /// The first coordinates of each head that turn, in pairs (c, c + dims / 2); the rest stay. 0: all of them.
+  std::int64_t dims = 0;
+  /// [dims / 2] radians a position of each pair, where they are not theta^(-2c / dims): scaled positions. Empty: the formula.
+  std::vector<double> frequencies = {};
+  /// cos and sin are multiplied by it (YaRN's and LongRoPE's attention factor).
+  float magnitude = 1;
 
   bool operator==(const Rotary&) const = default;
 };

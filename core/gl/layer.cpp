@@ -16,7 +16,7 @@
 namespace headroom::gl {
 namespace {
 
-void check_matrix(const char* name, ConstMatrixView matrix, std::int64_t rows, std::int64_t cols) {
+void check_matrix(const char* name, const ConstWeightView& matrix, std::int64_t rows, std::int64_t cols) {
   if (matrix.rows == rows && matrix.cols == cols) return;
   throw ShapeError(std::string(name) + " is [" + std::to_string(matrix.rows) + ", " + std::to_string(matrix.cols) + "], not [" +
                    std::to_string(rows) + ", " + std::to_string(cols) + "]");

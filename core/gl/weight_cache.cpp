@@ -30,9 +30,12 @@ class ContentHash {
       add_word(std::bit_cast<std::uint32_t>(values[i]));
     add_word(values.size());  // so that where one tensor ends counts
   }
-  void add_matrix(ConstMatrixView matrix) {
-    for (std::int64_t r = 0; r < matrix.rows; ++r)
-      add_values({matrix.row(r), static_cast<std::size_t>(matrix.cols)});
+  void add_matrix(const ConstWeightView& matrix) {
+    std::vector<float> row(static_cast<std::size_t>(matrix.cols));
+    for (std::int64_t r = 0; r < matrix.rows; ++r) {
+      matrix.read_row(r, row.data());
+      add_values(row);
+    }
     add_word(static_cast<std::uint64_t>(matrix.rows));
   }
   std::uint64_t value() const {
@@ -50,10 +53,10 @@ class ContentHash {
 };
 
 /// Rows [n_heads * d_head] of width d_model go to padded rows from `to` on.
-void pack_heads(ConstMatrixView from, std::int64_t d_head, std::int64_t width, float* to) {
+void pack_heads(const ConstWeightView& from, std::int64_t d_head, std::int64_t width, float* to) {
   const std::int64_t head_rows = 4 * vec4s(d_head);
   for (std::int64_t r = 0; r < from.rows; ++r) {
-    std::copy_n(from.row(r), from.cols, to + (r / d_head * head_rows + r % d_head) * width);
+    from.read_row(r, to + (r / d_head * head_rows + r % d_head) * width);
   }
 }
 
@@ -71,7 +74,7 @@ std::vector<float> zeros(std::int64_t n) { return std::vector<float>(static_cast
 
 WeightCache::Key WeightCache::key_of(const AttentionConfig& config, const AttentionLayerParams& params) {
   ContentHash hash;
-  for (const ConstMatrixView& matrix : {params.w_q, params.w_k, params.w_v, params.w_o})
+  for (const ConstWeightView& matrix : {params.w_q, params.w_k, params.w_v, params.w_o})
     hash.add_matrix(matrix);
   for (const auto& bias : {params.b_q, params.b_k, params.b_v, params.b_o})
     hash.add_values(bias);

@@ -54,8 +54,8 @@ void project_in_order(const ModelParams& params, std::span<const std::int32_t> i
     clock.lap("embed");
     attention_input(pool, params.config, layer, rows_of(x, 0, rows), input);
     clock.lap("norm");
-    const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(result.q, begin, begin + rows)},
-                           LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(result.k, begin, begin + rows)}};
+    const std::array parts{LinearPart{layer.w_q.weights(), layer.b_q.span(), rows_of(result.q, begin, begin + rows)},
+                           LinearPart{layer.w_k.weights(), layer.b_k.span(), rows_of(result.k, begin, begin + rows)}};
     linear(pool, input, parts);
     clock.lap("q k v");
   }
@@ -75,7 +75,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   trace.ids.assign(ids.begin(), ids.end());
   trace.mask = options.mask;
   StageClock clock(trace.times);
-  trace.layers.push_back(layer_trace(layer, attention_config(layer, shape.d_head, seq, options.mask)));
+  trace.layers.push_back(layer_trace(layer, StackScores(decoder_of(params), options.mask).config(0, seq)));
   LayerTrace& step = trace.layers.back();
   step.attention.q = Tensor({seq, q_width}, Fill::kNone);
   step.attention.k = Tensor({seq, kv_width}, Fill::kNone);
@@ -84,7 +84,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   if (params.config.positions == PositionKind::kLearned) {
     project_in_order(params, ids, pool, options, clock, step.attention);
     report_share(options, 1);
-    step.row_sums = make_row_sums(step, options.mask);
+    step.row_sums = make_row_sums(step);
     return trace;
   }
 
@@ -94,7 +94,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   Tensor x({stretch, shape.d_model}, Fill::kNone), normed({stretch, shape.d_model}, Fill::kNone);
   Tensor flat_q({stretch, q_width}, Fill::kNone), flat_k({stretch, kv_width}, Fill::kNone);
   clock.lap("embed");
-  const RotaryAngles angles(pool, rotary_of(params.config), seq, shape.d_head);
+  const RotaryAngles angles(pool, rotary_of(params.config, seq), seq, shape.d_head);
   clock.lap("rotary");
   for (std::int64_t first = 0; first < n_ids; first += stretch) {
     const std::int64_t rows = std::min(stretch, n_ids - first);
@@ -107,8 +107,8 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
     clock.lap("embed");
     attention_input(pool, params.config, layer, rows_of(x, 0, rows), rows_of(normed, 0, rows));
     clock.lap("norm");
-    const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(flat_q, 0, rows)},
-                           LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(flat_k, 0, rows)}};
+    const std::array parts{LinearPart{layer.w_q.weights(), layer.b_q.span(), rows_of(flat_q, 0, rows)},
+                           LinearPart{layer.w_k.weights(), layer.b_k.span(), rows_of(flat_k, 0, rows)}};
     linear(pool, rows_of(normed, 0, rows), parts);
     clock.lap("q k v");
     constexpr std::size_t kPlacesPerItem = 128;
@@ -128,7 +128,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
     clock.lap("rotary");
   }
   report_share(options, 1);
-  step.row_sums = make_row_sums(step, options.mask);
+  step.row_sums = make_row_sums(step);
   return trace;
 }
 
@@ -146,7 +146,7 @@ FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id
   ThreadPool caller(1);
   embed_tokens(caller, decoder_of(params), ids, position, normed);
   if (params.config.norm_place == NormPlace::kBefore) attention_input(caller, params.config, layer, normed, normed);
-  if (width > 0) linear(caller, normed, layer.w_v.matrix(), layer.b_v.span(), {vectors.v.data(), 1, width, width});
+  if (width > 0) linear(caller, normed, layer.w_v.weights(), layer.b_v.span(), {vectors.v.data(), 1, width, width});
   return vectors;
 }
 

@@ -23,7 +23,7 @@ AttentionLayerResult no_attention(const LayerParams& layer, std::int64_t seq, st
 
 }  // namespace
 
-std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer, const Mask& mask) {
+std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer) {
   if (layer.heads.empty()) return nullptr;
   const Tensor &q = layer.attention.q, &k = layer.attention.k;
   if (q.rank() != 2 || k.rank() != 2 || layer.d_head <= 0) throw ShapeError("row sums need a layer that holds its q and k");
@@ -33,7 +33,9 @@ std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer, const Mask
   config.d_head = layer.d_head;
   config.seq_q = config.seq_k = q.dim(0);
   config.scale = layer.scale;
-  config.mask = mask;
+  config.soft_cap = layer.soft_cap;
+  config.position_bias = layer.position_bias;
+  config.mask = layer.mask;
   config.kv_head_of = layer.kv_head_of;
   if (q.dim(1) != config.n_heads * layer.d_head || k.dim(0) != q.dim(0) || k.dim(1) != config.n_kv_heads * layer.d_head) {
     throw ShapeError("row sums need a q and k of whole heads of one text");
@@ -52,22 +54,25 @@ void run_stack(const StackParams& stack, AttentionLayer& attention, const StackR
   const ModelConfig& config = stack.config;
   const std::int64_t seq = x.dim(0);
   const bool keeps_trace = run.keep == ForwardOptions::Keep::kTrace;
-  const std::optional<Rotary> rotary = rotary_of(config);
+  const std::optional<Rotary> rotary = rotary_of(config, seq);
   Tensor normed({seq, config.shape.d_model}, Fill::kNone);
   MlpHalf mlp(run.pool, config, seq);
   StageClock& clock = run.clock;
+  const StackScores scores(stack, run.mask);
   clock.lap("embed");
-  for (const LayerParams& layer : stack.layers) {
+  for (std::size_t i = 0; i < stack.layers.size(); ++i) {
+    const LayerParams& layer = stack.layers[i];
     if (run.stop.stop_requested()) throw Cancelled();
-    const AttentionConfig shape = attention_config(layer, config.shape.d_head, seq, run.mask);
+    const AttentionConfig shape = scores.config(i, seq);
     LayerTrace step = layer_trace(layer, shape);
     if (keeps_trace) step.input = x;
     attention_input(run.pool, config, layer, x.matrix(), normed.matrix());
     if (keeps_trace) step.normed = normed;
     clock.lap("norm");
 
-    step.attention = layer.heads.empty() ? no_attention(layer, seq, config.shape.d_model)
-                                         : attention.run(shape, layer.attention(), rotary, normed.matrix(), run.stop);
+    step.attention = layer.heads.empty()
+                         ? no_attention(layer, seq, config.shape.d_model)
+                         : attention.run(shape, layer.attention(config.rms_norm_eps), rotary, normed.matrix(), run.stop);
     for (const StageTime& time : step.attention.times)
       clock.add(time.stage, time.ms);
     clock.skip();

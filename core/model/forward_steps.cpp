@@ -71,7 +71,16 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size) {
 }
 
 StackParams decoder_of(const ModelParams& params) {
-  return {params.config, params.layers, params.embedding, params.positions, params.embedding_norm, params.embedding_norm_bias};
+  return {params.config,
+          params.layers,
+          params.embedding,
+          params.positions,
+          params.relative_bias,
+          params.embedding_norm,
+          params.embedding_norm_bias,
+          params.final_norm,
+          params.final_norm_bias,
+          params.config.kind == ModelKind::kMasked};
 }
 
 StackParams encoder_of(const ModelParams& params) {
@@ -79,8 +88,12 @@ StackParams encoder_of(const ModelParams& params) {
           params.encoder_layers,
           params.embedding,
           params.encoder_positions,
+          params.encoder_relative_bias,
           params.encoder_embedding_norm,
-          params.encoder_embedding_norm_bias};
+          params.encoder_embedding_norm_bias,
+          params.encoder_final_norm,
+          params.encoder_final_norm_bias,
+          true};
 }
 
 void check_length(const ModelConfig& config, std::int64_t seq) {
@@ -92,7 +105,7 @@ void check_length(const ModelConfig& config, std::int64_t seq) {
 void embed(ThreadPool& pool, const Tensor& embedding, std::span<const std::int32_t> ids, MatrixView x) {
   for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i)
-      std::copy_n(embedding.row(ids[static_cast<std::size_t>(i)]).data(), x.cols, x.row(i));
+      embedding.read_row(ids[static_cast<std::size_t>(i)], x.row(i));
   });
 }
 
@@ -166,7 +179,7 @@ void add_to(ThreadPool& pool, ConstMatrixView term, MatrixView x) {
 MlpHalf::MlpHalf(ThreadPool& pool, const ModelConfig& config, std::int64_t most_rows)
     : pool_(pool),
       config_(config),
-      gate_({config.mlp == MlpKind::kSwiGlu ? most_rows : 0, config.shape.d_ff}, Fill::kNone),
+      gate_({is_gated(config.mlp) ? most_rows : 0, config.shape.d_ff}, Fill::kNone),
       up_({most_rows, config.shape.d_ff}, Fill::kNone),
       out_({most_rows, config.shape.d_model}, Fill::kNone),
       normed_({config.norm_place == NormPlace::kBefore ? most_rows : 0, config.shape.d_model}, Fill::kNone) {}
@@ -175,12 +188,12 @@ ConstMatrixView MlpHalf::hidden(const LayerParams& layer, ConstMatrixView input)
   const MatrixView up = rows_of(up_, 0, input.rows);
   if (config_.mlp == MlpKind::kSwiGlu) {
     const MatrixView gate = rows_of(gate_, 0, input.rows);
-    const std::array parts{LinearPart{layer.w_gate.matrix(), {}, gate}, LinearPart{layer.w_up.matrix(), layer.b_up.span(), up}};
+    const std::array parts{LinearPart{layer.w_gate.weights(), {}, gate}, LinearPart{layer.w_up.weights(), layer.b_up.span(), up}};
     linear(pool_, input, parts);
     for_values(pool_, gate, [&](std::span<float> values, std::int64_t first) { swiglu(values, {up.row(first), values.size()}); });
     return gate;
   }
-  linear(pool_, input, layer.w_up.matrix(), layer.b_up.span(), up);
+  linear(pool_, input, layer.w_up.weights(), layer.b_up.span(), up);
   apply_gelu(pool_, config_.mlp, up);
   return up;
 }
@@ -196,7 +209,7 @@ void MlpHalf::add(const LayerParams& layer, StageClock& clock, MatrixView x) {
       clock.lap("norm");
     }
     const MatrixView out = rows_of(out_, 0, x.rows);
-    linear(pool_, hidden(layer, input), layer.w_down.matrix(), layer.b_down.span(), out);
+    linear(pool_, hidden(layer, input), layer.w_down.weights(), layer.b_down.span(), out);
     add_to(pool_, out, x);
     clock.lap("MLP");
   }
@@ -205,7 +218,7 @@ void MlpHalf::add(const LayerParams& layer, StageClock& clock, MatrixView x) {
   clock.lap("norm");
 }
 
-std::optional<Rotary> rotary_of(const ModelConfig& config) {
+std::optional<Rotary> rotary_of(const ModelConfig& config, std::int64_t /*seq*/) {
   if (config.positions != PositionKind::kRotary) return std::nullopt;
   return Rotary{config.rope_theta};
 }
@@ -225,7 +238,7 @@ void OutputHead::logits(ThreadPool& pool, ConstMatrixView x, MatrixView logits) 
   }
   if (config.has_head_transform) {
     const MatrixView transformed = rows_of(transformed_, 0, x.rows);
-    linear(pool, state, params_.head_dense.matrix(), params_.head_dense_bias.span(), transformed);
+    linear(pool, state, params_.head_dense.weights(), params_.head_dense_bias.span(), transformed);
     apply_gelu(pool, config.mlp, transformed);
     normalize(pool, config, transformed, params_.head_norm, params_.head_norm_bias, transformed);
     state = transformed;
@@ -233,15 +246,67 @@ void OutputHead::logits(ThreadPool& pool, ConstMatrixView x, MatrixView logits) 
   linear(pool, state, params_.output(), params_.output_bias.span(), logits);
 }
 
-AttentionConfig attention_config(const LayerParams& layer, std::int64_t d_head, std::int64_t seq, const Mask& mask) {
+StackScores::StackScores(const StackParams& stack, const Mask& asked) : stack_(stack), asked_(asked) {
+  if (stack.config.positions == PositionKind::kRelative && !stack.relative_bias.empty()) {
+    bias_ = std::make_shared<const PositionBias>(
+        bucketed_bias(stack.relative_bias, stack.config.relative_max_distance, stack.sees_both_sides));
+  }
+}
+
+Mask StackScores::mask_of(std::size_t layer) const {
+  Mask mask = asked_;
+  const std::vector<std::int64_t>& windows = stack_.config.windows;
+  if (mask.pattern.kind == PatternKind::kDense && layer < windows.size() && windows[layer] > 0) {
+    mask.pattern.kind = PatternKind::kLocalWindow;
+    mask.pattern.window = windows[layer];
+  }
+  return mask;
+}
+
+AttentionConfig StackScores::config(std::size_t layer, std::int64_t seq) const {
+  const ModelConfig& model = stack_.config;
+  const LayerParams& params = stack_.layers[layer];
   AttentionConfig config;
-  config.n_heads = std::ssize(layer.heads);
-  config.n_kv_heads = std::ssize(layer.kv_heads);
-  config.d_head = d_head;
+  config.n_heads = std::ssize(params.heads);
+  config.n_kv_heads = std::ssize(params.kv_heads);
+  config.d_head = model.shape.d_head;
   config.seq_q = config.seq_k = seq;
-  config.mask = mask;
-  config.kv_head_of = layer.kv_head_of;
+  config.mask = mask_of(layer);
+  config.kv_head_of = params.kv_head_of;
+  config.soft_cap = model.score_cap;
+  config.scale = model.attention_scale;
+  if (model.divides_scale_by_layer) config.scale = config.effective_scale() / static_cast<float>(layer + 1);
+  if (!bias_ || config.n_heads == bias_->n_heads) {
+    config.position_bias = bias_;
+  } else {  // of the heads that are left
+    PositionBias left{.n_heads = config.n_heads, .reach = bias_->reach, .values = {}};
+    for (const std::int64_t head : params.heads)
+      left.values.insert(left.values.end(), bias_->row(head), bias_->row(head) + 2 * left.reach + 1);
+    config.position_bias = std::make_shared<const PositionBias>(std::move(left));
+  }
   return config;
+}
+
+PositionBias bucketed_bias(const Tensor& table, std::int64_t max_distance, bool sees_both_sides) {
+  const std::int64_t n_all = table.dim(0), n_heads = table.dim(1);
+  const std::int64_t n_buckets = sees_both_sides ? n_all / 2 : n_all;
+  const std::int64_t n_exact = std::max<std::int64_t>(1, n_buckets / 2);
+  const auto bucket_of = [&](std::int64_t distance) {
+    const std::int64_t first = sees_both_sides && distance > 0 ? n_buckets : 0;
+    const std::int64_t away = sees_both_sides ? std::abs(distance) : std::max<std::int64_t>(0, -distance);
+    if (away < n_exact) return first + away;
+    // As the reference rounds it: float32 all the way.
+    const float share = std::log(static_cast<float>(away) / static_cast<float>(n_exact)) /
+                        static_cast<float>(std::log(static_cast<double>(max_distance) / static_cast<double>(n_exact)));
+    const auto more = static_cast<std::int64_t>(share * static_cast<float>(n_buckets - n_exact));
+    return first + std::min(n_exact + more, n_buckets - 1);
+  };
+  PositionBias bias{.n_heads = n_heads, .reach = std::max<std::int64_t>(max_distance, n_exact), .values = {}};
+  bias.values.reserve(static_cast<std::size_t>(n_heads * (2 * bias.reach + 1)));
+  for (std::int64_t head = 0; head < n_heads; ++head)
+    for (std::int64_t distance = -bias.reach; distance <= bias.reach; ++distance)
+      bias.values.push_back(table.row(bucket_of(distance))[static_cast<std::size_t>(head)]);
+  return bias;
 }
 
 LayerTrace layer_trace(const LayerParams& layer, const AttentionConfig& config) {
@@ -250,6 +315,9 @@ LayerTrace layer_trace(const LayerParams& layer, const AttentionConfig& config) 
   step.kv_head_of = layer.kv_head_of;
   step.d_head = config.d_head;
   step.scale = config.effective_scale();
+  step.soft_cap = config.soft_cap;
+  step.position_bias = config.position_bias;
+  step.mask = config.mask;
   return step;
 }
 

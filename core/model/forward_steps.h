@@ -4,6 +4,7 @@
 #include <chrono>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <span>
 #include <string>
@@ -52,7 +53,8 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size);
 struct StackParams {
   const ModelConfig& config;
   const std::vector<LayerParams>& layers;
-  const Tensor &embedding, &positions, &norm, &norm_bias;
+  const Tensor &embedding, &positions, &relative_bias, &norm, &norm_bias, &final_norm, &final_norm_bias;
+  bool sees_both_sides = false;  ///< as trained: which buckets its relative positions have
 };
 StackParams decoder_of(const ModelParams& params);
 StackParams encoder_of(const ModelParams& params);
@@ -101,8 +103,8 @@ class MlpHalf {
   Tensor out_, normed_;  ///< [rows, d_model]
 };
 
-/// The rotation of a model's q and k; none under learned positions.
-std::optional<Rotary> rotary_of(const ModelConfig& config);
+/// The rotation of a model's q and k over a text of `seq` tokens (of which scaled positions may depend); none under other positions.
+std::optional<Rotary> rotary_of(const ModelConfig& config, std::int64_t seq);
 
 /// From the residual stream after the last block to the logits. The scratch is reused by one call after another.
 class OutputHead {
@@ -116,7 +118,25 @@ class OutputHead {
   Tensor normed_, transformed_;
 };
 
-AttentionConfig attention_config(const LayerParams& layer, std::int64_t d_head, std::int64_t seq, const Mask& mask);
+/// What a stack's layers make of q·k: scale, caps, biases and masks, each layer's own. Made once a pass.
+class StackScores {
+ public:
+  /// `stack`'s tensors must outlive it. `asked` as ForwardOptions::mask.
+  StackScores(const StackParams& stack, const Mask& asked);
+  /// Of self-attention over `seq` tokens.
+  AttentionConfig config(std::size_t layer, std::int64_t seq) const;
+
+ private:
+  Mask mask_of(std::size_t layer) const;
+
+  StackParams stack_;
+  Mask asked_;
+  std::shared_ptr<const PositionBias> bias_;  ///< of all heads
+};
+
+/// T5's biases as numbers by distance. Shapes  table [n_buckets, n_heads].
+/// Source  Raffel et al. 2020, arXiv:1910.10683, section 2.1; buckets as in transformers' T5.
+PositionBias bucketed_bias(const Tensor& table, std::int64_t max_distance, bool sees_both_sides);
 
 /// What a trace says of a layer beside its tensors.
 LayerTrace layer_trace(const LayerParams& layer, const AttentionConfig& config);

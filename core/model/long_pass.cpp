@@ -21,6 +21,7 @@ class LongPass {
         shape_(params.config.shape),
         seq_(std::ssize(ids)),
         stretch_(std::clamp<std::int64_t>(options.rows_per_stretch, 1, seq_)),
+        scores_(decoder_of(params), options.mask),
         clock_(trace_.times),
         x_({seq_, shape_.d_model}, Fill::kNone),
         normed_({stretch_, shape_.d_model}, Fill::kNone),
@@ -32,10 +33,10 @@ class LongPass {
   }
 
   ForwardTrace run(AttentionBackend& backend) {
-    const RotaryAngles angles(pool_, rotary_of(params_.config), seq_, shape_.d_head);
+    const RotaryAngles angles(pool_, rotary_of(params_.config, seq_), seq_, shape_.d_head);
     clock_.lap("rotary");
     for (const LayerParams& layer : params_.layers) {
-      const AttentionConfig config = attention_config(layer, shape_.d_head, seq_, options_.mask);
+      const AttentionConfig config = scores_.config(trace_.layers.size(), seq_);
       LayerTrace step = layer_trace(layer, config);
       project(layer, angles, step.attention);
       attend(layer, config, backend, step.attention);
@@ -49,7 +50,7 @@ class LongPass {
     for (const LayerParams& layer : params_.layers) {
       const double done = static_cast<double>(trace_.layers.size()) / n_layers;
       report_share(options_, done);
-      const AttentionConfig config = attention_config(layer, shape_.d_head, seq_, options_.mask);
+      const AttentionConfig config = scores_.config(trace_.layers.size(), seq_);
       LayerTrace step = layer_trace(layer, config);
       if (layer.heads.empty()) {
         step.attention = nothing_left(layer);
@@ -57,7 +58,8 @@ class LongPass {
         Tensor normed({seq_, shape_.d_model}, Fill::kNone);
         attention_input(pool_, params_.config, layer, x_.matrix(), normed.matrix());
         clock_.lap("norm");
-        step.attention = device.run(config, layer.attention(), rotary_of(params_.config), normed.matrix(), options_.stop);
+        step.attention = device.run(config, layer.attention(params_.config.rms_norm_eps), rotary_of(params_.config, seq_),
+                                    normed.matrix(), options_.stop);
         for (const StageTime& time : step.attention.times)
           clock_.add(time.stage, time.ms);
         clock_.skip();
@@ -102,9 +104,9 @@ class LongPass {
       const MatrixView normed = rows_of(normed_, 0, end - begin);
       attention_input(pool_, params_.config, layer, rows_of(x_, begin, end), normed);
       clock_.lap("norm");
-      const std::array parts{LinearPart{layer.w_q.matrix(), layer.b_q.span(), rows_of(result.q, begin, end)},
-                             LinearPart{layer.w_k.matrix(), layer.b_k.span(), rows_of(result.k, begin, end)},
-                             LinearPart{layer.w_v.matrix(), layer.b_v.span(), rows_of(result.v, begin, end)}};
+      const std::array parts{LinearPart{layer.w_q.weights(), layer.b_q.span(), rows_of(result.q, begin, end)},
+                             LinearPart{layer.w_k.weights(), layer.b_k.span(), rows_of(result.k, begin, end)},
+                             LinearPart{layer.w_v.weights(), layer.b_v.span(), rows_of(result.v, begin, end)}};
       linear(pool_, normed, parts);
       clock_.lap("q k v");
       for_rows(pool_, end - begin, result.q.dim(1) + result.k.dim(1), [&](std::int64_t first, std::int64_t last) {
@@ -139,7 +141,7 @@ class LongPass {
         for (std::int64_t head = 0; head < n_heads; ++head)
           std::copy_n(sums.data() + head * rows, rows, result.logsumexp.row(head).data() + begin);
         clock_.lap("attention");
-        linear(pool_, rows_of(head_out, 0, rows), layer.w_o.matrix(), layer.b_o.span(), rows_of(out, 0, rows));
+        linear(pool_, rows_of(head_out, 0, rows), layer.w_o.weights(), layer.b_o.span(), rows_of(out, 0, rows));
         add_to(pool_, rows_of(out, 0, rows), x);
       } else {
         add_bias(layer, x);
@@ -188,6 +190,7 @@ class LongPass {
   const ModelShape& shape_;
   std::int64_t seq_, stretch_;
   ForwardTrace trace_;
+  StackScores scores_;
   StageClock clock_;
   Tensor x_;       ///< [seq, d_model] residual stream
   Tensor normed_;  ///< [stretch, d_model]

@@ -87,7 +87,7 @@ void add_undrawn(const ModelConfig& config, const LayerParams& layer, ParameterC
   count.attention += 2 * d * (q_width + kv_width);
   if (config.has_qkv_bias) count.attention += q_width + 2 * kv_width;
   if (config.has_o_bias) count.attention += d;
-  count.mlp += (config.mlp == MlpKind::kSwiGlu ? 3 : 2) * ff * d;
+  count.mlp += (is_gated(config.mlp) ? 3 : 2) * ff * d;
   if (config.has_mlp_bias && ff > 0) count.mlp += ff + d;
   count.norms += (config.norm == NormKind::kLayer ? 4 : 2) * d;
 }
@@ -147,7 +147,7 @@ class Drawing {
     norm(to.mlp_norm, to.mlp_norm_bias);
     const std::int64_t ff = shape_.d_ff;
     if (ff == 0) return;
-    if (config_.mlp == MlpKind::kSwiGlu) to.w_gate = make_.normal({ff, shape_.d_model}, from_model_);
+    if (is_gated(config_.mlp)) to.w_gate = make_.normal({ff, shape_.d_model}, from_model_);
     to.w_up = make_.normal({ff, shape_.d_model}, from_model_);
     to.w_down = make_.normal({shape_.d_model, ff}, from_ff_);
     if (!config_.has_mlp_bias) return;
@@ -183,17 +183,32 @@ std::vector<std::int64_t> count_from_zero(std::int64_t n) {
 
 }  // namespace
 
+bool is_gated(MlpKind mlp) {
+  switch (mlp) {
+    case MlpKind::kSwiGlu:
+    case MlpKind::kGeGlu:
+    case MlpKind::kGeGluTanh:
+    case MlpKind::kReGlu:
+      return true;
+    default:
+      return false;
+  }
+}
+
 Direction default_direction(ModelKind kind) { return kind == ModelKind::kMasked ? Direction::kBidirectional : Direction::kCausal; }
 
-AttentionLayerParams LayerParams::attention() const {
-  return {.w_q = w_q.matrix(),
-          .w_k = w_k.matrix(),
-          .w_v = w_v.matrix(),
-          .w_o = w_o.matrix(),
+AttentionLayerParams LayerParams::attention(float eps) const {
+  return {.w_q = w_q.weights(),
+          .w_k = w_k.weights(),
+          .w_v = w_v.weights(),
+          .w_o = w_o.weights(),
           .b_q = b_q.span(),
           .b_k = b_k.span(),
           .b_v = b_v.span(),
-          .b_o = b_o.span()};
+          .b_o = b_o.span(),
+          .q_norm = q_norm.span(),
+          .k_norm = k_norm.span(),
+          .norm_eps = eps};
 }
 
 ParameterCount count_parameters(const ModelParams& params) {

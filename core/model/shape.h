@@ -6,8 +6,12 @@
 
 namespace headroom {
 
-/// How a model knows where a token stands: by turning q and k, or by adding a learned vector to each embedding.
-enum class PositionKind { kRotary, kLearned };
+/// How a model knows where a token stands: by turning q and k, by adding a learned vector to each embedding, or by adding to each score a
+/// learned number for the distance (T5).
+enum class PositionKind { kRotary, kLearned, kRelative };
+
+/// Which attention of a model: the only one, or the decoder's on itself; the encoder's; the decoder's on the encoder.
+enum class AttentionStack { kSelf, kEncoder, kCross };
 
 /// The numbers that decide a transformer's size.
 struct ModelShape {

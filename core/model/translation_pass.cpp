@@ -58,9 +58,9 @@ class CrossAttention {
     result.q = Tensor({seq_q, n_heads * shape.d_head}, Fill::kNone);
     result.k = Tensor({seq_k, n_kv * shape.d_head}, Fill::kNone);
     result.v = Tensor({seq_k, n_kv * shape.d_head}, Fill::kNone);
-    linear(pool_, step.normed.matrix(), cross.w_q.matrix(), cross.b_q.span(), result.q.matrix());
-    const std::array parts{LinearPart{cross.w_k.matrix(), cross.b_k.span(), result.k.matrix()},
-                           LinearPart{cross.w_v.matrix(), cross.b_v.span(), result.v.matrix()}};
+    linear(pool_, step.normed.matrix(), cross.w_q.weights(), cross.b_q.span(), result.q.matrix());
+    const std::array parts{LinearPart{cross.w_k.weights(), cross.b_k.span(), result.k.matrix()},
+                           LinearPart{cross.w_v.weights(), cross.b_v.span(), result.v.matrix()}};
     linear(pool_, encoded_.matrix(), parts);
     clock.lap("q k v");
     result.head_out = Tensor({seq_q, n_heads * shape.d_head}, Fill::kNone);
@@ -72,7 +72,7 @@ class CrossAttention {
                  {heads_of(result.head_out, n_heads), result.logsumexp.span(), {}});
     clock.lap("attention");
     result.out = Tensor({seq_q, shape.d_model}, Fill::kNone);
-    linear(pool_, result.head_out.matrix(), cross.w_o.matrix(), cross.b_o.span(), result.out.matrix());
+    linear(pool_, result.head_out.matrix(), cross.w_o.weights(), cross.b_o.span(), result.out.matrix());
     clock.lap("W_O");
     LayerParams unpruned;
     set_unpruned(unpruned, n_heads, n_kv);
@@ -80,6 +80,7 @@ class CrossAttention {
     step.kv_head_of = unpruned.kv_head_of;
     step.d_head = shape.d_head;
     step.scale = config.effective_scale();
+    step.mask = config.mask;
   }
 
   const ModelConfig& config_;
@@ -116,11 +117,13 @@ TranslationTrace translate_pass(const ModelParams& params, std::span<const std::
   StageClock clock(trace.decoder.times);
   Tensor x({std::ssize(target), config.shape.d_model}, Fill::kNone);
   embed_tokens(pool, decoder_of(params), target, 0, x.matrix());
+  begin(trace.cross, target, Direction::kBidirectional);
+  trace.cross.key_ids.assign(source.begin(), source.end());
   CrossAttention cross(params, encoded, attention, pool);
   const auto read_encoder = [&](const LayerParams& layer, Tensor& stream) {
     LayerTrace step;
     cross.add(layer, clock, stream, step);
-    if (keeps_trace) trace.cross.push_back(std::move(step));
+    if (keeps_trace) trace.cross.layers.push_back(std::move(step));
   };
   run_stack(decoder_of(params), *self_attention,
             {pool, trace.decoder.mask, options.keep, options.stop, clock, trace.decoder.layers, read_encoder}, x);

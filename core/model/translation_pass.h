@@ -14,9 +14,9 @@ namespace headroom {
 struct TranslationTrace {
   ForwardTrace encoder;  ///< of the source: every token sees all; no logits, output is what the decoder reads
   ForwardTrace decoder;  ///< of the target: its self-attention, causal; logits of each next word
-  std::vector<LayerTrace>
-      cross;  ///< of each decoder layer: q [seq_target, ...] from the target, k and v [seq_source, ...]; input is the
-              ///< residual stream, normed what W_Q reads, out what it adds
+  /// Of each decoder layer: q [seq_target, ...] from the target, k and v [seq_source, ...]; input is the residual stream, normed what W_Q
+  /// reads, out what it adds. ids are the target's, key_ids the source's; no logits.
+  ForwardTrace cross;
 };
 
 struct TranslationOptions {

@@ -11,6 +11,18 @@ namespace headroom {
 struct TextEdited {
   SharedText text;
 };
+struct SecondTextEdited {
+  SharedText text;
+};
+struct ContinuationSet {
+  std::vector<std::int32_t> ids;
+};  ///< what the model wrote; empty: taken away
+struct StackSet {
+  AttentionStack stack;
+};
+struct BatchEntrySet {
+  std::int64_t entry;
+};
 struct ModelOpened {
   ModelSource source;
   std::string model;
@@ -84,6 +96,32 @@ struct ColorMapSet {
 struct HeadSortSet {
   HeadSort sort;
 };
+struct HeadGroupSet {
+  HeadGroup group;
+};
+struct HeadsTogetherSet {
+  HeadsTogether together;
+  Pooling by;
+};
+struct HeadFilterSet {
+  View::Named named;
+  HeadPattern pattern;
+};
+struct HeadSearchSet {
+  std::string search;
+};
+struct SpecialCellsSet {
+  SpecialCells special;
+};
+struct PairPartSet {
+  PairPart part;
+};
+struct CardChosen {
+  std::string card, beside;
+};  ///< as View::card and View::card_beside
+struct WritePlanSet {
+  WritePlan plan;
+};
 struct HeadDrawingSet {
   HeadDrawing drawing;
 };
@@ -148,12 +186,14 @@ struct SessionReplaced {
   Session session;
 };  ///< a file was opened, or everything was reset
 
-using Action = std::variant<TextEdited, ModelOpened, HeadsCountSet, KvHeadsSet, DModelSet, ParameterSourceSet, LabSeedSet,
-                            ShapeReset, DirectionSet, PatternSet, HeadPruneToggled, PruningCleared, BackendSet, DepthSet,
-                            StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased, QuantitySet,
-                            PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, ZoomSet, KvTypeSet,
-                            KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, RecipeChosen, TrainPlanSet,
-                            WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet, TrainTimeSet,
-                            TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
+using Action =
+    std::variant<TextEdited, SecondTextEdited, ContinuationSet, StackSet, BatchEntrySet, ModelOpened, HeadsCountSet, KvHeadsSet,
+                 DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset, DirectionSet, PatternSet, HeadPruneToggled, PruningCleared,
+                 BackendSet, DepthSet, StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased,
+                 QuantitySet, PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, HeadGroupSet,
+                 HeadsTogetherSet, HeadFilterSet, HeadSearchSet, SpecialCellsSet, PairPartSet, CardChosen, WritePlanSet, ZoomSet,
+                 KvTypeSet, KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, RecipeChosen, TrainPlanSet,
+                 WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet, TrainTimeSet,
+                 TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
 
 }  // namespace headroom

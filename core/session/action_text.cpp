@@ -34,6 +34,12 @@ const char* stack_text(AttentionStack stack) {
 
 struct Text {
   std::string operator()(const TextEdited&) const { return "edit the sentence"; }
+  std::string operator()(const SecondTextEdited&) const { return "edit the second sentence"; }
+  std::string operator()(const ContinuationSet& a) const {
+    return a.ids.empty() ? std::string("take away what was written") : "write " + std::to_string(a.ids.size()) + " tokens";
+  }
+  std::string operator()(const StackSet& a) const { return std::string("show the attention ") + stack_text(a.stack); }
+  std::string operator()(const BatchEntrySet& a) const { return "text " + std::to_string(a.entry) + " of the batch"; }
   std::string operator()(const ModelOpened& a) const { return "open " + model_name(a.model); }
   std::string operator()(const HeadsCountSet& a) const { return "h = " + std::to_string(a.n_heads); }
   std::string operator()(const KvHeadsSet& a) const { return "kv_heads = " + std::to_string(a.n_kv_heads); }
@@ -83,6 +89,25 @@ struct Text {
   }
   std::string operator()(const ColorMapSet& a) const { return std::string("colors ") + enum_name(a.colormap); }
   std::string operator()(const HeadSortSet& a) const { return "sort by " + spaced(enum_name(a.sort)); }
+  std::string operator()(const HeadGroupSet& a) const { return std::string("group heads by ") + enum_name(a.group); }
+  std::string operator()(const HeadsTogetherSet& a) const {
+    if (a.together == HeadsTogether::kEach) return "show each head";
+    return std::string("show the ") + enum_name(a.by) + " " + spaced(enum_name(a.together));
+  }
+  std::string operator()(const HeadFilterSet& a) const {
+    if (a.named == View::Named::kAny) return "show heads of any pattern";
+    if (a.named == View::Named::kNamed) return "show heads with a pattern";
+    return "show heads of the pattern " + std::string(pattern_name(a.pattern));
+  }
+  std::string operator()(const HeadSearchSet& a) const { return "search heads: " + a.search; }
+  std::string operator()(const SpecialCellsSet& a) const {
+    return a.special == SpecialCells::kShown ? "show special tokens" : "hide special tokens";
+  }
+  std::string operator()(const PairPartSet& a) const { return "show " + spaced(enum_name(a.part)); }
+  std::string operator()(const CardChosen& a) const {
+    return a.card.empty() ? std::string("show the model's card") : "show the card " + model_name(a.card);
+  }
+  std::string operator()(const WritePlanSet&) const { return "change how the model writes"; }
   std::string operator()(const HeadDrawingSet& a) const { return std::string("draw as ") + enum_name(a.drawing); }
   std::string operator()(const ZoomSet& a) const { return "zoom " + number(a.zoom) + "x"; }
   std::string operator()(const KvTypeSet& a) const { return std::string("KV cache in ") + enum_name(a.type); }

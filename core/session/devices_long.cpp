@@ -92,12 +92,12 @@ void Devices::measure_cpu(const PassRequest& request, const ForwardTrace& first_
   const Tensor& weight = params.w_up.empty() ? request.params.embedding : params.w_up;
   Tensor x({rows, shape.d_model}), out({rows, weight.dim(0)});
   embed(pool_, request.params.embedding, std::span(request.ids).first(static_cast<std::size_t>(rows)), x.matrix());
-  const double product = fastest_seconds([&] { linear(pool_, x.matrix(), weight.matrix(), {}, out.matrix()); }, stop);
+  const double product = fastest_seconds([&] { linear(pool_, x.matrix(), weight.weights(), {}, out.matrix()); }, stop);
   plan.dense_flops = plan.projection_flops =
       2 * static_cast<double>(rows) * static_cast<double>(shape.d_model) * static_cast<double>(weight.dim(0)) / product;
   if (params.heads.empty()) return;
   const SliceSize size = slice_size(plan.cpu, seq);
-  AttentionConfig config = attention_config(params, shape.d_head, size.keys, request.mask);
+  AttentionConfig config = StackScores(decoder_of(request.params), request.mask).config(0, size.keys);
   config.seq_q = size.queries;
   config.mask.query_offset = size.keys - size.queries;
   const auto pairs = static_cast<double>(count_visible(config.mask, 0, config.seq_q, config.seq_k) * config.n_heads);
@@ -113,11 +113,12 @@ Devices::GpuRate Devices::measure_gpu(const PassRequest& request, const LongPlan
   embed_tokens(pool_, decoder_of(request.params), std::span(request.ids).first(static_cast<std::size_t>(rows)), 0, x.matrix());
   Tensor normed({rows, shape.d_model});
   attention_input(pool_, request.params.config, params, x.matrix(), normed.matrix());
-  const AttentionConfig config = attention_config(params, shape.d_head, rows, request.mask);
+  const AttentionConfig config = StackScores(decoder_of(request.params), request.mask).config(0, rows);
   double seconds = 0;
   on_gpu(request, [&](AttentionLayer& layer) {
-    const std::optional<Rotary> rotary = rotary_of(request.params.config);
-    seconds = fastest_seconds([&] { layer.run(config, params.attention(), rotary, normed.matrix(), stop); }, stop);
+    const std::optional<Rotary> rotary = rotary_of(request.params.config, rows);
+    seconds = fastest_seconds(
+        [&] { layer.run(config, params.attention(request.params.config.rms_norm_eps), rotary, normed.matrix(), stop); }, stop);
   });
   const double attention = layer_flops(request, rows, {"attention"});
   const double projections = layer_flops(request, rows, {"q k v", "rotary", "W_O"});

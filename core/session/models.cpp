@@ -41,7 +41,7 @@ std::string shape_difference(const ModelShape& asked, const ModelShape& found) {
 std::int64_t lab_bytes(const ModelConfig& config) {
   const ModelShape& s = config.shape;
   const std::int64_t attention = 2 * s.d_model * s.d_head * (s.n_heads + s.n_kv_heads);
-  const std::int64_t layer = attention + (config.mlp == MlpKind::kSwiGlu ? 3 : 2) * s.d_model * s.d_ff;
+  const std::int64_t layer = attention + (is_gated(config.mlp) ? 3 : 2) * s.d_model * s.d_ff;
   const std::int64_t tables = (config.ties_embeddings ? 1 : 2) * s.vocab_size * s.d_model;
   return 4 * (s.n_layers * layer + tables);
 }
@@ -206,9 +206,8 @@ PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
   return prepared;
 }
 
-TrainedShape::TrainedShape(const ModelConfig& config) : ModelShape(config.shape), kind(config.kind), positions(config.positions) {
-  if (kind == ModelKind::kEncoderDecoder) n_layers = config.n_encoder_layers;
-}
+TrainedShape::TrainedShape(const ModelConfig& config)
+    : ModelShape(config.shape), kind(config.kind), positions(config.positions), n_encoder_layers(config.n_encoder_layers) {}
 
 TrainedShape read_model_shape(const fs::path& folder) { return TrainedShape(read_model_config(folder / "config.json")); }
 

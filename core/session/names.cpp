@@ -14,20 +14,22 @@ namespace headroom {
     return kNames;                                                            \
   }
 
-HEADROOM_ENUM_NAMES(ModelSource, {ModelSource::kBundled, "bundled"}, {ModelSource::kFolder, "folder"})
+HEADROOM_ENUM_NAMES(ModelSource, {ModelSource::kBundled, "bundled"}, {ModelSource::kFolder, "folder"},
+                    {ModelSource::kCapture, "capture"})
 HEADROOM_ENUM_NAMES(ParameterSource, {ParameterSource::kTrained, "trained"}, {ParameterSource::kLab, "lab"})
 HEADROOM_ENUM_NAMES(BackendChoice, {BackendChoice::kAuto, "auto"}, {BackendChoice::kReference, "reference"},
                     {BackendChoice::kNaive, "naive"}, {BackendChoice::kFlash, "flash"}, {BackendChoice::kGl, "gl"})
 HEADROOM_ENUM_NAMES(ModelKind, {ModelKind::kCausal, "causal"}, {ModelKind::kMasked, "masked"},
                     {ModelKind::kEncoderDecoder, "encoder_decoder"})
-HEADROOM_ENUM_NAMES(PositionKind, {PositionKind::kRotary, "rotary"}, {PositionKind::kLearned, "learned"})
+HEADROOM_ENUM_NAMES(PositionKind, {PositionKind::kRotary, "rotary"}, {PositionKind::kLearned, "learned"},
+                    {PositionKind::kRelative, "relative"})
 HEADROOM_ENUM_NAMES(Depth, {Depth::kFirstLayer, "first layer"}, {Depth::kAllLayers, "all layers"})
 HEADROOM_ENUM_NAMES(Direction, {Direction::kCausal, "causal"}, {Direction::kBidirectional, "bidirectional"})
 HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::kLocalWindow, "local_window"},
                     {PatternKind::kStrided, "strided"}, {PatternKind::kGlobalLocal, "global_local"},
                     {PatternKind::kRandomBlocks, "random_blocks"})
 HEADROOM_ENUM_NAMES(StageView, {StageView::kHeads, "heads"}, {StageView::kHead, "head"}, {StageView::kToken, "token"},
-                    {StageView::kTrain, "train"}, {StageView::kSpeed, "speed"})
+                    {StageView::kTrain, "train"}, {StageView::kSpeed, "speed"}, {StageView::kCard, "card"})
 HEADROOM_ENUM_NAMES(Quantity, {Quantity::kProbs, "probs"}, {Quantity::kScores, "scores"})
 HEADROOM_ENUM_NAMES(Pooling, {Pooling::kMax, "max"}, {Pooling::kMean, "mean"})
 HEADROOM_ENUM_NAMES(ColorScale, {ColorScale::kLinear, "linear"}, {ColorScale::kLog, "log"}, {ColorScale::kPerRow, "per_row"})
@@ -37,6 +39,15 @@ HEADROOM_ENUM_NAMES(ColorMapName, {ColorMapName::kViridis, "viridis"}, {ColorMap
 HEADROOM_ENUM_NAMES(HeadSort, {HeadSort::kLayer, "layer"}, {HeadSort::kEntropy, "entropy"},
                     {HeadSort::kPreviousToken, "previous_token"}, {HeadSort::kFirstToken, "first_token"}, {HeadSort::kSelf, "self"},
                     {HeadSort::kBroadcast, "broadcast"})
+HEADROOM_ENUM_NAMES(HeadGroup, {HeadGroup::kLayers, "layers"}, {HeadGroup::kPatterns, "patterns"})
+HEADROOM_ENUM_NAMES(HeadsTogether, {HeadsTogether::kEach, "each"}, {HeadsTogether::kOfLayer, "of_layer"},
+                    {HeadsTogether::kOverLayers, "over_layers"}, {HeadsTogether::kAll, "all"})
+HEADROOM_ENUM_NAMES(View::Named, {View::Named::kAny, "any"}, {View::Named::kNamed, "named"}, {View::Named::kPattern, "pattern"})
+HEADROOM_ENUM_NAMES(HeadPattern, {HeadPattern::kPreviousToken, "previous_token"}, {HeadPattern::kFirstToken, "first_token"},
+                    {HeadPattern::kSelf, "self"}, {HeadPattern::kBroadcast, "broadcast"})
+HEADROOM_ENUM_NAMES(SpecialCells, {SpecialCells::kShown, "shown"}, {SpecialCells::kHidden, "hidden"})
+HEADROOM_ENUM_NAMES(PairPart, {PairPart::kAll, "all"}, {PairPart::kAToA, "a_to_a"}, {PairPart::kAToB, "a_to_b"},
+                    {PairPart::kBToA, "b_to_a"}, {PairPart::kBToB, "b_to_b"})
 HEADROOM_ENUM_NAMES(HeadDrawing, {HeadDrawing::kHeatmap, "heatmap"}, {HeadDrawing::kArcs, "arcs"})
 HEADROOM_ENUM_NAMES(SpeedSection, {SpeedSection::kAll, "all"}, {SpeedSection::kLadder, "ladder"},
                     {SpeedSection::kRoofline, "roofline"}, {SpeedSection::kGrowth, "growth"}, {SpeedSection::kDevices, "devices"})

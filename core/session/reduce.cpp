@@ -149,6 +149,13 @@ struct Reducer {
     restore_trained_shape();
   }
 
+  void operator()(const SecondTextEdited& action) {
+    compute.second = action.text;
+    compute.continuation.clear();
+  }
+  void operator()(const ContinuationSet& action) { compute.continuation = action.ids; }
+  void operator()(const StackSet& action) { compute.stack = action.stack; }
+  void operator()(const BatchEntrySet& action) { compute.batch_entry = std::max<std::int64_t>(0, action.entry); }
   void operator()(const DirectionSet& action) { compute.mask.direction = action.direction; }
 
   void operator()(const PatternSet& action) {
@@ -212,7 +219,8 @@ struct Reducer {
       } else {
         view.stage = StageView::kHeads;
       }
-    } else if (view.stage == StageView::kSpeed) {  // shows no cell and no row: what is chosen stays for the way back
+    } else if (view.stage == StageView::kSpeed ||
+               view.stage == StageView::kCard) {  // shows no cell and no row: what is chosen stays for the way back
       view.stage = StageView::kHeads;
     } else if (view.key) {
       view.key.reset();
@@ -231,6 +239,24 @@ struct Reducer {
   void operator()(const FirstTokenSet& action) { view.first_token = action.first_token; }
   void operator()(const ColorMapSet& action) { view.colormap = action.colormap; }
   void operator()(const HeadSortSet& action) { view.sort = action.sort; }
+  void operator()(const HeadGroupSet& action) { view.group = action.group; }
+  void operator()(const HeadsTogetherSet& action) {
+    view.together = action.together;
+    view.together_by = action.by;
+  }
+  void operator()(const HeadFilterSet& action) {
+    view.named = action.named;
+    view.pattern = action.pattern;
+  }
+  void operator()(const HeadSearchSet& action) { view.head_search = action.search; }
+  void operator()(const SpecialCellsSet& action) { view.special_tokens = action.special; }
+  void operator()(const PairPartSet& action) { view.pair_part = action.part; }
+  void operator()(const CardChosen& action) {
+    view.card = action.card;
+    view.card_beside = action.beside;
+    view.stage = StageView::kCard;
+  }
+  void operator()(const WritePlanSet& action) { session.write = action.plan; }
   void operator()(const HeadDrawingSet& action) { view.drawing = action.drawing; }
 
   void operator()(const ZoomSet& action) {

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "core/analysis/head_metrics.h"
 #include "core/analysis/tile.h"
 #include "core/attention/mask.h"
 #include "core/cost/kv_cache.h"
@@ -16,7 +17,8 @@
 
 namespace headroom {
 
-enum class ModelSource { kBundled, kFolder };
+/// kCapture: a file of attention that was computed elsewhere, which is looked at but not computed anew.
+enum class ModelSource { kBundled, kFolder, kCapture };
 /// Trained parameters as read (perhaps after surgery), or seeded random ones of a free shape.
 enum class ParameterSource { kTrained, kLab };
 enum class BackendChoice { kAuto, kReference, kNaive, kFlash, kGl };
@@ -32,30 +34,45 @@ inline constexpr std::size_t kMaxTokens = 131072;
 struct TrainedShape : ModelShape {
   ModelKind kind = ModelKind::kCausal;
   PositionKind positions = PositionKind::kRotary;
+  std::int64_t n_encoder_layers = 0;  ///< of an encoder-decoder
+  bool reads_pairs = false;           ///< tokens have a type, so that two sentences are told apart (BERT)
 
   /// Of grammar-base, the model that a Session begins with.
   TrainedShape() { vocab_size = 367; }
   /// Of a causal model with rotary positions.
   // NOLINTNEXTLINE(google-explicit-constructor): the numbers alone say such a model
   TrainedShape(const ModelShape& shape) : ModelShape(shape) {}
-  /// Of an encoder-decoder the views look at the encoder: the shape has its layers.
+  /// Of an encoder-decoder n_layers are the decoder's.
   explicit TrainedShape(const ModelConfig& config);
   bool operator==(const TrainedShape&) const = default;
   /// Of the numbers alone.
   bool operator==(const ModelShape& shape) const { return static_cast<const ModelShape&>(*this) == shape; }
 };
 
-/// Which tokens each sees in the stack that the views look at, as it was trained.
-inline Direction own_direction(const TrainedShape& shape) {
-  return default_direction(shape.kind == ModelKind::kEncoderDecoder ? ModelKind::kMasked : shape.kind);
+/// Layers of a stack: cross-attention has one in each layer of the decoder.
+inline std::int64_t layers_of(const TrainedShape& shape, AttentionStack stack) {
+  return shape.kind == ModelKind::kEncoderDecoder && stack == AttentionStack::kEncoder ? shape.n_encoder_layers : shape.n_layers;
+}
+
+/// Which tokens each sees in the stack that the views look at, as it was trained. `stack` says something of an encoder-decoder alone.
+inline Direction own_direction(const TrainedShape& shape, AttentionStack stack = AttentionStack::kEncoder) {
+  if (shape.kind != ModelKind::kEncoderDecoder) return default_direction(shape.kind);
+  return stack == AttentionStack::kSelf ? Direction::kCausal : Direction::kBidirectional;
 }
 
 /// Everything that decides what the engine computes. Two sessions with equal Compute need no new computation.
 struct Compute {
   SharedText text = "The cat that sat on the mat was fluffy";
+  /// The second sentence of a pair (BERT), or what the decoder has written (T5, BART). Empty: no pair; the decoder writes by itself.
+  SharedText second;
+  /// Tokens that the model wrote after the text, or after `second` in the decoder: ids, for their text may be cut otherwise.
+  std::vector<std::int32_t> continuation;
   ModelSource model_source = ModelSource::kBundled;
-  std::string model = "grammar-base";  ///< a bundled model's name, or a folder's path
-  TrainedShape trained;                ///< shape of the parameters as they lie in the folder
+  std::string model = "grammar-base";  ///< a bundled model's name, or the path of a folder or of a capture
+  /// Of an encoder-decoder: which of its attentions the views look at.
+  AttentionStack stack = AttentionStack::kEncoder;
+  std::int64_t batch_entry = 0;  ///< of a capture that holds several texts
+  TrainedShape trained;          ///< shape of the parameters as they lie in the folder
   ParameterSource parameters = ParameterSource::kTrained;
   std::uint64_t lab_seed = 1;
   std::int64_t n_heads = 8;     ///< h
@@ -73,16 +90,25 @@ struct Compute {
   bool operator==(const Compute&) const = default;
 };
 
-/// The first three step closer; kTrain is about a run and kSpeed about the shape, not about a head.
-enum class StageView { kHeads, kHead, kToken, kTrain, kSpeed };
+/// The first three step closer; kTrain is about a run, kSpeed about the shape and kCard about a model's size, not about a head.
+enum class StageView { kHeads, kHead, kToken, kTrain, kSpeed, kCard };
 enum class ColorScale { kLinear, kLog, kPerRow };
 enum class FirstToken { kShown, kLeftOut };
 enum class ColorMapName { kViridis, kMagma, kCividis, kGrey };
 enum class HeadSort { kLayer, kEntropy, kPreviousToken, kFirstToken, kSelf, kBroadcast };
+/// How the heads grid is laid out: a row a layer, or a group for each pattern that names heads.
+enum class HeadGroup { kLayers, kPatterns };
+/// One picture a head; or one for all heads of a layer, for one head number over all layers, or for all heads: of their mean or largest
+/// probabilities, as `together_by` says.
+enum class HeadsTogether { kEach, kOfLayer, kOverLayers, kAll };
+/// Whether rows and columns of special tokens ([CLS], <s>, ...) are drawn.
+enum class SpecialCells { kShown, kHidden };
+/// Of a pair of sentences: which queries and which keys are drawn.
+enum class PairPart { kAll, kAToA, kAToB, kBToA, kBToB };
 enum class HeadDrawing { kHeatmap, kArcs };
 /// What the Speed stage shows: all its parts, or one of them large.
 enum class SpeedSection { kAll, kLadder, kRoofline, kGrowth, kDevices };
-enum class BottomPanel { kTiming, kKvCache };
+enum class BottomPanel { kTiming, kKvCache, kLens, kWrite };
 
 /// How it is looked at. Changing any of it computes nothing.
 struct View {
@@ -98,6 +124,15 @@ struct View {
   ColorMapName colormap = ColorMapName::kViridis;
   HeadSort sort = HeadSort::kLayer;
   HeadDrawing drawing = HeadDrawing::kHeatmap;
+  HeadGroup group = HeadGroup::kLayers;
+  HeadsTogether together = HeadsTogether::kEach;
+  Pooling together_by = Pooling::kMean;
+  /// Only heads that a measured pattern names are shown, or those of this one; with the search both must hold.
+  enum class Named { kAny, kNamed, kPattern } named = Named::kAny;
+  HeadPattern pattern = HeadPattern::kPreviousToken;  ///< of Named::kPattern
+  std::string head_search;                            ///< "L3", "L3 H5", "previous": only heads that it fits are shown
+  SpecialCells special_tokens = SpecialCells::kShown;
+  PairPart pair_part = PairPart::kAll;
   double heads_zoom = 1;                    ///< of the heads grid, 1 = fits; in [1, 16]
   double heads_pan_x = 0, heads_pan_y = 0;  ///< in [0, 1]: which part the zoomed grid shows
   /// Of the chosen head's picture: 1 / zoom of the queries are shown, and `stretch` times as many keys; core/figure/head_window.h.
@@ -108,14 +143,29 @@ struct View {
   SpeedSection speed_section = SpeedSection::kAll;
   std::int64_t speed_tokens = 0;  ///< that the Speed stage measures with; 0 = as many as the sentence has
   double speed_seconds = 0.3;     ///< for each figure that it measures, in [0.001, 10]
+  /// What the Card stage shows: "" for the open model, "card:NAME" of the library, or the path of a config.json or folder.
+  std::string card;
+  std::string card_beside;  ///< likewise, compared with it; "": none
 
   bool operator==(const View&) const = default;
+};
+
+/// How a model writes on.
+struct WritePlan {
+  std::int64_t tokens = 20;  ///< at most; in [1, 1024]
+  double temperature = 0;    ///< 0: always the most probable; else logits are divided by it; at most 10
+  std::int64_t top_k = 0;    ///< only so many of the most probable; 0: all
+  double top_p = 1;          ///< only the most probable that together reach this probability; in (0, 1]
+  std::uint64_t seed = 1;
+
+  bool operator==(const WritePlan&) const = default;
 };
 
 /// The one plain value that a saved file, an undo step, an export and a test case each are.
 struct Session {
   Compute compute;
   View view;
+  WritePlan write;
   TrainPlan train = find_recipe("agreement").plan;  ///< what the Train stage trains next, and how
   TrainView train_view;
   bool operator==(const Session&) const = default;

@@ -227,6 +227,23 @@ void add_model_fields(std::vector<SessionField>& fields) {
   fields.push_back(enum_field<ModelSource>("compute.model_source", HEADROOM_AT(compute.model_source), {}));
   fields.back().parse = {};
   fields.push_back(text_field("compute.model", HEADROOM_AT(compute.model), {}));
+  fields.push_back(text_field("compute.second", HEADROOM_AT(compute.second), HEADROOM_SET(SecondTextEdited{s.compute.second})));
+  fields.push_back({"compute.continuation",
+                    {},
+                    [](const Session& s) { return SessionJson(s.compute.continuation); },
+                    [](Session& s, const SessionJson& json) {
+                      if (!json.is_array()) throw Error("a list of token ids, such as [12, 345]");
+                      std::vector<std::int32_t> ids;
+                      for (const SessionJson& id : json)
+                        ids.push_back(static_cast<std::int32_t>(std::clamp<std::int64_t>(integer_of(id), -1, INT32_MAX)));
+                      s.compute.continuation = std::move(ids);
+                    },
+                    {},
+                    HEADROOM_SET(ContinuationSet{s.compute.continuation})});
+  fields.push_back(
+      enum_field<AttentionStack>("compute.stack", HEADROOM_AT(compute.stack), HEADROOM_SET(StackSet{s.compute.stack}), {"stack"}));
+  fields.push_back(
+      integer_field("compute.batch_entry", HEADROOM_AT(compute.batch_entry), HEADROOM_SET(BatchEntrySet{s.compute.batch_entry})));
   const auto trained = [&](std::string name, auto at) {
     fields.push_back(integer_field("compute.trained." + std::move(name), at));
     fields.back().parse = {};
@@ -239,6 +256,7 @@ void add_model_fields(std::vector<SessionField>& fields) {
   trained("d_ff", HEADROOM_AT(compute.trained.d_ff));
   trained("vocab_size", HEADROOM_AT(compute.trained.vocab_size));
   trained("max_positions", HEADROOM_AT(compute.trained.max_positions));
+  trained("n_encoder_layers", HEADROOM_AT(compute.trained.n_encoder_layers));
   fields.push_back(enum_field<ModelKind>("compute.trained.kind", HEADROOM_AT(compute.trained.kind), {}));
   fields.back().parse = {};
   fields.push_back(enum_field<PositionKind>("compute.trained.positions", HEADROOM_AT(compute.trained.positions), {}));
@@ -306,6 +324,21 @@ void add_view_fields(std::vector<SessionField>& fields) {
   fields.push_back(enum_field<HeadSort>("view.sort", HEADROOM_AT(view.sort), HEADROOM_SET(HeadSortSet{s.view.sort})));
   fields.push_back(
       enum_field<HeadDrawing>("view.drawing", HEADROOM_AT(view.drawing), HEADROOM_SET(HeadDrawingSet{s.view.drawing})));
+  fields.push_back(enum_field<HeadGroup>("view.group", HEADROOM_AT(view.group), HEADROOM_SET(HeadGroupSet{s.view.group})));
+  const MakeAction together = HEADROOM_SET((HeadsTogetherSet{s.view.together, s.view.together_by}));
+  fields.push_back(enum_field<HeadsTogether>("view.together", HEADROOM_AT(view.together), together));
+  fields.push_back(enum_field<Pooling>("view.together_by", HEADROOM_AT(view.together_by), together));
+  const MakeAction filter = HEADROOM_SET((HeadFilterSet{s.view.named, s.view.pattern}));
+  fields.push_back(enum_field<View::Named>("view.named", HEADROOM_AT(view.named), filter));
+  fields.push_back(enum_field<HeadPattern>("view.named_pattern", HEADROOM_AT(view.pattern), filter));
+  fields.push_back(text_field("view.head_search", HEADROOM_AT(view.head_search), HEADROOM_SET(HeadSearchSet{s.view.head_search})));
+  fields.push_back(enum_field<SpecialCells>("view.special_tokens", HEADROOM_AT(view.special_tokens),
+                                            HEADROOM_SET(SpecialCellsSet{s.view.special_tokens})));
+  fields.push_back(
+      enum_field<PairPart>("view.pair_part", HEADROOM_AT(view.pair_part), HEADROOM_SET(PairPartSet{s.view.pair_part})));
+  const MakeAction card = HEADROOM_SET((CardChosen{s.view.card, s.view.card_beside}));
+  fields.push_back(text_field("view.card", HEADROOM_AT(view.card), card));
+  fields.push_back(text_field("view.card_beside", HEADROOM_AT(view.card_beside), card));
   fields.push_back(number_field("view.heads_zoom", HEADROOM_AT(view.heads_zoom)));
   fields.push_back(number_field("view.heads_pan_x", HEADROOM_AT(view.heads_pan_x)));
   fields.push_back(number_field("view.heads_pan_y", HEADROOM_AT(view.heads_pan_y)));
@@ -320,6 +353,15 @@ void add_view_fields(std::vector<SessionField>& fields) {
   fields.push_back(
       integer_field("view.speed_tokens", HEADROOM_AT(view.speed_tokens), HEADROOM_SET(SpeedTokensSet{s.view.speed_tokens})));
   fields.push_back(number_field("view.speed_seconds", HEADROOM_AT(view.speed_seconds)));
+}
+
+void add_write_fields(std::vector<SessionField>& fields) {
+  const MakeAction write = HEADROOM_SET(WritePlanSet{s.write});
+  fields.push_back(integer_field("write.tokens", HEADROOM_AT(write.tokens), write));
+  fields.push_back(number_field("write.temperature", HEADROOM_AT(write.temperature)));
+  fields.push_back(integer_field("write.top_k", HEADROOM_AT(write.top_k), write));
+  fields.push_back(number_field("write.top_p", HEADROOM_AT(write.top_p)));
+  fields.push_back(seed_field("write.seed", HEADROOM_AT(write.seed), write));
 }
 
 void add_train_view_fields(std::vector<SessionField>& fields) {
@@ -365,6 +407,7 @@ const std::vector<SessionField>& session_fields() {
     add_model_fields(all);
     add_compute_fields(all);
     add_view_fields(all);
+    add_write_fields(all);
     add_train_view_fields(all);
     return all;
   }();

@@ -56,7 +56,9 @@ struct Snapshot {
   Compute compute;            ///< what was asked
 
   std::shared_ptr<const Tokenizer> tokenizer;  ///< spells the ids of predictions: tokenizer->token_text(id)
-  std::vector<Token> tokens;
+  std::vector<Token> tokens;                   ///< of the queries
+  std::vector<Token> key_tokens;               ///< of cross-attention: the encoder's; empty: the keys are the tokens themselves
+  std::size_t n_written = 0;                   ///< the last of `tokens`, that the model wrote by itself (Compute::continuation)
   std::vector<UnknownWord> unknown;
   std::vector<std::string> notices;  ///< sentences for the person: text cut, positions beyond training, ...
 
@@ -90,6 +92,7 @@ struct Snapshot {
   std::optional<HeldOutLoss> held_out;  ///< arrives in a later snapshot with the same id
 
   std::size_t seq() const { return tokens.size(); }
+  const std::vector<Token>& keys() const { return key_tokens.empty() ? tokens : key_tokens; }
 };
 inline constexpr std::int64_t kThumbnailCells = 128;
 

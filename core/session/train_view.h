@@ -5,12 +5,11 @@
 #include <string>
 #include <vector>
 
+#include "core/model/shape.h"
 #include "core/model/surgery.h"
 #include "core/session/shared_text.h"
 
 namespace headroom {
-
-enum class AttentionStack;
 
 /// What the Train stage shows of the heads: every one small, or the chosen one large.
 enum class TrainHeads { kAll, kOne };

@@ -82,6 +82,17 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
   valid_enum(view.colormap, defaults.colormap);
   valid_enum(view.sort, defaults.sort);
   valid_enum(view.drawing, defaults.drawing);
+  valid_enum(view.group, defaults.group);
+  valid_enum(view.together, defaults.together);
+  valid_enum(view.together_by, defaults.together_by);
+  valid_enum(view.named, defaults.named);
+  valid_enum(view.pattern, defaults.pattern);
+  valid_enum(view.special_tokens, defaults.special_tokens);
+  valid_enum(view.pair_part, defaults.pair_part);
+  if (view.head_search.size() > kMaxSearchBytes) view.head_search.resize(kMaxSearchBytes);
+  for (std::string* card : {&view.card, &view.card_beside}) {
+    if (card->size() > kMaxCardBytes) card->clear();
+  }
   valid_enum(view.kv_type, defaults.kv_type);
   valid_enum(view.speed_section, defaults.speed_section);
   if (view.head && !has_head(session.compute, *view.head)) {
@@ -117,6 +128,16 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
 bool is_train_id(const std::string& id) {
   const auto is_letter = [](char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '_' || c == '-'; };
   return !id.empty() && id.size() <= kMaxTrainIdBytes && std::all_of(id.begin(), id.end(), is_letter);
+}
+
+void make_valid(WritePlan& plan, std::vector<std::string>& notices) {
+  const WritePlan defaults;
+  clamp_value(plan.tokens, std::int64_t{1}, kMaxWrittenTokens, "the number of tokens to write", notices);
+  if (!std::isfinite(plan.temperature)) plan.temperature = defaults.temperature;
+  if (!std::isfinite(plan.top_p)) plan.top_p = defaults.top_p;
+  clamp_value(plan.temperature, 0.0, 10.0, "the temperature", notices);
+  clamp_value(plan.top_p, 0.001, 1.0, "top_p", notices);
+  clamp_value(plan.top_k, std::int64_t{0}, std::int64_t{1} << 24, "top_k", notices);
 }
 
 void make_valid_train_view(TrainView& view, std::vector<std::string>& notices) {
@@ -181,7 +202,7 @@ Snapped nearest_kv_heads(const Compute& compute, std::int64_t asked) {
 }
 
 bool has_head(const Compute& compute, const HeadRef& head) {
-  return head.layer >= 0 && head.layer < compute.trained.n_layers && head.head >= 0 && head.head < compute.n_heads;
+  return head.layer >= 0 && head.layer < layers_of(compute.trained, compute.stack) && head.head >= 0 && head.head < compute.n_heads;
 }
 
 void resnap_kv_heads(Compute& compute, bool was_mha) {
@@ -222,6 +243,12 @@ std::vector<std::string> make_valid(Session& session) {
   Compute& compute = session.compute;
   const Compute defaults;
   if (std::string notice = limit_text(compute.text); !notice.empty()) notices.push_back(std::move(notice));
+  if (std::string notice = limit_text(compute.second); !notice.empty()) notices.push_back(std::move(notice));
+  std::erase_if(compute.continuation, [](std::int32_t id) { return id < 0; });
+  if (compute.continuation.size() > static_cast<std::size_t>(kMaxWrittenTokens))
+    compute.continuation.resize(static_cast<std::size_t>(kMaxWrittenTokens));
+  valid_enum(compute.stack, defaults.stack);
+  clamp_value(compute.batch_entry, std::int64_t{0}, std::int64_t{1} << 32, "the text of the batch", notices);
   valid_enum(compute.model_source, defaults.model_source);
   valid_enum(compute.parameters, defaults.parameters);
   valid_enum(compute.backend, defaults.backend);
@@ -234,6 +261,7 @@ std::vector<std::string> make_valid(Session& session) {
     notices.push_back(std::move(notice));
   make_valid_pruning(compute, notices);
   make_valid_view(session, notices);
+  make_valid(session.write, notices);
   SettledPlan settled = settle(session.train);
   session.train = std::move(settled.plan);
   for (std::string& reason : settled.reasons)

@@ -9,6 +9,9 @@
 namespace headroom {
 
 // Limits of what a Session can hold. Values outside are brought to the nearest end.
+inline constexpr std::int64_t kMaxWrittenTokens = 1024;  ///< by the model, after a text
+inline constexpr std::size_t kMaxSearchBytes = 200;
+inline constexpr std::size_t kMaxCardBytes = 4096;
 inline constexpr std::size_t kMaxTextBytes = 4u << 20;
 inline constexpr std::int64_t kMaxWindow = 4096;  ///< also of stride
 inline constexpr std::int64_t kMaxGlobal = 64;

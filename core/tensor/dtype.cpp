@@ -1,5 +1,6 @@
 #include "core/tensor/dtype.h"
 
+#include <algorithm>
 #include <string>
 
 #include "core/tensor/error.h"
@@ -45,6 +46,17 @@ void to_float16(std::span<const float> from, std::span<std::uint16_t> to) {
 }
 void to_bfloat16(std::span<const float> from, std::span<std::uint16_t> to) {
   convert(from, to, [](float value) { return to_bfloat16(value); });
+}
+
+void widen(FloatType type, std::span<const std::uint16_t> from, std::span<float> to) {
+  if (type == FloatType::kFloat32 || from.size() != to.size())
+    throw ShapeError("widening needs " + std::to_string(from.size()) + " values of 16 bits and as much room, not " +
+                     std::to_string(to.size()) + " of " + float_type_name(type));
+  if (type == FloatType::kFloat16) {
+    std::ranges::transform(from, to.begin(), from_float16);
+  } else {
+    std::ranges::transform(from, to.begin(), from_bfloat16);
+  }
 }
 
 }  // namespace headroom

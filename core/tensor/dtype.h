@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <span>
 
+#include "core/tensor/view.h"
+
 namespace headroom {
 
 // Numbers of 16 bits, as bit patterns: what a cache stores to halve its size. Arithmetic happens in float32.
@@ -31,5 +33,7 @@ inline float from_bfloat16(std::uint16_t bits) { return std::bit_cast<float>(sta
 /// Whole arrays. Shapes  equal sizes. Errors  ShapeError.
 void to_float16(std::span<const float> from, std::span<std::uint16_t> to);
 void to_bfloat16(std::span<const float> from, std::span<std::uint16_t> to);
+/// Exact. `type` is kFloat16 or kBFloat16. Errors  ShapeError also when it is neither.
+void widen(FloatType type, std::span<const std::uint16_t> from, std::span<float> to);
 
 }  // namespace headroom

@@ -10,13 +10,14 @@ namespace headroom {
 
 /// out = x · weightᵀ (+ bias), the linear layer: SIMD chosen at run time, rows shared over the pool's threads.
 ///
-/// Shapes  x [n, d_in]; weight [d_out, d_in] (the layout of checkpoints); bias [d_out] or empty; out [n, d_out].
+/// Shapes  x [n, d_in]; weight [d_out, d_in] (the layout of checkpoints), of any stored type: 16 bits are widened tile by tile, exactly;
+///         bias [d_out] or empty; out [n, d_out].
 /// Errors  ShapeError when they disagree.
-void linear(ThreadPool& pool, ConstMatrixView x, ConstMatrixView weight, std::span<const float> bias, MatrixView out);
+void linear(ThreadPool& pool, ConstMatrixView x, ConstWeightView weight, std::span<const float> bias, MatrixView out);
 
 /// One of several linear layers that read the same rows.
 struct LinearPart {
-  ConstMatrixView weight;       ///< [d_out, d_in]
+  ConstWeightView weight;       ///< [d_out, d_in]
   std::span<const float> bias;  ///< [d_out] or empty
   MatrixView out;               ///< [n, d_out]
 };

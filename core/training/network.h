@@ -15,9 +15,6 @@
 
 namespace headroom {
 
-/// Which attention of a model: the only one, or the decoder's on itself; the encoder's; the decoder's on the encoder.
-enum class AttentionStack { kSelf, kEncoder, kCross };
-
 /// The probabilities of one head over one row of a batch, while they are in the cache: valid during the call only.
 struct AttentionPicture {
   AttentionStack stack = AttentionStack::kSelf;

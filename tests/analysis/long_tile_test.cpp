@@ -290,8 +290,8 @@ TEST(MeasureHeads, FromRowSumsAndAnyPoolAreTheSame) {
 }
 
 TEST(MakeRowSums, RefusesALayerWithoutQAndK) {
-  EXPECT_THROW(make_row_sums({.heads = {0}, .kv_head_of = {0}, .d_head = 4, .scale = 1}, {}), ShapeError);
-  EXPECT_EQ(make_row_sums({}, {}), nullptr);
+  EXPECT_THROW(make_row_sums({.heads = {0}, .kv_head_of = {0}, .d_head = 4, .scale = 1}), ShapeError);
+  EXPECT_EQ(make_row_sums({}), nullptr);
 }
 
 }  // namespace

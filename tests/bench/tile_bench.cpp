@@ -37,7 +37,7 @@ ForwardTrace make_trace(std::int64_t seq, std::int64_t n_heads, std::int64_t d_h
       value = static_cast<float>(state >> 8) / 4194304.0F - 2.0F;
     }
   }
-  layer.row_sums = make_row_sums(layer, trace.mask);
+  layer.row_sums = make_row_sums(layer);
   return trace;
 }
 
@@ -106,10 +106,10 @@ void run(benchmark::State& state, const ForwardTrace& trace, const Case& c, int 
   const double gflop = 2e-9 * pairs_of(c.request, c.has_known_sums) * static_cast<double>(trace.layers[0].d_head);
   double best = 1e9, peak = 0;
   ForwardTrace fresh = trace;  // the same q and k; row sums of its own
-  fresh.layers[0].row_sums = make_row_sums(fresh.layers[0], fresh.mask);
+  fresh.layers[0].row_sums = make_row_sums(fresh.layers[0]);
   if (c.has_known_sums) evaluate_tile(fresh, c.request, {}, &pool);
   for (auto _ : state) {
-    if (!c.has_known_sums) fresh.layers[0].row_sums = make_row_sums(fresh.layers[0], fresh.mask);
+    if (!c.has_known_sums) fresh.layers[0].row_sums = make_row_sums(fresh.layers[0]);
     peak = std::max(peak, fma_gflops(pool, 0.02));
     const WorkClock clock(threads);
     benchmark::DoNotOptimize(evaluate_tile(fresh, c.request, {}, &pool));

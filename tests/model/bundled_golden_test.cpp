@@ -33,7 +33,7 @@ Errors errors_of(const ModelParams& params, const GoldenText& golden, test::CpuA
   return {largest_error(trace.decoder.logits.span(), golden.logits.span()),
           std::max({largest_probs_error(trace.decoder.layers, {}, golden.probs),
                     largest_probs_error(trace.encoder.layers, all, golden.encoder_probs),
-                    largest_probs_error(trace.cross, all, golden.cross_probs)})};
+                    largest_probs_error(trace.cross.layers, all, golden.cross_probs)})};
 }
 
 class BundledGolden : public testing::TestWithParam<std::tuple<const char*, const char*>> {};

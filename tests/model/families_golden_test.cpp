@@ -88,8 +88,8 @@ TEST_P(TwoStacks, AgreeWithTransformers) {
   const auto probs = [&](const char* name) { return golden.file.read_float(*golden.file.find(name)); };
   EXPECT_LT(largest_probs_error(trace.encoder.layers, all, probs("encoder_attentions")), kProbsTolerance);
   EXPECT_LT(largest_probs_error(trace.decoder.layers, {}, probs("attentions")), kProbsTolerance);
-  EXPECT_LT(largest_probs_error(trace.cross, all, probs("cross_attentions")), kProbsTolerance);
-  EXPECT_EQ(trace.cross.front().attention.logsumexp.shape(),
+  EXPECT_LT(largest_probs_error(trace.cross.layers, all, probs("cross_attentions")), kProbsTolerance);
+  EXPECT_EQ(trace.cross.layers.front().attention.logsumexp.shape(),
             (std::vector<std::int64_t>{golden.model.params.config.shape.n_heads, std::ssize(golden.ids)}));
 }
 

@@ -118,9 +118,11 @@ const DeviceWeights& WeightCache::get(const AttentionConfig& config, const Atten
   pack_bias(params.b_v, config.d_head, b_qkv.data() + q_rows + kv_rows);
   entry.weights.b_qkv.upload(std::span<const float>(b_qkv), "the biases of q, k and v");
   std::vector<float> w_o = zeros(out_width * q_rows);
+  std::vector<float> row(static_cast<std::size_t>(params.w_o.cols));
   for (std::int64_t r = 0; r < params.w_o.rows; ++r) {
+    params.w_o.read_row(r, row.data());
     for (std::int64_t h = 0; h < config.n_heads; ++h) {
-      std::copy_n(params.w_o.row(r) + h * config.d_head, config.d_head, w_o.data() + r * q_rows + h * head);
+      std::copy_n(row.data() + h * config.d_head, config.d_head, w_o.data() + r * q_rows + h * head);
     }
   }
   entry.weights.w_o.upload(std::span<const float>(w_o), "W_O");

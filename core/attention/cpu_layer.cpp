@@ -1,5 +1,6 @@
 #include <chrono>
 
+#include "core/attention/head_norm.h"
 #include "core/attention/layer.h"
 #include "core/tensor/error.h"
 #include "core/tensor/matmul.h"
@@ -70,6 +71,8 @@ class CpuAttentionLayer final : public AttentionLayer {
     const HeadsView q = HeadsView::interleaved(result.q.data(), 1, config.n_heads, seq, config.d_head);
     const HeadsView k = HeadsView::interleaved(result.k.data(), 1, config.n_kv_heads, seq, config.d_head);
     const HeadsView v = HeadsView::interleaved(result.v.data(), 1, config.n_kv_heads, seq, config.d_head);
+    norm_heads({params.q_norm, params.norm_eps}, q);
+    norm_heads({params.k_norm, params.norm_eps}, k);
     if (rotary && config.n_heads > 0) {
       const RotaryTable table = make_rotary_table(*rotary, 0, seq, config.d_head);
       rotate(table, q);

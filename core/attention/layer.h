@@ -36,7 +36,7 @@ struct StageTime {
 /// with s_ij the score that the configuration says of q_i·k_j.
 struct AttentionLayerResult {
   Tensor q;          ///< [seq, n_heads * d_head] after its norm and rotation
-  Tensor k;          ///< [seq, n_kv_heads * d_head] after rotation
+  Tensor k;          ///< [seq, n_kv_heads * d_head] after its norm and rotation
   Tensor v;          ///< [seq, n_kv_heads * d_head]
   Tensor logsumexp;  ///< [n_heads, seq], nats
   Tensor head_out;   ///< [seq, n_heads * d_head]
@@ -53,6 +53,11 @@ class AttentionLayer {
   virtual ~AttentionLayer() = default;
   virtual std::string_view name() const = 0;
   virtual Support supports(const AttentionConfig& config) const = 0;
+  /// The same of a whole layer, whose norms and rotation a device may lack.
+  virtual Support supports_layer(const AttentionConfig& config, const AttentionLayerParams& /*params*/,
+                                 const std::optional<Rotary>& /*rotary*/) const {
+    return supports(config);
+  }
   virtual AttentionLayerResult run(const AttentionConfig& config, const AttentionLayerParams& params,
                                    const std::optional<Rotary>& rotary, ConstMatrixView x, std::stop_token stop = {}) = 0;
 };

@@ -7,7 +7,7 @@
 
 namespace headroom {
 
-/// Rotary positions in the rotate-half convention: coordinates (c, c + d_head / 2) turn together by position * theta^(-2c / d_head).
+/// Rotary positions in the rotate-half convention: coordinates (c, c + dims / 2) turn together by position * theta^(-2c / dims).
 /// Source  Su et al. 2021, arXiv:2104.09864; pairing as in Hugging Face's Llama (the halves, not neighbours).
 struct Rotary {
   float theta = 10000;
@@ -21,19 +21,21 @@ struct Rotary {
   bool operator==(const Rotary&) const = default;
 };
 
-/// cos and sin of every angle, computed in double. Shape  [seq, d_head / 2] each.
+/// magnitude * cos and magnitude * sin of every angle, computed in double. Shape  [seq, half] each.
 struct RotaryTable {
-  std::int64_t half = 0;
+  std::int64_t half = 0;    ///< pairs of a head that turn
+  std::int64_t d_head = 0;  ///< coordinates of a head; those from 2 * half on stay as they are
   std::vector<float> cos;
   std::vector<float> sin;
 };
+/// Errors  ShapeError when an odd number of coordinates would turn, or more than a head has, or the frequencies are not one for each pair.
 RotaryTable make_rotary_table(const Rotary& rotary, std::int64_t first_position, std::int64_t seq, std::int64_t d_head);
 
-/// Turns n_heads vectors of one token, which lie one after another. Shapes  from, to [n_heads, 2 * table.half], the same or apart; `row` is
+/// Turns n_heads vectors of one token, which lie one after another. Shapes  from, to [n_heads, table.d_head], the same or apart; `row` is
 /// a row of the table.
 void rotate_row(const RotaryTable& table, std::int64_t row, std::int64_t n_heads, const float* from, float* to);
 
-/// Turns every row of `heads` in place. Shapes  heads [batch, n, seq, d_head], d_head even; table made for the same seq and d_head.
+/// Turns every row of `heads` in place. Shapes  heads [batch, n, seq, d_head]; table made for the same seq and d_head.
 void rotate(const RotaryTable& table, HeadsView heads);
 
 }  // namespace headroom

@@ -18,6 +18,22 @@ void transpose(const float* in, std::int64_t rows, std::int64_t cols, float* out
       out[c * rows + r] = in[r * cols + c];
 }
 
+/// Calls copy(file_at, stacked_at, n) for each run of values of an interleaved slot: where it lies in the file, and where with the parts one
+/// below another.
+template <typename Copy>
+void for_each_run(const TensorSlot& slot, const Copy& copy) {
+  std::int64_t stacked_begin = 0, block_begin = 0, block_size = 0;
+  for (const TensorPart& part : slot.parts)
+    block_size += rows_in(part) * cols_in(part) / slot.n_blocks;
+  for (const TensorPart& part : slot.parts) {
+    const std::int64_t run = rows_in(part) * cols_in(part) / slot.n_blocks;
+    for (std::int64_t block = 0; block < slot.n_blocks; ++block)
+      copy(block * block_size + block_begin, stacked_begin + block * run, run);
+    stacked_begin += slot.n_blocks * run;
+    block_begin += run;
+  }
+}
+
 void fill_zeros(const TensorSlot& slot, const Tensor& values) {
   if (std::ranges::any_of(values.span(), [](float value) { return value != 0; }))
     throw Error(slot.name + " is not zero, but a model without MLPs has no place for it");
@@ -72,6 +88,15 @@ void fill_slot(const TensorSlot& slot, Tensor values) {
     upright = Tensor({total_rows, cols}, Fill::kNone);
     transpose(values.data(), cols, total_rows, upright.data());
     from = upright.data();
+  } else if (slot.layout == SlotLayout::kInterleaved) {
+    upright = Tensor({total_rows, cols_in(slot.parts.front())}, Fill::kNone);
+    for_each_run(slot, [&](std::int64_t file_at, std::int64_t at, std::int64_t n) {
+      std::copy_n(values.data() + file_at, n, upright.data() + at);
+    });
+    from = upright.data();
+  } else if (slot.layout == SlotLayout::kOneLess) {
+    for (float& value : values.span())
+      value += 1;
   }
   from += slot.skipped_rows * cols_in(slot.parts.front());
   for (const TensorPart& part : slot.parts) {
@@ -97,6 +122,15 @@ Tensor slot_values(const TensorSlot& slot) {
                        shape_text(part.shape));
     to = std::copy_n(part.tensor->data(), part.tensor->size(), to);
     total_rows += rows_in(part);
+  }
+  if (slot.layout == SlotLayout::kOneLess)
+    for (float& value : stacked.span())
+      value -= 1;
+  if (slot.layout == SlotLayout::kInterleaved) {
+    for_each_run(slot, [&](std::int64_t file_at, std::int64_t at, std::int64_t n) {
+      std::copy_n(stacked.data() + at, n, values.data() + file_at);
+    });
+    return values;
   }
   if (slot.layout != SlotLayout::kTransposed) return stacked;
   transpose(stacked.data(), total_rows, cols_in(slot.parts.front()), values.data());

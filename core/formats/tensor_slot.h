@@ -17,10 +17,12 @@ struct TensorPart {
 
 /// How a tensor of a file is made of its parts.
 enum class SlotLayout {
-  kStacked,     ///< the parts one below another
-  kTransposed,  ///< the same, columns and rows exchanged: GPT-2's Conv1D
-  kZeros,       ///< no part; every value must be zero, for the model has no place for another
-  kAddedFirst   ///< row 0 is added to each row of the part, other rows are passed over; written as zeros: BERT's token types
+  kStacked,      ///< the parts one below another
+  kTransposed,   ///< the same, columns and rows exchanged: GPT-2's Conv1D
+  kInterleaved,  ///< n_blocks blocks, each of as many rows of the first part, then of the next ...: GPT-NeoX's q, k, v of each head
+  kOneLess,      ///< one part, from each of whose values the file has taken 1: Gemma's norms
+  kZeros,        ///< no part; every value must be zero, for the model has no place for another
+  kAddedFirst    ///< row 0 is added to each row of the part, other rows are passed over; written as zeros: BERT's token types
 };
 
 /// One tensor that a configuration implies, and where its values go.
@@ -29,6 +31,7 @@ struct TensorSlot {
   std::vector<std::int64_t> shape;  ///< in the file; kAnyRows in the first place: any number
   std::vector<TensorPart> parts;
   SlotLayout layout = SlotLayout::kStacked;
+  std::int64_t n_blocks = 1;      ///< of kInterleaved: the rows of each part are a multiple of it
   std::int64_t skipped_rows = 0;  ///< rows of the file before the parts' first: BART's two positions that no token has
   bool has_prefix = true;         ///< false: the name is whole, whatever the others begin with
 

@@ -98,7 +98,7 @@ struct LayerParams {
   Tensor attention_out_norm, mlp_out_norm;     ///< [d_model]; NormPlace::kAround alone: the second norm of each half
   CrossParams cross;                           ///< of an encoder-decoder's decoder; else empty
   Tensor mlp_norm, mlp_norm_bias;              ///< [d_model]; all of the MLP is empty when d_ff is 0
-  Tensor w_gate;                               ///< [d_ff, d_model]; of a gated MLP alone
+  Tensor w_gate, b_gate;                       ///< [d_ff, d_model], [d_ff] or empty; of a gated MLP alone
   Tensor w_up, b_up;                           ///< [d_ff, d_model], [d_ff] or empty
   Tensor w_down, b_down;                       ///< [d_model, d_ff], [d_model] or empty
 

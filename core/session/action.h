@@ -131,6 +131,9 @@ struct ZoomSet {
   double pan_y;
   double stretch = 1;  ///< of the chosen head's picture; the heads grid has none
 };                     ///< of what the stage shows: the heads grid, else the chosen head
+struct BottomPanelSet {
+  BottomPanel panel;
+};
 struct KvTypeSet {
   KvType type;
 };
@@ -191,9 +194,9 @@ using Action =
                  DModelSet, ParameterSourceSet, LabSeedSet, ShapeReset, DirectionSet, PatternSet, HeadPruneToggled, PruningCleared,
                  BackendSet, DepthSet, StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased,
                  QuantitySet, PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, HeadGroupSet,
-                 HeadsTogetherSet, HeadFilterSet, HeadSearchSet, SpecialCellsSet, PairPartSet, CardChosen, WritePlanSet, ZoomSet,
-                 KvTypeSet, KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, RecipeChosen, TrainPlanSet,
-                 WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet, TrainTimeSet,
+                 HeadsTogetherSet, HeadFilterSet, HeadSearchSet, SpecialCellsSet, PairPartSet, CardChosen, WritePlanSet,
+                 BottomPanelSet, ZoomSet, KvTypeSet, KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, RecipeChosen,
+                 TrainPlanSet, WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet, TrainTimeSet,
                  TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
 
 }  // namespace headroom

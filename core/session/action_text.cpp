@@ -28,15 +28,16 @@ std::string number(double value) {
 }
 
 const char* stack_text(AttentionStack stack) {
-  const std::string_view name = enum_name(stack);
-  return name == "encoder" ? "of the encoder" : name == "cross" ? "on the source" : "of the sequence on itself";
+  if (stack == AttentionStack::kEncoder) return "of the encoder";
+  return stack == AttentionStack::kCross ? "on the source" : "of the sequence on itself";
 }
 
 struct Text {
   std::string operator()(const TextEdited&) const { return "edit the sentence"; }
   std::string operator()(const SecondTextEdited&) const { return "edit the second sentence"; }
   std::string operator()(const ContinuationSet& a) const {
-    return a.ids.empty() ? std::string("take away what was written") : "write " + std::to_string(a.ids.size()) + " tokens";
+    if (a.ids.empty()) return "take away what was written";
+    return "write " + std::to_string(a.ids.size()) + (a.ids.size() == 1 ? " token" : " tokens");
   }
   std::string operator()(const StackSet& a) const { return std::string("show the attention ") + stack_text(a.stack); }
   std::string operator()(const BatchEntrySet& a) const { return "text " + std::to_string(a.entry) + " of the batch"; }
@@ -108,6 +109,11 @@ struct Text {
     return a.card.empty() ? std::string("show the model's card") : "show the card " + model_name(a.card);
   }
   std::string operator()(const WritePlanSet&) const { return "change how the model writes"; }
+  std::string operator()(const BottomPanelSet& a) const {
+    return a.panel == BottomPanel::kLens    ? "show the logit lens"
+           : a.panel == BottomPanel::kWrite ? "show what the model writes"
+                                            : "show times and the KV cache";
+  }
   std::string operator()(const HeadDrawingSet& a) const { return std::string("draw as ") + enum_name(a.drawing); }
   std::string operator()(const ZoomSet& a) const { return "zoom " + number(a.zoom) + "x"; }
   std::string operator()(const KvTypeSet& a) const { return std::string("KV cache in ") + enum_name(a.type); }

@@ -49,6 +49,7 @@ HEADROOM_ENUM_NAMES(SpecialCells, {SpecialCells::kShown, "shown"}, {SpecialCells
 HEADROOM_ENUM_NAMES(PairPart, {PairPart::kAll, "all"}, {PairPart::kAToA, "a_to_a"}, {PairPart::kAToB, "a_to_b"},
                     {PairPart::kBToA, "b_to_a"}, {PairPart::kBToB, "b_to_b"})
 HEADROOM_ENUM_NAMES(HeadDrawing, {HeadDrawing::kHeatmap, "heatmap"}, {HeadDrawing::kArcs, "arcs"})
+HEADROOM_ENUM_NAMES(BottomPanel, {BottomPanel::kTiming, "timing"}, {BottomPanel::kLens, "lens"}, {BottomPanel::kWrite, "write"})
 HEADROOM_ENUM_NAMES(SpeedSection, {SpeedSection::kAll, "all"}, {SpeedSection::kLadder, "ladder"},
                     {SpeedSection::kRoofline, "roofline"}, {SpeedSection::kGrowth, "growth"}, {SpeedSection::kDevices, "devices"})
 HEADROOM_ENUM_NAMES(AttentionStack, {AttentionStack::kSelf, "self"}, {AttentionStack::kEncoder, "encoder"},

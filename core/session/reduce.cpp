@@ -248,7 +248,11 @@ struct Reducer {
     view.named = action.named;
     view.pattern = action.pattern;
   }
-  void operator()(const HeadSearchSet& action) { view.head_search = action.search; }
+  void operator()(const HeadSearchSet& action) {
+    // Who searches wants to see heads, not one picture of all that were found.
+    view.together = HeadsTogether::kEach;
+    view.head_search = action.search;
+  }
   void operator()(const SpecialCellsSet& action) { view.special_tokens = action.special; }
   void operator()(const PairPartSet& action) { view.pair_part = action.part; }
   void operator()(const CardChosen& action) {
@@ -257,6 +261,7 @@ struct Reducer {
     view.stage = StageView::kCard;
   }
   void operator()(const WritePlanSet& action) { session.write = action.plan; }
+  void operator()(const BottomPanelSet& action) { view.bottom = action.panel; }
   void operator()(const HeadDrawingSet& action) { view.drawing = action.drawing; }
 
   void operator()(const ZoomSet& action) {

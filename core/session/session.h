@@ -35,7 +35,7 @@ struct TrainedShape : ModelShape {
   ModelKind kind = ModelKind::kCausal;
   PositionKind positions = PositionKind::kRotary;
   std::int64_t n_encoder_layers = 0;  ///< of an encoder-decoder
-  bool reads_pairs = false;           ///< tokens have a type, so that two sentences are told apart (BERT)
+  bool reads_pairs = false;           ///< may read two sentences side by side, where its tokenizer has a template for that (BERT)
 
   /// Of grammar-base, the model that a Session begins with.
   TrainedShape() { vocab_size = 367; }
@@ -78,8 +78,8 @@ struct Compute {
   std::int64_t n_heads = 8;     ///< h
   std::int64_t n_kv_heads = 8;  ///< kv_heads
   std::int64_t d_model = 128;
-  Mask mask;                    ///< direction and pattern; query_offset 0, no padding
-  std::vector<HeadRef> pruned;  ///< ascending, no duplicates
+  Mask mask;                    ///< direction and pattern; query_offset 0, no padding. Of an encoder-decoder: its encoder's
+  std::vector<HeadRef> pruned;  ///< ascending, no duplicates. Of an encoder-decoder: heads of its encoder
   BackendChoice backend = BackendChoice::kAuto;
   Depth depth = Depth::kFirstLayer;  ///< of a text above kLongTokens tokens; changes nothing below
 
@@ -108,7 +108,8 @@ enum class PairPart { kAll, kAToA, kAToB, kBToA, kBToB };
 enum class HeadDrawing { kHeatmap, kArcs };
 /// What the Speed stage shows: all its parts, or one of them large.
 enum class SpeedSection { kAll, kLadder, kRoofline, kGrowth, kDevices };
-enum class BottomPanel { kTiming, kKvCache, kLens, kWrite };
+/// What stands below the stage, left of the predictions: times with the KV cache, the logit lens, or what the model writes.
+enum class BottomPanel { kTiming, kLens, kWrite };
 
 /// How it is looked at. Changing any of it computes nothing.
 struct View {
@@ -124,6 +125,7 @@ struct View {
   ColorMapName colormap = ColorMapName::kViridis;
   HeadSort sort = HeadSort::kLayer;
   HeadDrawing drawing = HeadDrawing::kHeatmap;
+  BottomPanel bottom = BottomPanel::kTiming;
   HeadGroup group = HeadGroup::kLayers;
   HeadsTogether together = HeadsTogether::kEach;
   Pooling together_by = Pooling::kMean;

@@ -324,6 +324,8 @@ void add_view_fields(std::vector<SessionField>& fields) {
   fields.push_back(enum_field<HeadSort>("view.sort", HEADROOM_AT(view.sort), HEADROOM_SET(HeadSortSet{s.view.sort})));
   fields.push_back(
       enum_field<HeadDrawing>("view.drawing", HEADROOM_AT(view.drawing), HEADROOM_SET(HeadDrawingSet{s.view.drawing})));
+  fields.push_back(
+      enum_field<BottomPanel>("view.bottom", HEADROOM_AT(view.bottom), HEADROOM_SET(BottomPanelSet{s.view.bottom}), {"bottom"}));
   fields.push_back(enum_field<HeadGroup>("view.group", HEADROOM_AT(view.group), HEADROOM_SET(HeadGroupSet{s.view.group})));
   const MakeAction together = HEADROOM_SET((HeadsTogetherSet{s.view.together, s.view.together_by}));
   fields.push_back(enum_field<HeadsTogether>("view.together", HEADROOM_AT(view.together), together));

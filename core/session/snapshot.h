@@ -58,7 +58,8 @@ struct Snapshot {
   std::shared_ptr<const Tokenizer> tokenizer;  ///< spells the ids of predictions: tokenizer->token_text(id)
   std::vector<Token> tokens;                   ///< of the queries
   std::vector<Token> key_tokens;               ///< of cross-attention: the encoder's; empty: the keys are the tokens themselves
-  std::size_t n_written = 0;                   ///< the last of `tokens`, that the model wrote by itself (Compute::continuation)
+  std::vector<Token> target;                   ///< of an encoder-decoder, whichever stack is looked at: what its decoder has read
+  std::size_t n_written = 0;                   ///< the last of `tokens`, of an encoder-decoder of `target`, that the model wrote
   std::vector<UnknownWord> unknown;
   std::vector<std::string> notices;  ///< sentences for the person: text cut, positions beyond training, ...
 
@@ -67,6 +68,7 @@ struct Snapshot {
   bool is_untrained = false;                  ///< lab
   std::vector<std::int64_t> n_kv_heads_left;  ///< [n_layers] K/V heads left after pruning
 
+  /// Of an encoder-decoder that of Compute::stack; cross-attention's has the decoder's logits, for the rows are the same tokens.
   std::shared_ptr<const ForwardTrace> trace;
   /// Nats: next-token losses of this text, [seq - 1]; of a masked model each token's when it is hidden, [seq]; empty where unknown.
   std::vector<double> losses;

@@ -82,6 +82,7 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
   valid_enum(view.colormap, defaults.colormap);
   valid_enum(view.sort, defaults.sort);
   valid_enum(view.drawing, defaults.drawing);
+  valid_enum(view.bottom, defaults.bottom);
   valid_enum(view.group, defaults.group);
   valid_enum(view.together, defaults.together);
   valid_enum(view.together_by, defaults.together_by);

@@ -85,10 +85,9 @@ std::vector<TensorSlot> slots(ModelParams& params) {
   };
   plain("embeddings.word_embeddings.weight", {shape.vocab_size, d}, params.embedding);
   plain("embeddings.position_embeddings.weight", {shape.max_positions, d}, params.positions);
-  // One text is read at a time, whose tokens are all of type 0: that row belongs to every position.
-  TensorSlot types = TensorSlot::plain("embeddings.token_type_embeddings.weight", {shape.max_positions, d}, params.positions);
-  types.shape = {kAnyRows, d};
-  types.layout = SlotLayout::kAddedFirst;
+  // What this program trained has no types: it wrote zeros.
+  TensorSlot types = TensorSlot::plain("embeddings.token_type_embeddings.weight", {kAnyRows, d}, params.token_types);
+  types.layout = SlotLayout::kNoneIfZero;
   slots.push_back(std::move(types));
   norm("embeddings.LayerNorm", params.embedding_norm, params.embedding_norm_bias);
   for (std::size_t i = 0; i < params.layers.size(); ++i) {

@@ -39,12 +39,9 @@ void fill_zeros(const TensorSlot& slot, const Tensor& values) {
     throw Error(slot.name + " is not zero, but a model without MLPs has no place for it");
 }
 
-void add_first_row(const TensorSlot& slot, const Tensor& values) {
-  Tensor& to = *slot.parts.front().tensor;
-  const std::int64_t cols = cols_in(slot.parts.front());
-  if (values.size() < cols) throw Error(slot.name + " has no row");
-  for (std::int64_t i = 0; i < to.size(); ++i)
-    to.data()[i] += values.data()[i % cols];
+void fill_unless_zero(const TensorSlot& slot, Tensor values) {
+  const bool is_zero = std::ranges::all_of(values.span(), [](float value) { return value == 0; });
+  *slot.parts.front().tensor = is_zero ? Tensor() : std::move(values);
 }
 
 }  // namespace
@@ -72,7 +69,7 @@ TensorSlot TensorSlot::mlp_bias(std::string name, const ModelShape& shape, Tenso
 
 void fill_slot(const TensorSlot& slot, Tensor values) {
   if (slot.layout == SlotLayout::kZeros) return fill_zeros(slot, values);
-  if (slot.layout == SlotLayout::kAddedFirst) return add_first_row(slot, values);
+  if (slot.layout == SlotLayout::kNoneIfZero) return fill_unless_zero(slot, std::move(values));
   const bool is_whole = slot.layout == SlotLayout::kStacked && slot.parts.size() == 1 && slot.skipped_rows == 0;
   if (is_whole && !values.empty() && values.shape() == slot.parts.front().shape) {
     *slot.parts.front().tensor = std::move(values);
@@ -109,9 +106,11 @@ void fill_slot(const TensorSlot& slot, Tensor values) {
 
 Tensor slot_values(const TensorSlot& slot) {
   std::vector<std::int64_t> shape = slot.shape;
-  std::ranges::replace(shape, kAnyRows, kWrittenAnyRows);
+  const bool has_rows = slot.layout == SlotLayout::kNoneIfZero && !slot.parts.front().tensor->empty();
+  std::ranges::replace(shape, kAnyRows, has_rows ? slot.parts.front().tensor->dim(0) : kWrittenAnyRows);
+  if (has_rows) return *slot.parts.front().tensor;
   Tensor values(shape);
-  if (slot.layout == SlotLayout::kZeros || slot.layout == SlotLayout::kAddedFirst) return values;
+  if (slot.layout == SlotLayout::kZeros || slot.layout == SlotLayout::kNoneIfZero) return values;
   Tensor stacked(shape);
   float* to = stacked.data() + slot.skipped_rows * cols_in(slot.parts.front());
   std::int64_t total_rows = 0;

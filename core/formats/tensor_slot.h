@@ -22,7 +22,7 @@ enum class SlotLayout {
   kInterleaved,  ///< n_blocks blocks, each of as many rows of the first part, then of the next ...: GPT-NeoX's q, k, v of each head
   kOneLess,      ///< one part, from each of whose values the file has taken 1: Gemma's norms
   kZeros,        ///< no part; every value must be zero, for the model has no place for another
-  kAddedFirst    ///< row 0 is added to each row of the part, other rows are passed over; written as zeros: BERT's token types
+  kNoneIfZero    ///< one part, which stays empty where every value is zero, and is written as zeros then: BERT's token types
 };
 
 /// One tensor that a configuration implies, and where its values go.
@@ -45,11 +45,12 @@ struct TensorSlot {
 
 inline constexpr std::int64_t kAnyRows = -1;
 
-/// Puts the file's values into the parts. Slots of one model are filled in their order: kAddedFirst changes what an earlier one read.
+/// Puts the file's values into the parts.
 /// Errors  Error ("is not zero, ...") when kZeros does not hold; the sentence begins with the slot's name.
 void fill_slot(const TensorSlot& slot, Tensor values);
 
-/// The values to write, in the slot's shape with kAnyRows as kWrittenAnyRows. Errors  ShapeError when a part has another shape.
+/// The values to write, in the slot's shape with kAnyRows as the part's rows, or as kWrittenAnyRows where the part is empty.
+/// Errors  ShapeError when a part has another shape.
 Tensor slot_values(const TensorSlot& slot);
 inline constexpr std::int64_t kWrittenAnyRows = 2;
 

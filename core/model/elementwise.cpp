@@ -39,6 +39,28 @@ void GeluTanh(float* values, std::int64_t n) {
   }
 }
 
+void Relu(float* values, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    values[i] = values[i] < 0 ? 0 : values[i];
+}
+
+void Silu(float* values, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    values[i] = values[i] / (1 + exp_fast(-values[i]));
+}
+
+void Multiply(float* values, const float* by, std::int64_t n) {
+  for (std::int64_t i = 0; i < n; ++i)
+    values[i] *= by[i];
+}
+
+void SoftCap(float* values, std::int64_t n, float cap) {
+  const float per = 2 / cap;
+  // tanh(u) = 2 / (1 + exp(-2 u)) - 1
+  for (std::int64_t i = 0; i < n; ++i)
+    values[i] = cap * (2 / (1 + exp_fast(-per * values[i])) - 1);
+}
+
 double SumExp(const float* values, std::int64_t n, float shift) {
   // Sixteen sums side by side are one AVX-512 register or a few smaller ones, and keep each sum's rounding small.
   constexpr std::int64_t kLanes = 16;
@@ -66,6 +88,10 @@ namespace headroom {
 HWY_EXPORT(Swiglu);
 HWY_EXPORT(Gelu);
 HWY_EXPORT(GeluTanh);
+HWY_EXPORT(Relu);
+HWY_EXPORT(Silu);
+HWY_EXPORT(Multiply);
+HWY_EXPORT(SoftCap);
 HWY_EXPORT(SumExp);
 
 void swiglu(std::span<float> gate, std::span<const float> up) {
@@ -75,6 +101,18 @@ void swiglu(std::span<float> gate, std::span<const float> up) {
 void gelu(std::span<float> values) { HWY_DYNAMIC_DISPATCH(Gelu)(values.data(), static_cast<std::int64_t>(values.size())); }
 
 void gelu_tanh(std::span<float> values) { HWY_DYNAMIC_DISPATCH(GeluTanh)(values.data(), static_cast<std::int64_t>(values.size())); }
+
+void relu(std::span<float> values) { HWY_DYNAMIC_DISPATCH(Relu)(values.data(), static_cast<std::int64_t>(values.size())); }
+
+void silu(std::span<float> values) { HWY_DYNAMIC_DISPATCH(Silu)(values.data(), static_cast<std::int64_t>(values.size())); }
+
+void multiply(std::span<float> values, std::span<const float> by) {
+  HWY_DYNAMIC_DISPATCH(Multiply)(values.data(), by.data(), static_cast<std::int64_t>(values.size()));
+}
+
+void soft_cap(std::span<float> values, float cap) {
+  HWY_DYNAMIC_DISPATCH(SoftCap)(values.data(), static_cast<std::int64_t>(values.size()), cap);
+}
 
 double sum_exp(std::span<const float> values, float shift) {
   return HWY_DYNAMIC_DISPATCH(SumExp)(values.data(), static_cast<std::int64_t>(values.size()), shift);

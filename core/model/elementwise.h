@@ -15,6 +15,15 @@ void gelu(std::span<float> values);
 /// The same with Phi(x) = (1 + tanh(sqrt(2 / pi) (x + 0.044715 x^3))) / 2.
 void gelu_tanh(std::span<float> values);
 
+/// values[i] = max(values[i], 0); NaN stays.
+void relu(std::span<float> values);
+/// values[i] = values[i] * sigmoid(values[i]).
+void silu(std::span<float> values);
+/// values[i] *= by[i]. Shapes  equal sizes.
+void multiply(std::span<float> values, std::span<const float> by);
+/// values[i] = cap * tanh(values[i] / cap): error below 2e-7 of cap. Source  Gemma Team 2024, arXiv:2408.00118.
+void soft_cap(std::span<float> values, float cap);
+
 /// Sum over i of exp(values[i] - shift), float32 terms added in double at the end. Shift by the maximum, so that no term overflows.
 double sum_exp(std::span<const float> values, float shift);
 

@@ -39,6 +39,24 @@ Places places_of(std::span<const std::int32_t> ids) {
   return places;
 }
 
+TextPart part_of(std::span<const std::int32_t> ids, const LongPassOptions& options, std::int64_t begin, std::int64_t rows) {
+  const auto first = static_cast<std::size_t>(begin), n = static_cast<std::size_t>(rows);
+  const std::span<const std::int32_t> types = options.token_types;
+  return {ids.subspan(first, n), begin, types.empty() ? types : types.subspan(first, n)};
+}
+
+/// The first layer's norms of q and k, where the model has them. Shapes  q, k rows without gaps.
+void norm_queries_and_keys(ThreadPool& pool, const ModelParams& params, MatrixView q, MatrixView k) {
+  const LayerParams& layer = params.layers.front();
+  const QueryKeyNorms norms(params.config, layer);
+  for_rows(pool, q.rows, q.cols + k.cols, [&](std::int64_t first, std::int64_t last) {
+    for (std::int64_t i = first; i < last; ++i) {
+      norm_row(norms.q, std::ssize(layer.heads), q.row(i));
+      norm_row(norms.k, std::ssize(layer.kv_heads), k.row(i));
+    }
+  });
+}
+
 /// Learned positions are added to the embedding, so what a token reads differs at each of its places: row after row is projected.
 void project_in_order(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
                       const LongPassOptions& options, StageClock& clock, AttentionLayerResult& result) {
@@ -49,14 +67,14 @@ void project_in_order(const ModelParams& params, std::span<const std::int32_t> i
     report_share(options, static_cast<double>(begin) / static_cast<double>(seq));
     const std::int64_t rows = std::min(stretch, seq - begin);
     const MatrixView input = rows_of(normed, 0, rows);
-    embed_tokens(pool, decoder_of(params), ids.subspan(static_cast<std::size_t>(begin), static_cast<std::size_t>(rows)), begin,
-                 rows_of(x, 0, rows));
+    embed_tokens(pool, decoder_of(params), part_of(ids, options, begin, rows), rows_of(x, 0, rows));
     clock.lap("embed");
     attention_input(pool, params.config, layer, rows_of(x, 0, rows), input);
     clock.lap("norm");
     const std::array parts{LinearPart{layer.w_q.weights(), layer.b_q.span(), rows_of(result.q, begin, begin + rows)},
                            LinearPart{layer.w_k.weights(), layer.b_k.span(), rows_of(result.k, begin, begin + rows)}};
     linear(pool, input, parts);
+    norm_queries_and_keys(pool, params, rows_of(result.q, begin, begin + rows), rows_of(result.k, begin, begin + rows));
     clock.lap("q k v");
   }
 }
@@ -68,6 +86,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   const ModelShape& shape = params.config.shape;
   check_ids(ids, shape.vocab_size);
   check_length(params.config, std::ssize(ids));
+  check_types(params.token_types, ids, options.token_types);
   const LayerParams& layer = params.layers.at(0);
   const std::int64_t seq = std::ssize(ids), n_heads = std::ssize(layer.heads), n_kv = std::ssize(layer.kv_heads);
   const std::int64_t q_width = n_heads * shape.d_head, kv_width = n_kv * shape.d_head;
@@ -81,7 +100,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   step.attention.k = Tensor({seq, kv_width}, Fill::kNone);
   if (n_heads == 0) return trace;
   Tensor &q = step.attention.q, &k = step.attention.k;
-  if (params.config.positions == PositionKind::kLearned) {
+  if (params.config.positions == PositionKind::kLearned || !params.token_types.empty()) {
     project_in_order(params, ids, pool, options, clock, step.attention);
     report_share(options, 1);
     step.row_sums = make_row_sums(step);
@@ -102,7 +121,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
                       end = places.begin[static_cast<std::size_t>(first + rows)];
     report_share(options, static_cast<double>(begin) / static_cast<double>(seq));
     embed_tokens(pool, decoder_of(params),
-                 std::span(places.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows)), 0,
+                 {std::span(places.ids).subspan(static_cast<std::size_t>(first), static_cast<std::size_t>(rows))},
                  rows_of(x, 0, rows));
     clock.lap("embed");
     attention_input(pool, params.config, layer, rows_of(x, 0, rows), rows_of(normed, 0, rows));
@@ -110,6 +129,7 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
     const std::array parts{LinearPart{layer.w_q.weights(), layer.b_q.span(), rows_of(flat_q, 0, rows)},
                            LinearPart{layer.w_k.weights(), layer.b_k.span(), rows_of(flat_k, 0, rows)}};
     linear(pool, rows_of(normed, 0, rows), parts);
+    norm_queries_and_keys(pool, params, rows_of(flat_q, 0, rows), rows_of(flat_k, 0, rows));
     clock.lap("q k v");
     constexpr std::size_t kPlacesPerItem = 128;
     const auto n_items = static_cast<std::int64_t>((end - begin + kPlacesPerItem - 1) / kPlacesPerItem);
@@ -132,8 +152,8 @@ ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::in
   return trace;
 }
 
-FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id, std::int64_t position) {
-  const std::array ids{id};
+FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id, std::int64_t position, std::int32_t type) {
+  const std::array ids{id}, types{type};
   const ModelShape& shape = params.config.shape;
   check_ids(ids, shape.vocab_size);
   if (position < 0) throw ShapeError("position " + std::to_string(position) + " is below 0");
@@ -144,8 +164,8 @@ FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id
                             std::vector<float>(static_cast<std::size_t>(width))};
   const MatrixView normed{vectors.normed.data(), 1, shape.d_model, shape.d_model};
   ThreadPool caller(1);
-  embed_tokens(caller, decoder_of(params), ids, position, normed);
-  if (params.config.norm_place == NormPlace::kBefore) attention_input(caller, params.config, layer, normed, normed);
+  embed_tokens(caller, decoder_of(params), {ids, position, types}, normed);
+  if (params.config.norm_place != NormPlace::kAfter) attention_input(caller, params.config, layer, normed, normed);
   if (width > 0) linear(caller, normed, layer.w_v.weights(), layer.b_v.span(), {vectors.v.data(), 1, width, width});
   return vectors;
 }

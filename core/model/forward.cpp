@@ -53,7 +53,7 @@ std::int64_t LayerTrace::index_of(std::int64_t head) const {
 void run_stack(const StackParams& stack, AttentionLayer& attention, const StackRun& run, Tensor& x) {
   const ModelConfig& config = stack.config;
   const std::int64_t seq = x.dim(0);
-  const bool keeps_trace = run.keep == ForwardOptions::Keep::kTrace;
+  const bool keeps_trace = run.keep == ForwardOptions::Keep::kTrace, is_parallel = config.block_order == BlockOrder::kParallel;
   const std::optional<Rotary> rotary = rotary_of(config, seq);
   Tensor normed({seq, config.shape.d_model}, Fill::kNone);
   MlpHalf mlp(run.pool, config, seq);
@@ -76,14 +76,15 @@ void run_stack(const StackParams& stack, AttentionLayer& attention, const StackR
     for (const StageTime& time : step.attention.times)
       clock.add(time.stage, time.ms);
     clock.skip();
-    add_to(run.pool, step.attention.out.matrix(), x.matrix());
+    if (is_parallel) mlp.add(layer, clock, x.matrix());  // it reads x without what attention adds
+    add_attention(run.pool, config, layer, {step.attention.out.matrix(), normed.matrix(), x.matrix()});
     clock.lap("W_O");
     if (config.norm_place == NormPlace::kAfter) {
       normalize(run.pool, config, x.matrix(), layer.attention_norm, layer.attention_norm_bias, x.matrix());
       clock.lap("norm");
     }
     if (run.between) run.between(layer, x);
-    mlp.add(layer, clock, x.matrix());
+    if (!is_parallel) mlp.add(layer, clock, x.matrix());
     if (keeps_trace) run.layers.push_back(std::move(step));
   }
   if (run.stop.stop_requested()) throw Cancelled();
@@ -102,7 +103,7 @@ ForwardTrace forward(const ModelParams& params, std::span<const std::int32_t> id
   StageClock clock(trace.times);
   Tensor x({std::ssize(ids), config.shape.d_model}, Fill::kNone);
   const StackParams stack = decoder_of(params);
-  embed_tokens(pool, stack, ids, 0, x.matrix());
+  embed_tokens(pool, stack, {ids, 0, options.token_types}, x.matrix());
   run_stack(stack, attention, {pool, options.mask, options.keep, options.stop, clock, trace.layers, {}}, x);
   if (config.predicts) {
     trace.logits = Tensor({std::ssize(ids), config.shape.vocab_size}, Fill::kNone);

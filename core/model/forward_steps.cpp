@@ -23,17 +23,44 @@ void for_values(ThreadPool& pool, MatrixView matrix, const Act& act) {
   });
 }
 
-void apply_gelu(ThreadPool& pool, MlpKind kind, MatrixView values) {
-  for_values(pool, values, [kind](std::span<float> row, std::int64_t) { kind == MlpKind::kGelu ? gelu(row) : gelu_tanh(row); });
+/// The activation alone, without what it gates.
+void activate(MlpKind kind, std::span<float> values) {
+  switch (kind) {
+    case MlpKind::kGelu:
+    case MlpKind::kGeGlu:
+      return gelu(values);
+    case MlpKind::kGeluTanh:
+    case MlpKind::kGeGluTanh:
+      return gelu_tanh(values);
+    case MlpKind::kRelu:
+    case MlpKind::kReGlu:
+      return relu(values);
+    case MlpKind::kSilu:
+    case MlpKind::kSwiGlu:
+      return silu(values);
+  }
 }
 
-void add_positions(ThreadPool& pool, const Tensor& positions, std::int64_t first_position, MatrixView x) {
+void activate(ThreadPool& pool, MlpKind kind, MatrixView matrix) {
+  for_values(pool, matrix, [kind](std::span<float> values, std::int64_t) { activate(kind, values); });
+}
+
+/// gate = activation(gate) * up
+void apply_gate(MlpKind kind, std::span<float> gate, std::span<const float> up) {
+  if (kind == MlpKind::kSwiGlu) return swiglu(gate, up);
+  activate(kind, gate);
+  multiply(gate, up);
+}
+
+/// x[i] += table[row_of(i)]
+template <typename RowOf>
+void add_rows(ThreadPool& pool, const Tensor& table, const RowOf& row_of, MatrixView x) {
   for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i) {
-      const std::span<const float> position = positions.row(first_position + i);
+      const std::span<const float> row = table.row(row_of(i));
       float* to = x.row(i);
       for (std::int64_t c = 0; c < x.cols; ++c)
-        to[c] += position[static_cast<std::size_t>(c)];
+        to[c] += row[static_cast<std::size_t>(c)];
     }
   });
 }
@@ -70,11 +97,24 @@ void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size) {
   }
 }
 
+void check_types(const Tensor& table, std::span<const std::int32_t> ids, std::span<const std::int32_t> types) {
+  if (types.empty()) return;
+  if (types.size() != ids.size())
+    throw ShapeError("there are " + std::to_string(types.size()) + " token types for " + std::to_string(ids.size()) + " tokens");
+  if (table.empty()) return;
+  for (std::size_t i = 0; i < types.size(); ++i) {
+    if (types[i] < 0 || types[i] >= table.dim(0))
+      throw Error("token " + std::to_string(i) + " has type " + std::to_string(types[i]) + ", but the model has learned only " +
+                  std::to_string(table.dim(0)) + (table.dim(0) == 1 ? " type" : " types"));
+  }
+}
+
 StackParams decoder_of(const ModelParams& params) {
   return {params.config,
           params.layers,
           params.embedding,
           params.positions,
+          params.token_types,
           params.relative_bias,
           params.embedding_norm,
           params.embedding_norm_bias,
@@ -88,6 +128,7 @@ StackParams encoder_of(const ModelParams& params) {
           params.encoder_layers,
           params.embedding,
           params.encoder_positions,
+          params.token_types,
           params.encoder_relative_bias,
           params.encoder_embedding_norm,
           params.encoder_embedding_norm_bias,
@@ -109,10 +150,22 @@ void embed(ThreadPool& pool, const Tensor& embedding, std::span<const std::int32
   });
 }
 
-void embed_tokens(ThreadPool& pool, const StackParams& stack, std::span<const std::int32_t> ids, std::int64_t first_position,
-                  MatrixView x) {
-  embed(pool, stack.embedding, ids, x);
-  if (stack.config.positions == PositionKind::kLearned) add_positions(pool, stack.positions, first_position, x);
+void embed_tokens(ThreadPool& pool, const StackParams& stack, const TextPart& part, MatrixView x) {
+  check_types(stack.token_types, part.ids, part.types);
+  embed(pool, stack.embedding, part.ids, x);
+  if (stack.config.embedding_scale != 1) {
+    for_values(pool, x, [factor = stack.config.embedding_scale](std::span<float> values, std::int64_t) {
+      for (float& value : values)
+        value *= factor;
+    });
+  }
+  if (!stack.token_types.empty())
+    add_rows(
+        pool, stack.token_types, [&](std::int64_t i) { return part.types.empty() ? 0 : part.types[static_cast<std::size_t>(i)]; },
+        x);
+  if (stack.config.positions == PositionKind::kLearned)
+    add_rows(
+        pool, stack.positions, [&](std::int64_t i) { return part.first_position + i; }, x);
   if (stack.config.has_embedding_norm) normalize(pool, stack.config, x, stack.norm, stack.norm_bias, x);
 }
 
@@ -159,7 +212,7 @@ void normalize(ThreadPool& pool, const ModelConfig& config, ConstMatrixView x, c
 }
 
 void attention_input(ThreadPool& pool, const ModelConfig& config, const LayerParams& layer, ConstMatrixView x, MatrixView out) {
-  if (config.norm_place == NormPlace::kBefore)
+  if (config.norm_place != NormPlace::kAfter)
     return normalize(pool, config, x, layer.attention_norm, layer.attention_norm_bias, out);
   for_rows(pool, x.rows, x.cols, [&](std::int64_t first, std::int64_t last) {
     for (std::int64_t i = first; i < last; ++i)
@@ -176,33 +229,42 @@ void add_to(ThreadPool& pool, ConstMatrixView term, MatrixView x) {
   });
 }
 
+void add_attention(ThreadPool& pool, const ModelConfig& config, const LayerParams& layer, const AttentionSum& sum) {
+  if (config.norm_place != NormPlace::kAround) return add_to(pool, sum.out, sum.x);
+  normalize(pool, config, sum.out, layer.attention_out_norm, {}, sum.scratch);
+  add_to(pool, sum.scratch, sum.x);
+}
+
 MlpHalf::MlpHalf(ThreadPool& pool, const ModelConfig& config, std::int64_t most_rows)
     : pool_(pool),
       config_(config),
       gate_({is_gated(config.mlp) ? most_rows : 0, config.shape.d_ff}, Fill::kNone),
       up_({most_rows, config.shape.d_ff}, Fill::kNone),
       out_({most_rows, config.shape.d_model}, Fill::kNone),
-      normed_({config.norm_place == NormPlace::kBefore ? most_rows : 0, config.shape.d_model}, Fill::kNone) {}
+      normed_({config.norm_place == NormPlace::kAfter ? 0 : most_rows, config.shape.d_model}, Fill::kNone) {}
 
 ConstMatrixView MlpHalf::hidden(const LayerParams& layer, ConstMatrixView input) {
   const MatrixView up = rows_of(up_, 0, input.rows);
-  if (config_.mlp == MlpKind::kSwiGlu) {
+  if (is_gated(config_.mlp)) {
     const MatrixView gate = rows_of(gate_, 0, input.rows);
-    const std::array parts{LinearPart{layer.w_gate.weights(), {}, gate}, LinearPart{layer.w_up.weights(), layer.b_up.span(), up}};
+    const std::array parts{LinearPart{layer.w_gate.weights(), layer.b_gate.span(), gate},
+                           LinearPart{layer.w_up.weights(), layer.b_up.span(), up}};
     linear(pool_, input, parts);
-    for_values(pool_, gate, [&](std::span<float> values, std::int64_t first) { swiglu(values, {up.row(first), values.size()}); });
+    for_values(pool_, gate, [&](std::span<float> values, std::int64_t first) {
+      apply_gate(config_.mlp, values, {up.row(first), values.size()});
+    });
     return gate;
   }
   linear(pool_, input, layer.w_up.weights(), layer.b_up.span(), up);
-  apply_gelu(pool_, config_.mlp, up);
+  activate(pool_, config_.mlp, up);
   return up;
 }
 
 void MlpHalf::add(const LayerParams& layer, StageClock& clock, MatrixView x) {
-  const bool is_before = config_.norm_place == NormPlace::kBefore;
+  const NormPlace place = config_.norm_place;
   if (config_.shape.d_ff > 0) {
     ConstMatrixView input = x;
-    if (is_before) {
+    if (place != NormPlace::kAfter) {
       const MatrixView normed = rows_of(normed_, 0, x.rows);
       normalize(pool_, config_, x, layer.mlp_norm, layer.mlp_norm_bias, normed);
       input = normed;
@@ -210,17 +272,13 @@ void MlpHalf::add(const LayerParams& layer, StageClock& clock, MatrixView x) {
     }
     const MatrixView out = rows_of(out_, 0, x.rows);
     linear(pool_, hidden(layer, input), layer.w_down.weights(), layer.b_down.span(), out);
+    if (place == NormPlace::kAround) normalize(pool_, config_, out, layer.mlp_out_norm, {}, out);
     add_to(pool_, out, x);
     clock.lap("MLP");
   }
-  if (is_before) return;
+  if (place != NormPlace::kAfter) return;
   normalize(pool_, config_, x, layer.mlp_norm, layer.mlp_norm_bias, x);
   clock.lap("norm");
-}
-
-std::optional<Rotary> rotary_of(const ModelConfig& config, std::int64_t /*seq*/) {
-  if (config.positions != PositionKind::kRotary) return std::nullopt;
-  return Rotary{config.rope_theta};
 }
 
 OutputHead::OutputHead(const ModelParams& params, std::int64_t most_rows)
@@ -231,19 +289,30 @@ OutputHead::OutputHead(const ModelParams& params, std::int64_t most_rows)
 void OutputHead::logits(ThreadPool& pool, ConstMatrixView x, MatrixView logits) {
   const ModelConfig& config = params_.config;
   ConstMatrixView state = x;
-  if (config.norm_place == NormPlace::kBefore) {
-    const MatrixView normed = rows_of(normed_, 0, x.rows);
+  const MatrixView normed = rows_of(normed_, 0, x.rows);
+  if (config.norm_place != NormPlace::kAfter) {
     normalize(pool, config, x, params_.final_norm, params_.final_norm_bias, normed);
     state = normed;
   }
   if (config.has_head_transform) {
     const MatrixView transformed = rows_of(transformed_, 0, x.rows);
     linear(pool, state, params_.head_dense.weights(), params_.head_dense_bias.span(), transformed);
-    apply_gelu(pool, config.mlp, transformed);
+    activate(pool, config.mlp, transformed);
     normalize(pool, config, transformed, params_.head_norm, params_.head_norm_bias, transformed);
     state = transformed;
   }
+  if (config.logit_scale != 1) {
+    for (std::int64_t i = 0; i < state.rows; ++i)
+      std::transform(state.row(i), state.row(i) + state.cols, normed.row(i),
+                     [&](float value) { return value * config.logit_scale; });
+    state = normed;
+  }
   linear(pool, state, params_.output(), params_.output_bias.span(), logits);
+  if (config.logit_cap > 0)
+    for_rows(pool, logits.rows, logits.cols, [&](std::int64_t first, std::int64_t last) {
+      for (std::int64_t i = first; i < last; ++i)
+        soft_cap({logits.row(i), static_cast<std::size_t>(logits.cols)}, config.logit_cap);
+    });
 }
 
 StackScores::StackScores(const StackParams& stack, const Mask& asked) : stack_(stack), asked_(asked) {

@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/attention/head_norm.h"
 #include "core/attention/layer.h"
 #include "core/model/long_pass.h"
 #include "core/model/params.h"
@@ -49,11 +50,15 @@ void for_rows(ThreadPool& pool, std::int64_t n_rows, std::int64_t row_size, cons
 /// Errors  ShapeError when ids is empty; Error when one is outside the vocabulary.
 void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size);
 
+/// Of a model without token types any are right: it has no rows to tell them apart. Shapes  table [n_types, d_model].
+/// Errors  ShapeError when there is another number of types than of tokens; Error when a type has no row.
+void check_types(const Tensor& table, std::span<const std::int32_t> ids, std::span<const std::int32_t> types);
+
 /// The parts of a model that one of its stacks reads: the blocks of a decoder, or of an encoder.
 struct StackParams {
   const ModelConfig& config;
   const std::vector<LayerParams>& layers;
-  const Tensor &embedding, &positions, &relative_bias, &norm, &norm_bias, &final_norm, &final_norm_bias;
+  const Tensor &embedding, &positions, &token_types, &relative_bias, &norm, &norm_bias, &final_norm, &final_norm_bias;
   bool sees_both_sides = false;  ///< as trained: which buckets its relative positions have
 };
 StackParams decoder_of(const ModelParams& params);
@@ -65,9 +70,15 @@ void check_length(const ModelConfig& config, std::int64_t seq);
 /// x[i] = embedding[ids[i]]. Shapes  x [ids.size(), d_model].
 void embed(ThreadPool& pool, const Tensor& embedding, std::span<const std::int32_t> ids, MatrixView x);
 
-/// The same with what the model does before its first block: learned positions from `first_position` on, the embedding's norm.
-void embed_tokens(ThreadPool& pool, const StackParams& stack, std::span<const std::int32_t> ids, std::int64_t first_position,
-                  MatrixView x);
+/// Tokens that stand one after another in a text.
+struct TextPart {
+  std::span<const std::int32_t> ids;
+  std::int64_t first_position = 0;
+  std::span<const std::int32_t> types = {};  ///< as ForwardOptions::token_types, of these tokens
+};
+/// The same with all that the model does before its first block: its factor, learned positions, token types, the embedding's norm.
+/// Errors  As check_types.
+void embed_tokens(ThreadPool& pool, const StackParams& stack, const TextPart& part, MatrixView x);
 
 /// out = x / sqrt(mean(x^2) + eps) * gain, row by row. Source  Zhang & Sennrich 2019, arXiv:1910.07467.
 void rms_norm(ThreadPool& pool, ConstMatrixView x, const Tensor& gain, float eps, MatrixView out);
@@ -85,7 +96,22 @@ void attention_input(ThreadPool& pool, const ModelConfig& config, const LayerPar
 /// x += term. Shapes  alike, rows without gaps.
 void add_to(ThreadPool& pool, ConstMatrixView term, MatrixView x);
 
-/// The second half of blocks, with its norm wherever that stands. Its tensors are reused by every block.
+/// x += what a block's attention gives, `out` after W_O: normed first under NormPlace::kAround, in `scratch`. Shapes  all alike.
+struct AttentionSum {
+  ConstMatrixView out;
+  MatrixView scratch;
+  MatrixView x;
+};
+void add_attention(ThreadPool& pool, const ModelConfig& config, const LayerParams& layer, const AttentionSum& sum);
+
+/// The norms of q and of k before rotation; without gains where the model has none.
+struct QueryKeyNorms {
+  QueryKeyNorms(const ModelConfig& config, const LayerParams& layer)
+      : q{layer.q_norm.span(), config.rms_norm_eps}, k{layer.k_norm.span(), config.rms_norm_eps} {}
+  HeadNorm q, k;
+};
+
+/// The second half of blocks, with its norms wherever they stand. Its tensors are reused by every block.
 class MlpHalf {
  public:
   /// `config` must outlive it.
@@ -99,11 +125,12 @@ class MlpHalf {
 
   ThreadPool& pool_;
   const ModelConfig& config_;
-  Tensor gate_, up_;     ///< [rows, d_ff]; gate for SwiGLU alone
+  Tensor gate_, up_;     ///< [rows, d_ff]; gate of a gated MLP alone
   Tensor out_, normed_;  ///< [rows, d_model]
 };
 
 /// The rotation of a model's q and k over a text of `seq` tokens (of which scaled positions may depend); none under other positions.
+/// Source  Frequencies and magnitude of scaled positions as transformers 5.23 computes them.
 std::optional<Rotary> rotary_of(const ModelConfig& config, std::int64_t seq);
 
 /// From the residual stream after the last block to the logits. The scratch is reused by one call after another.

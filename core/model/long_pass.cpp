@@ -25,10 +25,11 @@ class LongPass {
         clock_(trace_.times),
         x_({seq_, shape_.d_model}, Fill::kNone),
         normed_({stretch_, shape_.d_model}, Fill::kNone),
+        out_({stretch_, shape_.d_model}, Fill::kNone),
         mlp_(pool, params.config, stretch_) {
     trace_.ids.assign(ids.begin(), ids.end());
     trace_.mask = options.mask;
-    embed_tokens(pool_, decoder_of(params_), ids_, 0, x_.matrix());
+    embed_tokens(pool_, decoder_of(params_), {ids_, 0, options.token_types}, x_.matrix());
     clock_.lap("embed");
   }
 
@@ -63,16 +64,15 @@ class LongPass {
         for (const StageTime& time : step.attention.times)
           clock_.add(time.stage, time.ms);
         clock_.skip();
-        add_to(pool_, step.attention.out.matrix(), x_.matrix());
-        step.attention.out = step.attention.head_out = Tensor();
-        clock_.lap("W_O");
+        step.attention.head_out = Tensor();
       }
       for (std::int64_t begin = 0; begin < seq_; begin += stretch_) {
         const std::int64_t end = std::min(seq_, begin + stretch_);
-        if (layer.heads.empty()) add_bias(layer, rows_of(x_, begin, end));
-        finish_rows(layer, begin, end);
+        finish_rows(layer, begin, end,
+                    step.attention.out.empty() ? no_heads(layer, end - begin) : rows_of(step.attention.out, begin, end));
         report_share(options_, done + 0.5 / n_layers * (1 + static_cast<double>(end) / static_cast<double>(seq_)));
       }
+      step.attention.out = Tensor();
       trace_.layers.push_back(std::move(step));
     }
     return finish();
@@ -109,8 +109,11 @@ class LongPass {
                              LinearPart{layer.w_v.weights(), layer.b_v.span(), rows_of(result.v, begin, end)}};
       linear(pool_, normed, parts);
       clock_.lap("q k v");
+      const QueryKeyNorms norms(params_.config, layer);
       for_rows(pool_, end - begin, result.q.dim(1) + result.k.dim(1), [&](std::int64_t first, std::int64_t last) {
         for (std::int64_t i = begin + first; i < begin + last; ++i) {
+          norm_row(norms.q, n_heads, result.q.row(i).data());
+          norm_row(norms.k, n_kv, result.k.row(i).data());
           angles.rotate(i, n_heads, result.q.row(i).data(), result.q.row(i).data());
           angles.rotate(i, n_kv, result.k.row(i).data(), result.k.row(i).data());
         }
@@ -122,7 +125,7 @@ class LongPass {
   /// Attention, W_O and the MLP, one stretch of queries after another: later stretches still read this layer's k and v, not x.
   void attend(const LayerParams& layer, const AttentionConfig& whole, AttentionBackend& backend, AttentionLayerResult& result) {
     const std::int64_t n_heads = whole.n_heads;
-    Tensor head_out({stretch_, n_heads * shape_.d_head}, Fill::kNone), out({stretch_, shape_.d_model}, Fill::kNone);
+    Tensor head_out({stretch_, n_heads * shape_.d_head}, Fill::kNone);
     Tensor sums({std::max<std::int64_t>(1, n_heads), stretch_}, Fill::kNone);
     result.logsumexp = Tensor({n_heads, seq_}, Fill::kNone);
     const ConstHeadsView k = ConstHeadsView::interleaved(result.k.data(), 1, whole.n_kv_heads, seq_, shape_.d_head);
@@ -130,7 +133,6 @@ class LongPass {
     for (std::int64_t begin = 0; begin < seq_; begin += stretch_) {
       report_share(options_, share_done(begin));
       const std::int64_t rows = std::min(seq_ - begin, stretch_);
-      const MatrixView x = rows_of(x_, begin, begin + rows);
       if (n_heads > 0) {
         AttentionConfig config = whole;
         config.seq_q = rows;
@@ -141,32 +143,38 @@ class LongPass {
         for (std::int64_t head = 0; head < n_heads; ++head)
           std::copy_n(sums.data() + head * rows, rows, result.logsumexp.row(head).data() + begin);
         clock_.lap("attention");
-        linear(pool_, rows_of(head_out, 0, rows), layer.w_o.weights(), layer.b_o.span(), rows_of(out, 0, rows));
-        add_to(pool_, rows_of(out, 0, rows), x);
+        linear(pool_, rows_of(head_out, 0, rows), layer.w_o.weights(), layer.b_o.span(), rows_of(out_, 0, rows));
+        clock_.lap("W_O");
+        finish_rows(layer, begin, begin + rows, rows_of(out_, 0, rows));
       } else {
-        add_bias(layer, x);
+        finish_rows(layer, begin, begin + rows, no_heads(layer, rows));
       }
-      clock_.lap("W_O");
-      finish_rows(layer, begin, begin + rows);
     }
   }
 
-  /// A layer that lost all heads still adds its bias.
-  static void add_bias(const LayerParams& layer, MatrixView x) {
-    if (layer.b_o.empty()) return;
-    for (std::int64_t i = 0; i < x.rows; ++i) {
-      for (std::int64_t c = 0; c < x.cols; ++c)
-        x(i, c) += layer.b_o.data()[c];
+  /// What attention gives in a layer that lost all heads: its bias.
+  ConstMatrixView no_heads(const LayerParams& layer, std::int64_t rows) {
+    for (std::int64_t i = 0; i < rows; ++i) {
+      const std::span<float> row = out_.row(i);
+      std::ranges::fill(row, 0.0f);
+      std::ranges::copy(layer.b_o.span(), row.begin());
     }
+    return rows_of(out_, 0, rows);
   }
 
-  void finish_rows(const LayerParams& layer, std::int64_t begin, std::int64_t end) {
+  /// Rows of x get what attention gives them, `out`, and then the MLP.
+  void finish_rows(const LayerParams& layer, std::int64_t begin, std::int64_t end, ConstMatrixView out) {
+    const ModelConfig& config = params_.config;
     const MatrixView x = rows_of(x_, begin, end);
-    if (params_.config.norm_place == NormPlace::kAfter) {
-      normalize(pool_, params_.config, x, layer.attention_norm, layer.attention_norm_bias, x);
+    const bool is_parallel = config.block_order == BlockOrder::kParallel;
+    if (is_parallel) mlp_.add(layer, clock_, x);
+    add_attention(pool_, config, layer, {out, rows_of(normed_, 0, end - begin), x});
+    clock_.lap("W_O");
+    if (config.norm_place == NormPlace::kAfter) {
+      normalize(pool_, config, x, layer.attention_norm, layer.attention_norm_bias, x);
       clock_.lap("norm");
     }
-    mlp_.add(layer, clock_, x);
+    if (!is_parallel) mlp_.add(layer, clock_, x);
   }
 
   /// Of the whole pass, when `rows` of the present layer are done. Under a dense causal mask a row costs what lies before it.
@@ -194,6 +202,7 @@ class LongPass {
   StageClock clock_;
   Tensor x_;       ///< [seq, d_model] residual stream
   Tensor normed_;  ///< [stretch, d_model]
+  Tensor out_;     ///< [stretch, d_model] what attention gives
   MlpHalf mlp_;
 };
 

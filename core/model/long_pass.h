@@ -14,7 +14,8 @@ namespace headroom {
 // Passes over texts so long that not everything can be kept: stretches of rows at a time, never [seq, vocab_size].
 
 struct LongPassOptions {
-  Mask mask;  ///< direction and pattern; query_offset 0
+  Mask mask;                              ///< direction and pattern; query_offset 0
+  std::vector<std::int32_t> token_types;  ///< as ForwardOptions::token_types
   std::stop_token stop;
   std::function<void(double share)> progress;  ///< in [0, 1], on the calling thread; may be empty
   std::int64_t rows_per_stretch = 512;         ///< of the temporaries; the results do not depend on it
@@ -29,13 +30,13 @@ struct LongPassOptions {
 ForwardTrace first_layer_pass(const ModelParams& params, std::span<const std::int32_t> ids, ThreadPool& pool,
                               const LongPassOptions& options);
 
-/// What the first layer computes of one token by itself; `position` tells only under learned positions.
+/// What the first layer computes of one token by itself; `position` tells only under learned positions, `type` where there are token types.
 struct FirstLayerVectors {
   std::vector<float> normed;  ///< [d_model] what W_Q, W_K and W_V read
   std::vector<float> v;       ///< [n_kv_heads * d_head]
 };
-/// Errors  Error when the id is outside the vocabulary; ShapeError when the position is outside the learned ones.
-FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id, std::int64_t position = 0);
+/// Errors  Error when the id is outside the vocabulary or the type has no row; ShapeError when the position is outside the learned ones.
+FirstLayerVectors first_layer_vectors(const ModelParams& params, std::int32_t id, std::int64_t position = 0, std::int32_t type = 0);
 
 /// All layers: of each q, k, v and logsumexp, and ForwardTrace::output; input, normed, head_out, out and the logits are empty.
 /// `attention` runs on the processor, a stretch of queries at a time.

@@ -56,12 +56,14 @@ struct ModelConfig {
   /// [n_layers] keys that each layer's queries see, themselves included; 0: all before. Empty: all layers see all.
   std::vector<std::int64_t> windows;
   std::int64_t relative_buckets = 0, relative_max_distance = 0;  ///< PositionKind::kRelative
-  std::optional<float> attention_scale;                          ///< factor on q·k; unset: 1 / sqrt(d_head)
-  bool divides_scale_by_layer = false;                           ///< layer i's factor is divided by i + 1 (GPT-2's option)
-  float score_cap = 0, logit_cap = 0;                            ///< soft caps; 0: none
-  float embedding_scale = 1;                                     ///< factor on embeddings (Gemma, BART's option)
-  float logit_scale = 1;                                         ///< factor on the last state before the output (T5, tied)
-  float rms_norm_eps = 1e-6f;                                    ///< of either kind of norm
+  /// Rows of a file's learned positions before the first token's: RoBERTa's padding_idx + 1.
+  std::int64_t skipped_positions = 0;
+  std::optional<float> attention_scale;  ///< factor on q·k; unset: 1 / sqrt(d_head)
+  bool divides_scale_by_layer = false;   ///< layer i's factor is divided by i + 1 (GPT-2's option)
+  float score_cap = 0, logit_cap = 0;    ///< soft caps; 0: none
+  float embedding_scale = 1;             ///< factor on embeddings (Gemma, BART's option)
+  float logit_scale = 1;                 ///< factor on the last state before the output (T5, tied)
+  float rms_norm_eps = 1e-6f;            ///< of either kind of norm
   bool ties_embeddings = true;
   bool has_qkv_bias = true;
   bool has_o_bias = false;

@@ -109,14 +109,14 @@ TranslationTrace translate_pass(const ModelParams& params, std::span<const std::
   begin(trace.encoder, source, Direction::kBidirectional);
   StageClock encoder_clock(trace.encoder.times);
   Tensor encoded({std::ssize(source), config.shape.d_model}, Fill::kNone);
-  embed_tokens(pool, encoder_of(params), source, 0, encoded.matrix());
+  embed_tokens(pool, encoder_of(params), {source}, encoded.matrix());
   run_stack(encoder_of(params), *self_attention,
             {pool, trace.encoder.mask, options.keep, options.stop, encoder_clock, trace.encoder.layers, {}}, encoded);
 
   begin(trace.decoder, target, Direction::kCausal);
   StageClock clock(trace.decoder.times);
   Tensor x({std::ssize(target), config.shape.d_model}, Fill::kNone);
-  embed_tokens(pool, decoder_of(params), target, 0, x.matrix());
+  embed_tokens(pool, decoder_of(params), {target}, x.matrix());
   begin(trace.cross, target, Direction::kBidirectional);
   trace.cross.key_ids.assign(source.begin(), source.end());
   CrossAttention cross(params, encoded, attention, pool);

@@ -110,7 +110,7 @@ Devices::GpuRate Devices::measure_gpu(const PassRequest& request, const LongPlan
   const LayerParams& params = request.params.layers.front();
   const std::int64_t rows = std::min(std::ssize(request.ids), kGpuSliceTokens);
   Tensor x({rows, shape.d_model});
-  embed_tokens(pool_, decoder_of(request.params), std::span(request.ids).first(static_cast<std::size_t>(rows)), 0, x.matrix());
+  embed_tokens(pool_, decoder_of(request.params), {std::span(request.ids).first(static_cast<std::size_t>(rows))}, x.matrix());
   Tensor normed({rows, shape.d_model});
   attention_input(pool_, request.params.config, params, x.matrix(), normed.matrix());
   const AttentionConfig config = StackScores(decoder_of(request.params), request.mask).config(0, rows);

@@ -5,6 +5,7 @@
 #include <initializer_list>
 #include <numeric>
 
+#include "core/model/rope.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -61,6 +62,21 @@ class ParameterMaker {
   std::uint64_t next_stream_ = 0;
 };
 
+/// Of the forms that blocks can have, those that make no sense together.
+void check_blocks(const ModelConfig& config) {
+  const bool has_encoder = config.kind == ModelKind::kEncoderDecoder;
+  if (config.norm_place == NormPlace::kAround && (config.norm != NormKind::kRms || has_encoder))
+    throw ShapeError("norms on both sides of a sub-layer are RMS norms of a model with one stack");
+  if (config.block_order == BlockOrder::kParallel && (config.norm_place != NormPlace::kBefore || has_encoder))
+    throw ShapeError("attention and MLP can read the same input only under norms before them, in a model with one stack");
+  if (!config.windows.empty() && std::ssize(config.windows) != config.shape.n_layers)
+    throw ShapeError("there are " + std::to_string(config.windows.size()) + " windows for " +
+                     std::to_string(config.shape.n_layers) + " layers");
+  for (const std::int64_t window : config.windows)
+    if (window < 0) throw ShapeError("a window is below 0; 0 means that there is none");
+  if (!(config.score_cap >= 0 && config.logit_cap >= 0)) throw ShapeError("a soft cap is below 0; 0 means that there is none");
+}
+
 void check_shape(const ModelConfig& config) {
   const ModelShape& s = config.shape;
   const bool is_positive = s.n_layers > 0 && s.d_model > 0 && s.n_heads > 0 && s.n_kv_heads > 0 && s.d_head > 0 && s.vocab_size > 0;
@@ -69,14 +85,14 @@ void check_shape(const ModelConfig& config) {
   if (s.n_heads % s.n_kv_heads != 0) {
     throw ShapeError("kv_heads = " + std::to_string(s.n_kv_heads) + " does not divide h = " + std::to_string(s.n_heads));
   }
-  if (config.positions == PositionKind::kRotary && s.d_head % 2 != 0)
-    throw ShapeError("d_k = " + std::to_string(s.d_head) + " is odd; rotary positions turn pairs");
+  if (const std::string problem = find_rope_problem(config); !problem.empty()) throw ShapeError(problem);
   if (config.positions == PositionKind::kLearned && s.max_positions < 1)
     throw ShapeError("learned positions need a length of at least 1");
   const bool has_encoder = config.kind == ModelKind::kEncoderDecoder;
   if (has_encoder != (config.n_encoder_layers > 0))
     throw ShapeError("an encoder-decoder, and nothing else, has encoder layers; here there are " +
                      std::to_string(config.n_encoder_layers));
+  check_blocks(config);
 }
 
 /// Adds what make_random_params would draw for the layer.
@@ -88,8 +104,9 @@ void add_undrawn(const ModelConfig& config, const LayerParams& layer, ParameterC
   if (config.has_qkv_bias) count.attention += q_width + 2 * kv_width;
   if (config.has_o_bias) count.attention += d;
   count.mlp += (is_gated(config.mlp) ? 3 : 2) * ff * d;
-  if (config.has_mlp_bias && ff > 0) count.mlp += ff + d;
-  count.norms += (config.norm == NormKind::kLayer ? 4 : 2) * d;
+  if (config.has_mlp_bias && ff > 0) count.mlp += (is_gated(config.mlp) ? 2 : 1) * ff + d;
+  count.norms += (config.norm == NormKind::kLayer || config.norm_place == NormPlace::kAround ? 4 : 2) * d;
+  if (config.has_qk_norm) count.norms += 2 * shape.d_head;
 }
 
 /// Draws one tensor after another; what comes first does not depend on what comes later.
@@ -113,6 +130,7 @@ class Drawing {
   Tensor positions() { return make_.normal({shape_.max_positions, shape_.d_model}, from_model_); }
   Tensor square() { return make_.normal({shape_.d_model, shape_.d_model}, from_model_); }
   Tensor zeros(std::int64_t size) const { return ParameterMaker::constant(size, 0); }
+  Tensor ones(std::int64_t size) const { return ParameterMaker::constant(size, 1); }
   void skip() { make_.skip(); }
 
   void norm(Tensor& gain, Tensor& bias) const {
@@ -140,6 +158,8 @@ class Drawing {
   void layer(LayerParams& to, bool reads_encoder) {
     norm(to.attention_norm, to.attention_norm_bias);
     attention(to);
+    if (config_.has_qk_norm) to.q_norm = to.k_norm = ones(shape_.d_head);
+    if (config_.norm_place == NormPlace::kAround) to.attention_out_norm = to.mlp_out_norm = ones(shape_.d_model);
     if (reads_encoder) {
       norm(to.cross.norm, to.cross.norm_bias);
       attention(to.cross);
@@ -151,6 +171,7 @@ class Drawing {
     to.w_up = make_.normal({ff, shape_.d_model}, from_model_);
     to.w_down = make_.normal({shape_.d_model, ff}, from_ff_);
     if (!config_.has_mlp_bias) return;
+    if (is_gated(config_.mlp)) to.b_gate = zeros(ff);
     to.b_up = zeros(ff);
     to.b_down = zeros(shape_.d_model);
   }
@@ -227,9 +248,10 @@ ParameterCount count_parameters(const ModelParams& params) {
         continue;
       }
       count.attention += attention_size(layer) + attention_size(layer.cross);
-      count.mlp += size_of({&layer.w_gate, &layer.w_up, &layer.b_up, &layer.w_down, &layer.b_down});
-      count.norms += size_of({&layer.attention_norm, &layer.attention_norm_bias, &layer.cross.norm, &layer.cross.norm_bias,
-                              &layer.mlp_norm, &layer.mlp_norm_bias});
+      count.mlp += size_of({&layer.w_gate, &layer.b_gate, &layer.w_up, &layer.b_up, &layer.w_down, &layer.b_down});
+      count.norms +=
+          size_of({&layer.attention_norm, &layer.attention_norm_bias, &layer.cross.norm, &layer.cross.norm_bias, &layer.mlp_norm,
+                   &layer.mlp_norm_bias, &layer.q_norm, &layer.k_norm, &layer.attention_out_norm, &layer.mlp_out_norm});
     }
   }
   return count;
@@ -251,7 +273,7 @@ ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed, Dr
   params.config = config;
   Drawing draw(params.config, seed);
   params.embedding = draw.words();
-  if (config.norm_place == NormPlace::kBefore) draw.norm(params.final_norm, params.final_norm_bias);
+  if (config.norm_place != NormPlace::kAfter) draw.norm(params.final_norm, params.final_norm_bias);
   if (!config.ties_embeddings && drawn == DrawnLayers::kAll) {
     params.lm_head = draw.words();
   } else if (!config.ties_embeddings) {

@@ -122,9 +122,23 @@ Tensor spread_columns(const Tensor& tensor, std::int64_t d_head, const std::vect
 
 }  // namespace
 
+std::string find_slice_problem(const ModelConfig& config) {
+  const std::string stays = "h stays " + number(config.shape.n_heads) + ": ";
+  if (config.has_qk_norm)
+    return stays + "the model norms q and k of each head, with gains for d_k = " + number(config.shape.d_head);
+  if (config.positions == PositionKind::kRelative) return stays + "the model has learned a bias of each head for each distance";
+  if (config.positions == PositionKind::kRotary && config.rope_scaling.kind == RopeScaling::Kind::kLongRope)
+    return stays + "the model's rotary positions name a factor for each pair of d_k = " + number(config.shape.d_head);
+  if (config.positions == PositionKind::kRotary && config.rotary_share < 1)
+    return stays + "a part of each head turns with the position, and the rest does not";
+  return {};
+}
+
 ModelParams slice_heads(const ModelParams& params, std::int64_t n_heads) {
   require_unpruned(params, "slice");
   const ModelShape& old = params.config.shape;
+  if (n_heads == old.n_heads) return params;
+  if (const std::string problem = find_slice_problem(params.config); !problem.empty()) throw ShapeError(problem);
   if (const Snapped snapped = snap_heads(old, n_heads, params.config.positions); snapped.value != n_heads)
     throw ShapeError(snapped.why);
   ModelParams result = params;

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <span>
+#include <string>
 
 #include "core/model/params.h"
 
@@ -14,8 +15,12 @@ struct HeadRef {
   auto operator<=>(const HeadRef&) const = default;
 };
 
+/// One sentence on why a model of this kind cannot be cut into another number of heads, whatever their size; empty when it can: norms of q
+/// and k and learned biases belong to the heads as they were trained.
+std::string find_slice_problem(const ModelConfig& config);
+
 /// The same matrices cut into another number of heads; no value changes, only where a head begins and d_k.
-/// Of an encoder-decoder all its stacks. Errors  ShapeError when n_heads is not in valid_heads(shape, positions).
+/// Of an encoder-decoder all its stacks. Errors  ShapeError when n_heads is not in valid_heads(shape, positions), or as find_slice_problem.
 ModelParams slice_heads(const ModelParams& params, std::int64_t n_heads);
 
 /// Fewer K/V heads: each group's K and V projections (and biases) become their mean, in all stacks.

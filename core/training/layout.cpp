@@ -20,7 +20,28 @@ void require(bool holds, const std::string& sentence) {
   if (!holds) throw ShapeError(sentence);
 }
 
+/// What some models do beyond the forms that the trainer computes gradients of. Training them without would spoil them.
+void refuse_untrainable(const ModelConfig& config) {
+  const auto refuse = [](bool has, const char* what) {
+    if (has) throw ShapeError(std::string("a model with ") + what + " can be looked at, but not trained here");
+  };
+  refuse(config.norm_place == NormPlace::kAround, "norms on both sides of each sub-layer");
+  refuse(config.block_order == BlockOrder::kParallel, "attention and MLP side by side");
+  refuse(config.positions == PositionKind::kRelative, "learned biases for distances");
+  refuse(config.positions == PositionKind::kRotary && config.rotary_share != 1, "rotary positions in a part of each head");
+  refuse(config.positions == PositionKind::kRotary && config.rope_scaling.kind != RopeScaling::Kind::kNone,
+         "scaled rotary positions");
+  refuse(std::ranges::any_of(config.windows, [](std::int64_t window) { return window > 0; }), "sliding windows");
+  refuse(config.attention_scale || config.divides_scale_by_layer, "another scale of its scores than 1 / sqrt(d_k)");
+  refuse(config.score_cap != 0 || config.logit_cap != 0, "soft caps");
+  refuse(config.embedding_scale != 1 || config.logit_scale != 1, "a factor on its embeddings or its output");
+  refuse(config.has_qk_norm, "norms of q and k");
+  const bool has_known_mlp = config.mlp == MlpKind::kSwiGlu || config.mlp == MlpKind::kGelu || config.mlp == MlpKind::kGeluTanh;
+  refuse(config.shape.d_ff > 0 && !has_known_mlp, "another MLP than SwiGLU or GELU");
+}
+
 void check_shape(const ModelConfig& config) {
+  refuse_untrainable(config);
   const ModelShape& shape = config.shape;
   const auto is_in = [](std::int64_t value, std::int64_t low, std::int64_t high) { return value >= low && value <= high; };
   require(is_in(shape.n_layers, 1, kMaxLayers), "a model that is trained needs between 1 and 1024 layers");
@@ -80,13 +101,18 @@ std::vector<float> flatten(const ParameterLayout& layout, const ModelParams& par
       require(std::ssize(layer.heads) == layout.config().shape.n_heads &&
                   std::ssize(layer.kv_heads) == layout.config().shape.n_kv_heads,
               "the model has pruned heads: train the whole model with those heads switched off");
+  require(params.token_types.empty(), "a model with token types can be looked at, but not trained here");
   std::vector<float> flat(static_cast<std::size_t>(layout.size()));
   std::size_t next = 0;
   walk_parameters(params, [&](const WalkedTensor& walked, const Tensor& tensor) {
     const ParameterSlot& slot = layout.slots()[next++];
     require(tensor.size() == slot.size(), walked.name + " has " + std::to_string(tensor.size()) + " values, not " +
                                               std::to_string(slot.size()) + " as the configuration says");
-    std::ranges::copy(tensor.span(), flat.begin() + slot.offset);
+    if (tensor.type() == FloatType::kFloat32) {
+      std::ranges::copy(tensor.span(), flat.begin() + slot.offset);
+    } else {
+      std::ranges::copy(tensor.widened().span(), flat.begin() + slot.offset);
+    }
   });
   return flat;
 }

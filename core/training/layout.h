@@ -25,7 +25,8 @@ struct ParameterSlot {
 /// at a multiple of 16 floats; the gaps are zero and stay zero.
 class ParameterLayout {
  public:
-  /// Errors  ShapeError when the shape is impossible (no layers, h does not divide, d_head odd under rotary positions, ...).
+  /// Errors  ShapeError when the shape is impossible (no layers, h does not divide, d_head odd under rotary positions, ...), or the model
+  ///         does what the trainer has no gradient of (norms of q and k, soft caps, windows, scaled positions, ...).
   explicit ParameterLayout(const ModelConfig& config);
 
   const ModelConfig& config() const { return config_; }
@@ -43,7 +44,7 @@ class ParameterLayout {
   std::int64_t size_ = 0;
 };
 
-/// Errors  ShapeError when the model has pruned heads (train it with those heads switched off instead) or other shapes than its config says.
+/// Errors  ShapeError when the model has token types, or pruned heads (train it with those heads switched off instead) or other shapes than its config says.
 std::vector<float> flatten(const ParameterLayout& layout, const ModelParams& params);
 ModelParams unflatten(const ParameterLayout& layout, std::span<const float> parameters);
 

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -33,6 +34,10 @@ struct Family {
   /// Names, or ends of names, that hold nothing of the model: buffers, copies of tied tensors.
   std::vector<std::string_view> ignored;
   void (*read)(const ConfigReader& reader, const Family& family, ModelConfig& config) = nullptr;
+  /// Tells whether the file has a tensor of that whole name.
+  using HasTensor = std::function<bool(const std::string& name)>;
+  /// What the tensors that are there say beside config.json, asked before `slots`: a BERT without its head. Null: nothing.
+  void (*settle)(const HasTensor& has, ModelConfig& config) = nullptr;
   /// One sentence on why such a model is none of the family; empty when it is.
   std::string (*problem)(const ModelConfig& config) = nullptr;
   /// What config.json says beside model_type and architectures.

@@ -19,6 +19,15 @@ namespace {
 
 constexpr std::size_t kMaxReadBytes = 64u << 20;  // one pread: far below the kernel's 2 GiB limit
 
+std::int64_t change_time(const struct stat& status) {
+#ifdef __APPLE__
+  const timespec& time = status.st_mtimespec;
+#else
+  const timespec& time = status.st_mtim;
+#endif
+  return static_cast<std::int64_t>(time.tv_sec) * 1000000000 + time.tv_nsec;
+}
+
 bool is_hidden(char32_t c) {
   // The joiners shape emoji and several scripts and reorder nothing.
   if (c == 0x200C || c == 0x200D) return false;
@@ -57,6 +66,7 @@ InputFile::InputFile(std::filesystem::path path) : path_(std::move(path)) {
   if (S_ISDIR(status.st_mode)) fail("is a folder, not a file");
   if (!S_ISREG(status.st_mode)) fail("is not a regular file");
   size_ = static_cast<std::uint64_t>(status.st_size);
+  changed_ = change_time(status);
 }
 
 InputFile::~InputFile() {
@@ -64,12 +74,16 @@ InputFile::~InputFile() {
 }
 
 InputFile::InputFile(InputFile&& other) noexcept
-    : path_(std::move(other.path_)), descriptor_(std::exchange(other.descriptor_, -1)), size_(std::exchange(other.size_, 0)) {}
+    : path_(std::move(other.path_)),
+      descriptor_(std::exchange(other.descriptor_, -1)),
+      size_(std::exchange(other.size_, 0)),
+      changed_(std::exchange(other.changed_, 0)) {}
 
 InputFile& InputFile::operator=(InputFile&& other) noexcept {
   std::swap(path_, other.path_);
   std::swap(descriptor_, other.descriptor_);
   std::swap(size_, other.size_);
+  std::swap(changed_, other.changed_);
   return *this;
 }
 
@@ -86,6 +100,13 @@ void InputFile::read(std::uint64_t offset, std::span<std::byte> bytes) const {
     offset += static_cast<std::uint64_t>(n);
     bytes = bytes.subspan(static_cast<std::size_t>(n));
   }
+}
+
+void InputFile::check_unchanged() const {
+  struct stat status {};
+  if (::fstat(descriptor_, &status) != 0) throw Error(shown_path(path_) + ": cannot be examined: " + errno_text(errno));
+  if (static_cast<std::uint64_t>(status.st_size) != size_ || change_time(status) != changed_)
+    throw Error(shown_path(path_) + ": the file changed while reading: open it again");
 }
 
 std::string read_text_file(const std::filesystem::path& path, std::uint64_t max_bytes) {

@@ -22,11 +22,14 @@ class InputFile {
   std::uint64_t size() const { return size_; }
   /// Fills `bytes` from `offset`. Errors  Error ("file changed while reading") on a short read.
   void read(std::uint64_t offset, std::span<std::byte> bytes) const;
+  /// Errors  Error ("file changed while reading") when its size or the time of its last change differs from what it was at opening.
+  void check_unchanged() const;
 
  private:
   std::filesystem::path path_;
   int descriptor_ = -1;
   std::uint64_t size_ = 0;
+  std::int64_t changed_ = 0;  ///< nanoseconds
 };
 
 /// The whole file. Errors  Error, also when it is larger than max_bytes.

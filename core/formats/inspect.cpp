@@ -27,13 +27,11 @@ bool is_there(const fs::path& path) {
   return fs::exists(fs::symlink_status(path, error));
 }
 
-void list_tensors(const SafetensorsFile& file, Inspection& result) {
-  for (const TensorEntry& entry : file.tensors()) {
-    std::string shape = "[";
-    for (const std::uint64_t n : entry.shape)
-      shape += (shape.size() == 1 ? "" : ", ") + std::to_string(n);
-    result.tensors.push_back({escape_for_display(entry.name), dtype_name(entry.dtype), shape + "]", entry.end - entry.begin});
-  }
+void list_tensor(const TensorEntry& entry, Inspection& result) {
+  std::string shape = "[";
+  for (const std::uint64_t n : entry.shape)
+    shape += (shape.size() == 1 ? "" : ", ") + std::to_string(n);
+  result.tensors.push_back({escape_for_display(entry.name), dtype_name(entry.dtype), shape + "]", entry.end - entry.begin});
 }
 
 void add_config_facts(const ModelConfig& config, Inspection& result) {
@@ -63,7 +61,8 @@ void add_config_facts(const ModelConfig& config, Inspection& result) {
 void inspect_safetensors(const fs::path& path, Inspection& result) {
   result.kind = Kind::kSafetensors;
   const SafetensorsFile file(path);
-  list_tensors(file, result);
+  for (const TensorEntry& entry : file.tensors())
+    list_tensor(entry, result);
   result.facts.emplace_back("tensors", std::to_string(file.tensors().size()));
   result.facts.emplace_back("bytes", std::to_string(file.file_size()));
   for (const auto& [key, value] : file.metadata())
@@ -83,14 +82,14 @@ std::unique_ptr<Tokenizer> inspect_tokenizer(const fs::path& path, Inspection& r
   return tokenizer;
 }
 
-void scan_values(const SafetensorsFile& file, const WeightsPlan& plan, Inspection& result) {
-  if (file.file_size() > kMaxScannedBytes) {
-    result.notices.push_back("The values were not scanned for NaN: the file has " + counted(file.file_size(), "byte") + ".");
+void scan_values(const WeightsPlan& plan, Inspection& result) {
+  if (plan.file_bytes > kMaxScannedBytes) {
+    result.notices.push_back("The values were not scanned for NaN: the parameters take " + counted(plan.file_bytes, "byte") + ".");
     return;
   }
   std::uint64_t n_non_finite = 0;
-  for (const WeightsPlan::Step& step : plan.steps)
-    n_non_finite += count_non_finite(file.read_float(*step.entry));
+  for (const SlotReading& step : plan.steps)
+    n_non_finite += count_non_finite(StoredTensor{step.file, step.entry});
   if (n_non_finite > 0)
     result.notices.push_back(counted(n_non_finite, "parameter") + (n_non_finite == 1 ? " is" : " are") + " NaN or infinite.");
 }
@@ -116,12 +115,16 @@ void inspect_folder(const fs::path& folder, Inspection& result) {
     params.emplace().config = reading.config;
   });
   attempt([&] {
-    const SafetensorsFile file(find_weights(folder));
-    list_tensors(file, result);
-    if (!params) return;
-    const WeightsPlan plan = plan_weights(file, *params);
+    const WeightFiles files(folder);
+    for (const StoredTensor& tensor : files.tensors())
+      list_tensor(*tensor.entry, result);
+    if (!params) {
+      result.notices.insert(result.notices.end(), files.notices().begin(), files.notices().end());
+      return;
+    }
+    const WeightsPlan plan = plan_weights(files, *params);
     result.notices.insert(result.notices.end(), plan.notices.begin(), plan.notices.end());
-    scan_values(file, plan, result);
+    scan_values(plan, result);
   });
   attempt([&] { inspect_tokenizer(folder / "tokenizer.json", result); });
 }

@@ -50,29 +50,27 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
     model.tokenizer = read_tokenizer(model, model.notices);
     compare_vocabularies(model, model.notices);
 
-    const SafetensorsFile file(find_weights(folder));
-    const WeightsPlan plan = plan_weights(file, model.params);
+    const WeightFiles files(folder);
+    const WeightsPlan plan = plan_weights(files, model.params);
     model.notices.insert(model.notices.end(), plan.notices.begin(), plan.notices.end());
-    if (const std::uint64_t free = available_memory(); free > 0 && plan.float_bytes > free)
-      throw Error(shown_path(file.path()) + ": the parameters need " + counted(plan.float_bytes, "byte") +
-                  " as float32, but only " + with_thousands(free) + " are free");
+    const std::uint64_t needed = plan.memory_bytes + pass_memory(model.params.config);
+    if (const std::uint64_t free = available_memory(); free > 0 && needed > free)
+      throw Error(shown_path(files.path()) + ": the parameters and a first pass need " + counted(needed, "byte") +
+                  " of memory, but only " + with_thousands(free) + " are free");
 
     std::uint64_t bytes_done = 0, n_non_finite = 0;
     std::string first_non_finite;
-    for (const WeightsPlan::Step& step : plan.steps) {
-      check_stop();
-      Tensor values = file.read_float(*step.entry);
-      const std::uint64_t n = count_non_finite(values);
-      try {
-        fill_slot(step.slot, std::move(values));
-      } catch (const Error& error) {
-        throw Error(shown_path(file.path()) + ": " + error.what());
-      }
+    const ReadWatch watch{[&](std::uint64_t n_bytes) {
+                            bytes_done += n_bytes;
+                            if (progress) progress(static_cast<double>(bytes_done) / static_cast<double>(plan.file_bytes));
+                          },
+                          stop};
+    for (const SlotReading& step : plan.steps) {
+      const std::uint64_t n = read_slot(step, watch);
       if (n > 0 && n_non_finite == 0) first_non_finite = step.entry->name;
       n_non_finite += n;
-      bytes_done += step.entry->end - step.entry->begin;
-      if (progress) progress(static_cast<double>(bytes_done) / static_cast<double>(std::max<std::uint64_t>(file.file_size(), 1)));
     }
+    files.check_unchanged();
     if (n_non_finite > 0)
       model.notices.push_back(counted(n_non_finite, "parameter") + (n_non_finite == 1 ? " is" : " are") +
                               " NaN or infinite, first in " + escape_for_display(first_non_finite, 120) + ".");

@@ -9,6 +9,7 @@
 
 #include "core/formats/safetensors_header.h"
 #include "core/formats/utf8.h"
+#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -24,37 +25,22 @@ std::uint64_t little_endian(const std::byte* bytes, std::size_t n) {
   return value;
 }
 
-float from_f16(std::uint16_t half) {
-  const std::uint32_t sign = static_cast<std::uint32_t>(half & 0x8000u) << 16;
-  const std::uint32_t exponent = (half >> 10) & 0x1Fu;
-  const std::uint32_t fraction = half & 0x3FFu;
-  if (exponent == 0) {  // zero or subnormal: fraction × 2^-24, exact in float
-    const float magnitude = static_cast<float>(fraction) * 0x1p-24f;
-    return sign != 0 ? -magnitude : magnitude;
-  }
-  const std::uint32_t wide = exponent == 0x1F ? 0xFFu : exponent + 112;
-  return std::bit_cast<float>(sign | (wide << 23) | (fraction << 13));
+/// The plain cast of a double beyond float's range would be undefined.
+float rounded(double value) {
+  constexpr double kMax = std::numeric_limits<float>::max();
+  if (value > kMax && value < 0x1.ffffffp127) return std::numeric_limits<float>::max();
+  if (value < -kMax && value > -0x1.ffffffp127) return -std::numeric_limits<float>::max();
+  if (value > kMax) return std::numeric_limits<float>::infinity();
+  if (value < -kMax) return -std::numeric_limits<float>::infinity();
+  return static_cast<float>(value);
 }
 
-float to_float(DType dtype, const std::byte* bytes) {
-  switch (dtype) {
-    case DType::kF32:
-      return std::bit_cast<float>(static_cast<std::uint32_t>(little_endian(bytes, 4)));
-    case DType::kF16:
-      return from_f16(static_cast<std::uint16_t>(little_endian(bytes, 2)));
-    case DType::kBF16:
-      return std::bit_cast<float>(static_cast<std::uint32_t>(little_endian(bytes, 2)) << 16);
-    default: {
-      // A double beyond float's range becomes infinity and is then counted as non-finite; the plain cast would be undefined.
-      const double value = std::bit_cast<double>(little_endian(bytes, 8));
-      constexpr double kMax = std::numeric_limits<float>::max();
-      if (value > kMax && value < 0x1.ffffffp127) return std::numeric_limits<float>::max();
-      if (value < -kMax && value > -0x1.ffffffp127) return -std::numeric_limits<float>::max();
-      if (value > kMax) return std::numeric_limits<float>::infinity();
-      if (value < -kMax) return -std::numeric_limits<float>::infinity();
-      return static_cast<float>(value);
-    }
-  }
+/// As a Tensor's shape. A Tensor without dimensions holds nothing, so a scalar becomes a vector of one. An empty tensor may have absurd
+/// dimensions beside its zero, which are not multiplied again.
+std::vector<std::int64_t> tensor_shape(const TensorEntry& entry) {
+  if (entry.begin == entry.end) return {0};
+  if (entry.shape.empty()) return {1};
+  return {entry.shape.begin(), entry.shape.end()};  // its product fits the file's size, so each dimension fits
 }
 
 std::string of_tensor(const SafetensorsFile& file, const TensorEntry& entry) {
@@ -74,7 +60,46 @@ void for_each_chunk(const InputFile& file, std::uint64_t begin, const TensorEntr
   }
 }
 
+void require_float(const SafetensorsFile& file, const TensorEntry& entry) {
+  if (!is_float(entry.dtype))
+    throw Error(of_tensor(file, entry) + " has dtype " + dtype_name(entry.dtype) +
+                ", which is not read as numbers (F32, F16, BF16, F64 are)");
+}
+
 }  // namespace
+
+bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64; }
+
+FloatType stored_type(DType dtype) {
+  if (dtype == DType::kF16) return FloatType::kFloat16;
+  if (dtype == DType::kBF16) return FloatType::kBFloat16;
+  return FloatType::kFloat32;
+}
+
+void to_floats(DType dtype, std::span<const std::byte> bytes, std::span<float> to) {
+  const std::byte* from = bytes.data();
+  if (dtype == DType::kF32 && std::endian::native == std::endian::little) {
+    if (!to.empty()) std::memcpy(to.data(), from, to.size_bytes());
+    return;
+  }
+  switch (dtype) {
+    case DType::kF32:
+      for (std::size_t i = 0; i < to.size(); ++i)
+        to[i] = std::bit_cast<float>(static_cast<std::uint32_t>(little_endian(from + 4 * i, 4)));
+      return;
+    case DType::kF16:
+      for (std::size_t i = 0; i < to.size(); ++i)
+        to[i] = from_float16(static_cast<std::uint16_t>(little_endian(from + 2 * i, 2)));
+      return;
+    case DType::kBF16:
+      for (std::size_t i = 0; i < to.size(); ++i)
+        to[i] = from_bfloat16(static_cast<std::uint16_t>(little_endian(from + 2 * i, 2)));
+      return;
+    default:
+      for (std::size_t i = 0; i < to.size(); ++i)
+        to[i] = rounded(std::bit_cast<double>(little_endian(from + 8 * i, 8)));
+  }
+}
 
 SafetensorsFile::SafetensorsFile(const std::filesystem::path& path, const SafetensorsLimits& limits) : file_(path) {
   const std::string where = shown_path(path);
@@ -116,38 +141,39 @@ const TensorEntry* SafetensorsFile::find(std::string_view name) const {
   return found == by_name_.end() ? nullptr : &tensors_[found->second];
 }
 
+void SafetensorsFile::read_bytes(const TensorEntry& entry, std::uint64_t first, std::span<std::byte> to) const {
+  const std::uint64_t size = entry.end - entry.begin;
+  if (first > size || to.size() > size - first)
+    throw Error(of_tensor(*this, entry) + " has " + counted(size, "byte") + ", fewer than were asked for");
+  file_.read(data_begin_ + entry.begin + first, to);
+}
+
 Tensor SafetensorsFile::read_float(const TensorEntry& entry) const {
-  const DType dtype = entry.dtype;
-  if (dtype != DType::kF32 && dtype != DType::kF16 && dtype != DType::kBF16 && dtype != DType::kF64)
-    throw Error(of_tensor(*this, entry) + " has dtype " + dtype_name(dtype) +
-                ", which is not read as numbers (F32, F16, BF16, F64 are)");
-  // A Tensor without dimensions holds nothing, so a scalar becomes a vector of one. An empty tensor may have absurd dimensions beside
-  // its zero, which are not multiplied again.
-  std::vector<std::int64_t> shape;
-  if (entry.begin == entry.end) {
-    shape = {0};
-  } else if (entry.shape.empty()) {
-    shape = {1};
-  } else {
-    for (const std::uint64_t n : entry.shape)
-      shape.push_back(static_cast<std::int64_t>(n));  // its product fits the file's size, so each dimension fits
-  }
-  const std::size_t width = static_cast<std::size_t>(dtype_bits(dtype)) / 8;
+  require_float(*this, entry);
+  const std::size_t width = static_cast<std::size_t>(dtype_bits(entry.dtype)) / 8;
   try {
-    Tensor tensor(std::move(shape));
-    float* values = tensor.data();
+    Tensor tensor(tensor_shape(entry), FloatType::kFloat32);
     for_each_chunk(file_, data_begin_, entry, [&](std::size_t first, const std::byte* bytes, std::size_t n) {
-      if (dtype == DType::kF32 && std::endian::native == std::endian::little) {
-        std::memcpy(values + first, bytes, n * sizeof(float));
-      } else {
-        for (std::size_t i = 0; i < n; ++i)
-          values[first + i] = to_float(dtype, bytes + i * width);
-      }
+      to_floats(entry.dtype, {bytes, n * width}, tensor.span().subspan(first, n));
     });
     return tensor;
   } catch (const std::bad_alloc&) {
     throw Error(of_tensor(*this, entry) + " needs " + counted((entry.end - entry.begin) / width * sizeof(float), "byte") +
                 " of memory, more than there is");
+  }
+}
+
+Tensor SafetensorsFile::read_stored(const TensorEntry& entry) const {
+  if (stored_type(entry.dtype) == FloatType::kFloat32) return read_float(entry);
+  try {
+    Tensor tensor(tensor_shape(entry), stored_type(entry.dtype));
+    for_each_chunk(file_, data_begin_, entry, [&](std::size_t first, const std::byte* bytes, std::size_t n) {
+      for (std::size_t i = 0; i < n; ++i)
+        tensor.bits()[first + i] = static_cast<std::uint16_t>(little_endian(bytes + 2 * i, 2));
+    });
+    return tensor;
+  } catch (const std::bad_alloc&) {
+    throw Error(of_tensor(*this, entry) + " needs " + counted(entry.end - entry.begin, "byte") + " of memory, more than there is");
   }
 }
 

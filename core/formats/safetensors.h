@@ -41,6 +41,13 @@ enum class DType {
 };
 const char* dtype_name(DType dtype);  ///< as in the file: "F32"
 int dtype_bits(DType dtype);
+/// F32, F16, BF16 and F64: what parameters are read from.
+bool is_float(DType dtype);
+/// How a tensor of such values is kept: 16 bits as they are, F64 as float32.
+FloatType stored_type(DType dtype);
+/// Values as they lie in a file (little-endian) as float32; a double is rounded, beyond float's range to infinity.
+/// Shapes  bytes hold to.size() values of `dtype`, which is_float.
+void to_floats(DType dtype, std::span<const std::byte> bytes, std::span<float> to);
 
 struct TensorEntry {
   std::string name;
@@ -72,6 +79,13 @@ class SafetensorsFile {
   /// F32, F16, BF16 and F64 values as float32. Edge  A scalar comes as [1], a tensor without elements as [0].
   /// Errors  Error for other types.
   Tensor read_float(const TensorEntry& entry) const;
+  /// F32, F16 and BF16 values in the type they are stored in, F64 as float32. Edge, Errors  as read_float.
+  Tensor read_stored(const TensorEntry& entry) const;
+  /// Bytes of the tensor from its byte `first` on, as they lie in the file: for readers that put them to their place piece by piece.
+  /// Errors  Error when the tensor has fewer bytes, or the file was cut short meanwhile.
+  void read_bytes(const TensorEntry& entry, std::uint64_t first, std::span<std::byte> to) const;
+  /// Errors  Error when the file's size or time of change is not what it was at opening.
+  void check_unchanged() const { file_.check_unchanged(); }
   /// I32, I64, U8 values. Errors  Error for other types or values outside int64.
   std::vector<std::int64_t> read_integers(const TensorEntry& entry) const;
 

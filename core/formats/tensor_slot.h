@@ -45,11 +45,16 @@ struct TensorSlot {
 
 inline constexpr std::int64_t kAnyRows = -1;
 
-/// Puts the file's values into the parts.
-/// Errors  Error ("is not zero, ...") when kZeros does not hold; the sentence begins with the slot's name.
-void fill_slot(const TensorSlot& slot, Tensor values);
+/// Rows of the slot's matrix (columns where it is kTransposed; entries of a vector) that lie together in a part, in the matrix's order.
+struct SlotRun {
+  std::int64_t begin = 0;  ///< in the matrix, skipped rows counted
+  std::int64_t n = 0;
+  std::size_t part = 0;
+  std::int64_t part_begin = 0;
+};
+std::vector<SlotRun> slot_runs(const TensorSlot& slot);
 
-/// The values to write, in the slot's shape with kAnyRows as the part's rows, or as kWrittenAnyRows where the part is empty.
+/// The values to write, widened, in the slot's shape with kAnyRows as the part's rows, or as kWrittenAnyRows where the part is empty.
 /// Errors  ShapeError when a part has another shape.
 Tensor slot_values(const TensorSlot& slot);
 inline constexpr std::int64_t kWrittenAnyRows = 2;

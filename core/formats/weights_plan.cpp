@@ -2,9 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cmath>
 #include <fstream>
-#include <limits>
 #include <unordered_set>
 
 #include "core/formats/family.h"
@@ -29,18 +27,16 @@ bool is_same(const std::vector<std::int64_t>& expected, const std::vector<std::u
 }
 
 /// The tensor of that name; old files call a LayerNorm's gain and bias gamma and beta.
-const TensorEntry* find_entry(const SafetensorsFile& file, const std::string& name) {
-  if (const TensorEntry* entry = file.find(name)) return entry;
+StoredTensor find_entry(const WeightFiles& files, const std::string& name) {
+  if (const StoredTensor found = files.find(name)) return found;
   for (const auto& [end, old_end] :
        {std::pair<std::string_view, std::string_view>("LayerNorm.weight", "gamma"), {"LayerNorm.bias", "beta"}}) {
     if (!name.ends_with(end)) continue;
     const std::size_t dot = name.rfind('.');
-    return file.find(name.substr(0, dot + 1) + std::string(old_end));
+    return files.find(name.substr(0, dot + 1) + std::string(old_end));
   }
-  return nullptr;
+  return {};
 }
-
-bool is_float(DType dtype) { return dtype == DType::kF32 || dtype == DType::kF16 || dtype == DType::kBF16 || dtype == DType::kF64; }
 
 std::string expected_shape(const std::vector<std::int64_t>& shape) {
   if (shape.front() != kAnyRows) return shape_text(shape);
@@ -48,12 +44,31 @@ std::string expected_shape(const std::vector<std::int64_t>& shape) {
 }
 
 /// The family's prefix, or nothing where no tensor has it.
-std::string prefix_of(const SafetensorsFile& file, const Family& family, const std::vector<TensorSlot>& slots) {
+std::string prefix_of(const WeightFiles& files, const Family& family, const std::vector<TensorSlot>& slots) {
   const bool has_prefix = std::ranges::any_of(
-      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(file, family.prefix + slot.name) != nullptr; });
-  const bool has_none = std::ranges::none_of(
-      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(file, slot.name) != nullptr; });
+      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(files, family.prefix + slot.name); });
+  const bool has_none =
+      std::ranges::none_of(slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(files, slot.name); });
   return has_prefix || has_none ? family.prefix : "";
+}
+
+/// Whether a pass reads such a matrix as float32: small tables that are added.
+bool is_wide(const ModelParams& params, const Tensor* tensor) {
+  const auto tables = {&params.positions, &params.encoder_positions, &params.token_types, &params.relative_bias,
+                       &params.encoder_relative_bias};
+  return std::ranges::find(tables, tensor) != tables.end();
+}
+
+std::uint64_t memory_of(const SlotReading& step) {
+  if (step.slot.layout == SlotLayout::kZeros || step.slot.layout == SlotLayout::kNoneIfZero) return 0;
+  std::uint64_t bytes = 0;
+  for (const TensorPart& part : step.slot.parts) {
+    std::uint64_t n = 1;
+    for (const std::int64_t dim : part.shape)
+      n *= static_cast<std::uint64_t>(dim);
+    bytes += n * static_cast<std::uint64_t>(float_type_bytes(step.type_of(part)));
+  }
+  return bytes;
 }
 
 bool is_ignored(const Family& family, std::string_view name) {
@@ -90,36 +105,41 @@ std::uint64_t read_number(const char* path, std::string_view after) {
 
 }  // namespace
 
-WeightsPlan plan_weights(const SafetensorsFile& file, ModelParams& params) {
+WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   WeightsPlan plan;
+  plan.notices = files.notices();
   const Family& family = family_named(params.config.family);
+  if (family.settle != nullptr)
+    family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, name)); }, params.config);
   const std::vector<TensorSlot> slots = tensor_slots(params);
-  const std::string prefix = prefix_of(file, family, slots);
+  const std::string prefix = prefix_of(files, family, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;
   std::unordered_set<std::string> used;
   for (const TensorSlot& slot : slots) {
     const std::string name = slot.has_prefix ? prefix + slot.name : slot.name;
-    const TensorEntry* entry = find_entry(file, name);
-    used.insert(entry == nullptr ? name : entry->name);
-    if (entry == nullptr) {
+    const StoredTensor found = find_entry(files, name);
+    used.insert(found ? found.entry->name : name);
+    if (!found) {
       missing.push_back(name);
-    } else if (!is_same(slot.shape, entry->shape)) {
-      misshapen.push_back(name + " (expected " + expected_shape(slot.shape) + ", found " + file_shape(*entry) + ")");
-    } else if (!is_float(entry->dtype)) {
-      unreadable.push_back(name + " (" + dtype_name(entry->dtype) + ")");
+    } else if (!is_same(slot.shape, found.entry->shape)) {
+      misshapen.push_back(name + " (expected " + expected_shape(slot.shape) + ", found " + file_shape(*found.entry) + ")");
+    } else if (!is_float(found.entry->dtype)) {
+      unreadable.push_back(name + " (" + dtype_name(found.entry->dtype) + ")");
     } else {
-      plan.float_bytes += (entry->end - entry->begin) / static_cast<std::uint64_t>(dtype_bits(entry->dtype) / 8) * sizeof(float);
-      plan.steps.push_back({entry, slot});
+      const bool has_wide = std::ranges::any_of(slot.parts, [&](const TensorPart& part) { return is_wide(params, part.tensor); });
+      plan.steps.push_back({found.file, found.entry, slot, has_wide ? KeptType::kFloat32 : KeptType::kStored});
+      plan.file_bytes += found.entry->end - found.entry->begin;
+      plan.memory_bytes += memory_of(plan.steps.back());
     }
   }
 
   std::vector<std::string> unused;
-  for (const TensorEntry& entry : file.tensors()) {
-    if (used.contains(entry.name) || is_ignored(family, entry.name)) continue;
-    const std::string shown = escape_for_display(entry.name, 120);
-    if (entry.name == "lm_head.weight") {
+  for (const auto& [file, entry] : files.tensors()) {
+    if (used.contains(entry->name) || is_ignored(family, entry->name)) continue;
+    const std::string shown = escape_for_display(entry->name, 120);
+    if (entry->name == "lm_head.weight") {
       plan.notices.push_back("The file holds lm_head.weight, but config.json ties the output to the embedding, which is used.");
-    } else if (is_of_a_layer(family, prefix, entry.name)) {
+    } else if (is_of_a_layer(family, prefix, entry->name)) {
       unexpected.push_back(shown);  // it would change what a layer computes
     } else {
       unused.push_back(shown);
@@ -130,31 +150,22 @@ WeightsPlan plan_weights(const SafetensorsFile& file, ModelParams& params) {
   report(sentence, misshapen, "of another shape than config.json implies");
   report(sentence, unreadable, "of a dtype that is not read (F32, F16, BF16, F64 are)");
   report(sentence, unexpected, "not expected by config.json");
-  if (!sentence.empty()) throw Error(shown_path(file.path()) + ": " + sentence);
+  if (!sentence.empty()) throw Error(shown_path(files.path()) + ": " + sentence);
   report(sentence, unused, "not used");
   if (!sentence.empty()) plan.notices.push_back(sentence + ".");
   return plan;
 }
 
-std::filesystem::path find_weights(const std::filesystem::path& folder) {
-  std::error_code error;
-  const std::filesystem::path weights = folder / "model.safetensors";
-  if (std::filesystem::exists(std::filesystem::symlink_status(weights, error))) return weights;
-  const std::string at = shown_path(folder) + ": ";
-  if (!std::filesystem::is_directory(folder, error)) throw Error(at + "is not a folder, or not there");
-  if (std::filesystem::exists(folder / "model.safetensors.index.json", error))
-    throw Error(at + "the model is cut into shards (model.safetensors.index.json), which are not supported: save it as one file");
-  for (const char* name : {"pytorch_model.bin", "model.gguf", "consolidated.00.pth"})
-    if (std::filesystem::exists(folder / name, error))
-      throw Error(at + "there is " + name + " but no model.safetensors: save the model as safetensors");
-  throw Error(at + "there is no model.safetensors");
-}
-
-std::uint64_t count_non_finite(const Tensor& tensor) {
-  std::uint64_t n = 0;
-  for (const float value : tensor.span())
-    n += std::abs(value) <= std::numeric_limits<float>::max() ? 0 : 1;
-  return n;
+std::uint64_t pass_memory(const ModelConfig& config) {
+  constexpr std::int64_t kTokens = 128;
+  const ModelShape& shape = config.shape;
+  const std::int64_t q_width = shape.n_heads * shape.d_head, kv_width = shape.n_kv_heads * shape.d_head;
+  // A layer's trace: its input, q before and after rotation, k likewise, v, the heads' outputs; a cross-attention is another of them.
+  const std::int64_t layer = 2 * shape.d_model + 3 * q_width + 3 * kv_width;
+  const std::int64_t n_stacks = config.kind == ModelKind::kEncoderDecoder ? 2 : 1;
+  const std::int64_t values =
+      n_stacks * shape.n_layers * layer + config.n_encoder_layers * layer + 3 * shape.d_ff + 2 * shape.vocab_size;
+  return static_cast<std::uint64_t>(kTokens * values) * sizeof(float);
 }
 
 std::uint64_t available_memory() {

@@ -233,7 +233,7 @@ TEST(ModelFolder, MissingFilesAreNamed) {
   EXPECT_THAT(message_of([&] { load_model_folder(folder.path()); }),
               HasSubstr("there is pytorch_model.bin but no model.safetensors"));
   folder.file("model.safetensors.index.json", "{}");
-  EXPECT_THAT(message_of([&] { load_model_folder(folder.path()); }), HasSubstr("cut into shards"));
+  EXPECT_THAT(message_of([&] { load_model_folder(folder.path()); }), HasSubstr("model.safetensors.index.json: has no weight_map"));
   EXPECT_THAT(message_of([&] { load_model_folder(folder / "none"); }), HasSubstr("No such file"));
 }
 

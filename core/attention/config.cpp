@@ -57,6 +57,28 @@ std::optional<std::string> check_heads(const AttentionConfig& config) {
   return std::nullopt;
 }
 
+std::optional<std::string> check_terms(const AttentionConfig& config) {
+  if (config.scale && !std::isfinite(*config.scale)) return "the score scale is not a finite number";
+  // NaN fails both comparisons.
+  if (!(config.soft_cap >= 0 && config.soft_cap <= std::numeric_limits<float>::max())) {
+    return "the soft cap of the scores is " + std::to_string(config.soft_cap) + "; it must be a finite number, 0 (none) or above";
+  }
+  if (config.position_bias == nullptr) return std::nullopt;
+  constexpr std::int64_t kMaxReach = std::int64_t{1} << 28, kMaxValues = std::numeric_limits<std::int32_t>::max();
+  const PositionBias& bias = *config.position_bias;
+  if (bias.n_heads != config.n_heads)
+    return "the position bias is of " + count(bias.n_heads) + " heads; the layer has " + count(config.n_heads);
+  if (bias.reach < 0 || bias.reach > kMaxReach)
+    return "the position bias reaches " + count(bias.reach) + " positions; it must lie between 0 and " + count(kMaxReach);
+  const std::int64_t n_values = bias.n_heads * (2 * bias.reach + 1);
+  if (n_values > kMaxValues) return "the position bias has more than " + count(kMaxValues) + " values";
+  if (std::ssize(bias.values) != n_values) {
+    return "the position bias has " + std::to_string(bias.values.size()) + " values; " + count(bias.n_heads) +
+           " heads that reach " + count(bias.reach) + " positions need " + count(n_values);
+  }
+  return std::nullopt;
+}
+
 std::optional<std::string> check_pattern(const AttentionConfig& config) {
   const MaskPattern& pattern = config.mask.pattern;
   switch (pattern.kind) {
@@ -140,7 +162,7 @@ std::optional<std::string> validate(const AttentionConfig& config) {
   if (auto wrong = check_sizes(config)) return wrong;
   if (auto wrong = check_heads(config)) return wrong;
   if (auto wrong = check_mask(config)) return wrong;
-  if (config.scale && !std::isfinite(*config.scale)) return "the score scale is not a finite number";
+  if (auto wrong = check_terms(config)) return wrong;
   // NaN fails both comparisons.
   if (config.dropout && !(config.dropout->probability >= 0 && config.dropout->probability < 1)) {
     return "the dropout probability is " + std::to_string(config.dropout->probability) + "; it must be at least 0 and below 1";

@@ -14,6 +14,7 @@
 #include <hwy/foreach_target.h>
 
 #include "core/attention/flash_rows-inl.h"
+#include "core/attention/score_terms-inl.h"
 #include "core/tensor/exp-inl.h"
 
 HWY_BEFORE_NAMESPACE();
@@ -35,7 +36,7 @@ std::size_t ScratchSize(const Call&) { return 0; }
 void DecodeStretch(const Call&, const Stretch&, float*, float*) {}  // never called: MostRows() is 0
 #else
 
-constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
+constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity(), kLog2e = 1.4426950408889634F;
 /// Keys that a group works on before the next comes. Where a key's rows of all heads lie side by side, fewer: then each key has a page of its
 /// own, and the nearest address table holds 64 to 96.
 constexpr std::int64_t kTileKeys = 64, kInterleavedTileKeys = 16;
@@ -101,22 +102,28 @@ struct GroupRows {
   float* out = nullptr;  // [computed rows, width]
   // By lane: lane l of a vector of scores belongs to row l % computed rows.
   HWY_ALIGN std::array<float, kLanes> maximum, sum, factor;
+  HWY_ALIGN std::array<std::int32_t, kLanes> position, bias_row;  // only where scores have a bias
+};
+
+/// What the tiles of a group read and write.
+template <typename Memory>
+struct TilePanel {
+  const Memory &k, &v;
+  std::int64_t d_head = 0, width = 0;
+  float* scores = nullptr;            // [kTileKeys, rows]
+  std::int64_t end = 0;               // of the keys that will be read
+  const ScoreTerms* terms = nullptr;  // null: none
 };
 
 /// One group and one tile of keys, all of which every row sees.
 template <typename Memory, int kRows>
 class Tile {
  public:
-  struct Panel {
-    const Memory &k, &v;
-    std::int64_t d_head = 0, width = 0;
-    float* scores = nullptr;  // [kTileKeys, kRows]
-    std::int64_t end = 0;     // of the keys that will be read
-  };
-  Tile(const Panel& panel, KeyRange keys, GroupRows& rows) : panel_(panel), keys_(keys), rows_(rows) {}
+  Tile(const TilePanel<Memory>& panel, KeyRange keys, GroupRows& rows) : panel_(panel), keys_(keys), rows_(rows) {}
 
   void run() {
     score();
+    if (panel_.terms != nullptr) finish_scores();
     exponentiate();
     constexpr int kVectors = kRows == 8 ? 2 : kRows == 4 ? 4 : 8;
     std::int64_t c = 0;
@@ -158,6 +165,24 @@ class Tile {
         store_sums(a.s0, a.s1, a.s2, a.s3, to);
         if constexpr (kRows > 4) store_sums(a.s4, a.s5, a.s6, a.s7, to + 4);
       }
+    }
+    std::fill(panel_.scores + n_keys() * kRows, panel_.scores + rounded(n_keys() * kRows), kMinusInfinity);
+  }
+
+  /// Soft cap and bias. Several keys share a vector.
+  HWY_NOINLINE void finish_scores() {
+    const Floats d;
+    const Ints di;
+    const ScoreTerms& terms = *panel_.terms;
+    constexpr int kShift = kRows == 8 ? 3 : kRows == 4 ? 2 : kRows == 2 ? 1 : 0;
+    HWY_ALIGN std::array<std::int32_t, kLanes> position;
+    const IntVec key_of_lane = hn::ShiftRight<kShift>(hn::Iota(di, 0));
+    for (std::int64_t at = 0; at < rounded(n_keys() * kRows); at += kLanes) {
+      const std::int64_t first_key = keys_.begin + at / kRows;
+      // A row that stands so much further back sees the vector's first key at the distance of its own.
+      if (terms.bias != nullptr) hn::Store(hn::Sub(hn::Load(di, rows_.position.data()), key_of_lane), di, position.data());
+      add_terms(terms, {position.data(), rows_.bias_row.data()}, 1, kLanes, panel_.scores + at,
+                [&](std::int64_t) { return first_key; });
     }
     std::fill(panel_.scores + n_keys() * kRows, panel_.scores + rounded(n_keys() * kRows), kMinusInfinity);
   }
@@ -293,7 +318,7 @@ class Tile {
     return rows_.out + static_cast<std::int64_t>(r) * panel_.width + c + static_cast<std::int64_t>(i) * kLanes;
   }
 
-  const Panel panel_;
+  const TilePanel<Memory> panel_;
   const KeyRange keys_;
   GroupRows& rows_;
 };
@@ -305,6 +330,7 @@ class StretchRun {
       : call_(call), stretch_(stretch), d_head_(call.config.d_head), width_(padded(d_head_)) {
     scores_ = scratch;
     scratch += kTileKeys * kMostRows;
+    terms_ = ScoreTerms(call.config, kLog2e);
     groups_.reserve(call.plan.groups().size());
     for (const HeadGroup& group : call.plan.groups()) {
       GroupRows& rows = groups_.emplace_back();
@@ -363,6 +389,15 @@ class StretchRun {
     }
     rows.maximum.fill(kMinusInfinity);
     rows.sum.fill(0);
+    if (terms_.bias == nullptr) return;
+    constexpr std::int64_t kFarthest = std::numeric_limits<std::int32_t>::max();
+    for (std::int64_t lane = 0; lane < kLanes; ++lane) {
+      const std::int64_t row = std::min(lane % n_computed, rows.n_rows - 1), n_heads = rows.group->size();
+      const std::int64_t position = call_.config.mask.query_offset + row / n_heads;
+      const std::int64_t head = heads[static_cast<std::size_t>(row % n_heads)];
+      rows.position[static_cast<std::size_t>(lane)] = static_cast<std::int32_t>(std::min(position, kFarthest));
+      rows.bias_row[static_cast<std::size_t>(lane)] = static_cast<std::int32_t>(head * (2 * terms_.reach + 1));
+    }
   }
 
   std::pair<Memory, Memory> memory_of(const GroupRows& rows) const {
@@ -378,15 +413,16 @@ class StretchRun {
 
   void add_tile(GroupRows& rows, KeyRange keys) {
     const auto [k, v] = memory_of(rows);
+    const TilePanel<Memory> panel{k, v, d_head_, width_, scores_, end_, terms_.is_any() ? &terms_ : nullptr};
     switch (computed_rows(rows.n_rows)) {
       case 1:
-        return Tile<Memory, 1>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
+        return Tile<Memory, 1>(panel, keys, rows).run();
       case 2:
-        return Tile<Memory, 2>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
+        return Tile<Memory, 2>(panel, keys, rows).run();
       case 4:
-        return Tile<Memory, 4>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
+        return Tile<Memory, 4>(panel, keys, rows).run();
       default:
-        if constexpr (kMostRows == 8) Tile<Memory, 8>({k, v, d_head_, width_, scores_, end_}, keys, rows).run();
+        if constexpr (kMostRows == 8) Tile<Memory, 8>(panel, keys, rows).run();
     }
   }
 
@@ -401,6 +437,11 @@ class StretchRun {
       float score = 0;
       for (std::int64_t c = 0; c < d_head_; ++c)
         score += rows.q[r * width_ + c] * k.at(key, c);
+      if (terms_.cap > 0) score = terms_.cap * std::tanh(score / terms_.cap);
+      if (terms_.bias != nullptr) {
+        const std::int64_t reach = terms_.reach, distance = std::clamp<std::int64_t>(key - rows.position[at], -reach, reach);
+        score += terms_.unit * terms_.bias[rows.bias_row[at] + reach + distance];
+      }
       const float old = rows.maximum[at], maximum = std::max(old, score);
       const float origin = maximum == kMinusInfinity ? 0 : maximum;
       const float factor = std::exp2(old - origin), p = std::exp2(score - origin);
@@ -420,6 +461,7 @@ class StretchRun {
   const Stretch& stretch_;
   std::int64_t d_head_, width_;
   std::vector<GroupRows> groups_;
+  ScoreTerms terms_;
   float* scores_ = nullptr;
   std::int64_t end_ = 0;
 };

@@ -44,6 +44,8 @@ struct RowBlock {
   float* factor = nullptr;            // [width] what the last step's maximum does to older terms
   std::int32_t* first_key = nullptr;  // [width] each row's visible run of the segment; lanes beyond the rows repeat the last row
   std::int32_t* end_key = nullptr;
+  std::int32_t* position = nullptr;  // [width] of the row's query among the keys; these two only where scores have a bias
+  std::int32_t* bias_row = nullptr;  // [width] where the biases of the row's head begin
   /// Of a vector: the keys that some row sees, and those that all see.
   struct Bounds {
     std::int64_t first = 0, end = 0, full_first = 0, full_end = 0;

@@ -32,7 +32,7 @@ constexpr double kLog2e = 1.4426950408889634, kLn2 = 0.6931471805599453;
 std::int64_t RowsPerItem() { return kBlocks * kBlockRows; }
 
 std::size_t ScratchSize(const AttentionConfig& config) {
-  const std::int64_t block = kBlockRows * (2 * config.d_head + 5);
+  const std::int64_t block = kBlockRows * (2 * config.d_head + 7);
   const std::int64_t step = kBlockRows * (kKeysPerStep + kTileRows + 1 + config.d_head) + config.d_head + kLanes;
   const std::int64_t wide = config.kv_storage == KvStorage::kFloat32 ? 0 : 2 * kKeysPerStep * config.d_head;
   return static_cast<std::size_t>(kBlocks * block + step + wide);
@@ -44,6 +44,8 @@ class ItemRun {
       : call_(call), item_(item), set_(call.plan.set(item)), heads_(call.plan.heads(call.plan.group(item))), scratch_(scratch) {}
 
   void run(Result result, AttentionWork& work) {
+    step_.terms = ScoreTerms(call_.config, static_cast<float>(kLog2e));
+    step_.has_terms = step_.terms.is_any();
     cut_blocks();
     step_.d_head = d_head_;
     step_.scores = take((kKeysPerStep + kTileRows) * kBlockRows);
@@ -99,6 +101,7 @@ class ItemRun {
       block.end_key = reinterpret_cast<std::int32_t*>(take(width));
       clear(block);
       pack(block);
+      if (step_.terms.bias != nullptr) place_biases(block);
       row += block.n_rows;
     }
   }
@@ -129,6 +132,19 @@ class ItemRun {
     }
     for (std::int64_t lane = 0; lane < block.width(); lane += kLanes) {
       pack_lanes(rows.data() + lane, d_head_, factor, block.q + lane, block.width());
+    }
+  }
+
+  void place_biases(RowBlock& block) {
+    block.position = reinterpret_cast<std::int32_t*>(take(block.width()));
+    block.bias_row = reinterpret_cast<std::int32_t*>(take(block.width()));
+    constexpr std::int64_t kFarthest = std::numeric_limits<std::int32_t>::max();
+    const std::int64_t n_distances = 2 * call_.config.position_bias->reach + 1;
+    RowPosition row(block.row_begin, n_heads());
+    for (std::int64_t r = 0; r < block.width(); ++r) {
+      block.position[r] = static_cast<std::int32_t>(std::min(call_.config.mask.query_offset + query_at(row), kFarthest));
+      block.bias_row[r] = static_cast<std::int32_t>(head_at(row) * n_distances);
+      if (r + 1 < block.n_rows) row.move_on();
     }
   }
 
@@ -251,6 +267,7 @@ class ItemRun {
     std::copy_n(block.maximum, block.width(), step_.maximum);
     for (const Run& run : runs) {
       step_.score(block, run);
+      if (step_.has_terms) step_.finish_scores(segment, block, run);
       if (run.is_mixed) step_.hide(block, run);
       work.flops += 4.0 * static_cast<double>(run.n_keys() * run.n_vectors() * kLanes * d_head_);
     }

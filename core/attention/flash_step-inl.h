@@ -15,6 +15,7 @@
 #include "core/attention/flash_block-inl.h"
 #include "core/attention/flash_rows-inl.h"
 #include "core/attention/flash_tile-inl.h"
+#include "core/attention/score_terms-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom {
@@ -27,6 +28,8 @@ struct Step {
   Step() {}  // the addresses need not be set
 
   std::int64_t d_head = 0;
+  ScoreTerms terms;
+  bool has_terms = false;
   KeyRange keys;                 // in the segment's list
   bool adds_apart = false;       // values that are not finite are added row by row, to those rows alone that see their key
   float* scores = nullptr;       // [keys of a step and one tile, width], base-2 exponents, then probabilities
@@ -52,7 +55,7 @@ struct Step {
                      .d_head = d_head,
                      .stride = block.width(),
                      .scores = scores_at(block, run),
-                     .maximum = run.is_mixed ? nullptr : maximum + lane,
+                     .maximum = run.is_mixed || has_terms ? nullptr : maximum + lane,
                      .fetch = &fetch};
     const auto multiply = [&](const ScorePanel& part) {
       switch (run.n_vectors()) {
@@ -75,6 +78,18 @@ struct Step {
     panel.n_keys = n_left;
     panel.scores += n_done * panel.stride;
     multiply(panel);
+  }
+
+  /// Soft cap and bias. Where no pair is hidden, the scores raise the maximum.
+  HWY_NOINLINE void finish_scores(const flash_detail::KeySegment& segment, const RowBlock& block, const Run& run) {
+    const Floats d;
+    const auto key_at = [&](std::int64_t j) { return segment.keys[keys.begin + run.begin + j]; };
+    for (int v = run.first_vector; v < run.end_vector; ++v) {
+      const std::int64_t lane = v * kLanes;
+      const FloatVec largest = add_terms(terms, {block.position + lane, block.bias_row + lane}, run.n_keys(), block.width(),
+                                         scores + run.begin * block.width() + lane, key_at);
+      if (!run.is_mixed) hn::Store(hn::Max(hn::Load(d, maximum + lane), largest), d, maximum + lane);
+    }
   }
 
   /// Scores of hidden pairs become -inf; the others raise the maximum.

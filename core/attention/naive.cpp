@@ -32,7 +32,7 @@ Matrix widened(const ConstHeads16View& view, std::int64_t b, std::int64_t head, 
   return wide;
 }
 
-/// softmax(scale q kᵀ + mask) v with the whole [seq_q, seq_k] matrix in memory, one head at a time on each thread.
+/// softmax(score terms of scale q kᵀ, masked) v with the whole [seq_q, seq_k] matrix in memory, one head at a time on each thread.
 class NaiveBackend final : public AttentionBackend {
  public:
   explicit NaiveBackend(ThreadPool& pool) : pool_(pool), scores_(static_cast<std::size_t>(pool.n_threads())) {}
@@ -101,6 +101,7 @@ class NaiveBackend final : public AttentionBackend {
           config.effective_scale() * as_matrix(inputs.q, b, head) * widened(inputs.k16, b, kv_head, config.kv_storage).transpose();
     }
     for (cell.i = 0; cell.i < config.seq_q; ++cell.i) {
+      finish_scores(config, cell, scores.row(cell.i));
       logsumexp[static_cast<std::size_t>(cell.i)] = softmax_row(config, cell, scores.row(cell.i));
     }
     if (!outputs.probs.empty()) {
@@ -133,6 +134,16 @@ class NaiveBackend final : public AttentionBackend {
         if (is_visible(config.mask, cell.b, i, j)) out.row(i) += weights(i, j) * values.row(j);
       }
     }
+  }
+
+  /// Soft cap and bias of a row.
+  static void finish_scores(const AttentionConfig& config, const DropoutCell& cell, Matrix::RowXpr row) {
+    const float cap = config.soft_cap;
+    for (std::int64_t j = 0; j < config.seq_k && cap > 0; ++j)
+      row[j] = cap * std::tanh(row[j] / cap);  // Eigen's tanh loses digits and NaN
+    const PositionBias* const bias = config.position_bias.get();
+    for (std::int64_t j = 0; j < config.seq_k && bias != nullptr; ++j)
+      row[j] += bias->at(cell.head, j - (config.mask.query_offset + cell.i));
   }
 
   /// Scores of a row become probabilities; returns the row's logsumexp.

@@ -61,7 +61,7 @@ class ReferenceBackend final : public AttentionBackend {
       const std::array at{b, kv_head, j, c};
       return config.kv_storage == KvStorage::kFloat32 ? element(inputs.v, at) : element(inputs.v16, at, config.kv_storage);
     };
-    const double scale = config.effective_scale();
+    const double scale = config.effective_scale(), soft_cap = config.soft_cap;
 
     std::vector<double> scores(static_cast<std::size_t>(config.seq_k), kMinusInfinity);
     for (std::int64_t j = 0; j < config.seq_k; ++j) {
@@ -70,7 +70,12 @@ class ReferenceBackend final : public AttentionBackend {
       for (std::int64_t c = 0; c < config.d_head; ++c) {
         product += static_cast<double>(inputs.q.row(b, head, i)[c]) * key(j, c);
       }
-      scores[static_cast<std::size_t>(j)] = scale * product;
+      double score = scale * product;
+      if (soft_cap > 0) score = soft_cap * std::tanh(score / soft_cap);
+      if (config.position_bias != nullptr) {
+        score += static_cast<double>(config.position_bias->at(head, j - (config.mask.query_offset + i)));
+      }
+      scores[static_cast<std::size_t>(j)] = score;
     }
 
     double maximum = kMinusInfinity;

@@ -116,7 +116,10 @@ void RowSums::compute_rows(std::int64_t head, std::span<const std::int64_t> rows
                                          .d_head = config_.d_head,
                                          .seq_k = config_.seq_k,
                                          .scale = config_.effective_scale(),
-                                         .mask = &config_.mask};
+                                         .mask = &config_.mask,
+                                         .soft_cap = config_.soft_cap,
+                                         .bias = config_.position_bias != nullptr ? config_.position_bias->row(head) : nullptr,
+                                         .reach = config_.position_bias != nullptr ? config_.position_bias->reach : 0};
   std::vector<score_detail::LaneBlock> blocks = score_detail::make_blocks(source, rows);
   for (score_detail::LaneBlock& block : blocks)
     score_detail::begin_sums(block);

@@ -13,7 +13,7 @@
 
 namespace headroom {
 
-/// What is known of one row of scores (scale * q·k, nats) over all the keys it sees. "later" leaves out key 0, which in most models
+/// What is known of one row of scores (nats, with soft cap and bias) over all the keys it sees. "later" leaves out key 0, which in most models
 /// outshines all others.
 /// Edge  A row that sees no (later) key: logsumexp and largest are -inf, smallest is +inf. A NaN among its scores makes logsumexp NaN.
 struct RowSummary {

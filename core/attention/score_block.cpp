@@ -3,6 +3,7 @@
 #include <hwy/cache_control.h>
 
 #include <algorithm>
+#include <cmath>
 #include <cstring>
 
 #include "core/tensor/error.h"
@@ -46,6 +47,20 @@ void copy_keys(const ScoreSource& source, KeyRange keys, float* target) {
 }
 
 }  // namespace
+
+double score_of(const ScoreSource& source, std::int64_t row, std::int64_t key) {
+  const float* const q = source.q + row * source.q_stride;
+  const float* const k = source.k + key * source.k_stride;
+  double score = 0;
+  for (std::int64_t c = 0; c < source.d_head; ++c)
+    score += static_cast<double>(q[c]) * static_cast<double>(k[c]);
+  score *= static_cast<double>(source.scale);
+  const auto cap = static_cast<double>(source.soft_cap);
+  if (cap > 0) score = cap * std::tanh(score / cap);
+  if (source.bias == nullptr) return score;
+  const std::int64_t distance = key - source.mask->query_offset - row;
+  return score + static_cast<double>(source.bias[source.reach + std::clamp(distance, -source.reach, source.reach)]);
+}
 
 KeyRange outer_range(const Mask& mask, std::int64_t row, std::int64_t seq_k) {
   if (is_range_mask(mask)) return key_range(mask, 0, row, seq_k);

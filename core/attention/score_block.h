@@ -11,7 +11,7 @@
 
 namespace headroom::score_detail {
 
-/// One head's scores: scale * q_i·k_j (nats) over the pairs that the mask shows, batch entry 0. By reference.
+/// One head's scores (nats) over the pairs that the mask shows, batch entry 0: scale * q_i·k_j, soft-capped, plus the bias. By reference.
 struct ScoreSource {
   const float* q = nullptr;
   std::int64_t q_stride = 0;  ///< elements from one query to the next
@@ -21,7 +21,12 @@ struct ScoreSource {
   std::int64_t seq_k = 0;
   float scale = 0;
   const Mask* mask = nullptr;
+  float soft_cap = 0;           ///< as AttentionConfig::soft_cap
+  const float* bias = nullptr;  ///< the head's [2 * reach + 1] of a PositionBias; null: none
+  std::int64_t reach = 0;
 };
+/// A pair's score in double, masked or not.
+double score_of(const ScoreSource& source, std::int64_t row, std::int64_t key);
 
 /// Keys computed at a time; steps begin at multiples of it, so that no value depends on which rows share a block.
 inline constexpr std::int64_t kKeysPerStep = 64;

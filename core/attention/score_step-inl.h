@@ -13,6 +13,7 @@
 #include <limits>
 
 #include "core/attention/score_block.h"
+#include "core/attention/score_terms-inl.h"
 #include "core/tensor/exp-inl.h"
 #include "core/tensor/gemm_tile-inl.h"
 
@@ -32,7 +33,12 @@ class ScoreSteps {
 
   /// scores: kKeysPerStep + kTileRows rows of kWidth.
   ScoreSteps(const score_detail::ScoreSource& source, score_detail::LaneBlock& block, float* scores)
-      : source_(source), block_(block), scores_(scores) {}
+      : source_(source), block_(block), scores_(scores) {
+    terms_.cap = source.soft_cap;
+    terms_.bias = source.bias;
+    terms_.reach = static_cast<std::int32_t>(source.reach);
+    has_terms_ = terms_.is_any();
+  }
 
   /// Calls body(keys, visibility) for each step of the chunk in which some pair is visible, its scores computed: -inf where hidden.
   /// Lanes without a row hold what they may.
@@ -45,14 +51,13 @@ class ScoreSteps {
       const TileVisibility visibility = look(keys);
       if (visibility == TileVisibility::kNone) continue;
       multiply(chunk, keys);
+      if (has_terms_) finish_scores(keys);
       if (visibility == TileVisibility::kSome) hide(keys);
       body(keys, visibility);
     }
   }
 
  private:
-  using Ints = hn::RebindToSigned<Floats>;
-  using IntVec = hn::Vec<Ints>;
   using IntMask = hn::Mask<Ints>;
 
   const Mask& mask() const { return *source_.mask; }
@@ -94,6 +99,14 @@ class ScoreSteps {
         operands.rows[r] = chunk.rows + (std::min(j + r, keys.end - 1) - chunk.keys.begin) * source_.d_head;
       }
       multiply_tile<kVectors>(operands, nullptr, scores_ + (j - keys.begin) * kWidth);
+    }
+  }
+
+  /// Soft cap and bias.
+  HWY_NOINLINE void finish_scores(KeyRange keys) const {
+    for (std::int64_t lane = 0; lane < kWidth; lane += kLanes) {
+      add_terms(terms_, {block_.position() + lane, nullptr}, keys.end - keys.begin, kWidth, scores_ + lane,
+                [&](std::int64_t j) { return keys.begin + j; });
     }
   }
 
@@ -165,6 +178,8 @@ class ScoreSteps {
   const score_detail::ScoreSource& source_;
   score_detail::LaneBlock& block_;
   float* scores_;
+  ScoreTerms terms_;
+  bool has_terms_ = false;
 };
 
 /// Calls run(vectors) with the width of a block as a constant.

@@ -105,6 +105,38 @@ TEST(AttentionConfig, ScaleAndDropoutMustBeNumbers) {
   EXPECT_THAT(after([](auto& c) { c.dropout = Dropout{std::nanf(""), 0}; }), HasSubstr("it must be at least 0 and below 1"));
 }
 
+TEST(AttentionConfig, SoftCapAndBiasMustFit) {
+  const auto says = [](const auto& change) {
+    AttentionConfig config = good();
+    change(config);
+    return validate(config).value_or("");
+  };
+  const auto bias = [&](std::int64_t n_heads, std::int64_t reach, std::size_t n_values) {
+    return says([&](AttentionConfig& config) {
+      config.position_bias = std::make_shared<PositionBias>(PositionBias{n_heads, reach, std::vector<float>(n_values)});
+    });
+  };
+  EXPECT_EQ(says([](AttentionConfig& config) { config.soft_cap = 30; }), "");
+  EXPECT_THAT(says([](AttentionConfig& config) { config.soft_cap = -1; }), testing::HasSubstr("soft cap"));
+  EXPECT_THAT(says([](AttentionConfig& config) { config.soft_cap = NAN; }), testing::HasSubstr("soft cap"));
+  EXPECT_THAT(says([](AttentionConfig& config) { config.soft_cap = INFINITY; }), testing::HasSubstr("soft cap"));
+  EXPECT_EQ(bias(6, 3, 42), "");
+  EXPECT_EQ(bias(6, 0, 6), "");
+  EXPECT_EQ(bias(5, 3, 35), "the position bias is of 5 heads; the layer has 6");
+  EXPECT_EQ(bias(6, 3, 41), "the position bias has 41 values; 6 heads that reach 3 positions need 42");
+  EXPECT_THAT(bias(6, -1, 0), testing::HasSubstr("reaches -1"));
+  EXPECT_THAT(bias(6, std::int64_t{1} << 60, 0), testing::HasSubstr("reaches"));
+}
+
+TEST(AttentionConfig, BiasesBeyondTheirReachAreThatOfIt) {
+  const PositionBias bias{2, 1, {1, 2, 3, 4, 5, 6}};
+  EXPECT_EQ(bias.at(0, -9), 1);
+  EXPECT_EQ(bias.at(0, 0), 2);
+  EXPECT_EQ(bias.at(1, -1), 4);
+  EXPECT_EQ(bias.at(1, 1), 6);
+  EXPECT_EQ(bias.at(1, 1000), 6);
+}
+
 TEST(AttentionConfig, DefaultsFollowFromTheShape) {
   AttentionConfig config = good();
   EXPECT_FLOAT_EQ(config.effective_scale(), 0.5F);

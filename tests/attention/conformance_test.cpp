@@ -1,8 +1,11 @@
 #include "tests/attention/conformance.h"
+#include "tests/attention/conformance_terms.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "core/tensor/error.h"
@@ -30,6 +33,15 @@ class Conformance : public testing::TestWithParam<Which> {};
 TEST_P(Conformance, EveryCaseAgreesWithTheReference) {
   Under under(GetParam());
   for (const Case& c : conformance::cases()) {
+    const Support support = under.backend->supports(c.config);
+    ASSERT_TRUE(support.ok) << c.name << ": " << support.reason;
+    EXPECT_EQ(conformance::check(*under.backend, c), "");
+  }
+}
+
+TEST_P(Conformance, SoftCapsAndBiasesAgreeWithTheReference) {
+  Under under(GetParam());
+  for (const Case& c : conformance::term_cases()) {
     const Support support = under.backend->supports(c.config);
     ASSERT_TRUE(support.ok) << c.name << ": " << support.reason;
     EXPECT_EQ(conformance::check(*under.backend, c), "");
@@ -73,9 +85,29 @@ INSTANTIATE_TEST_SUITE_P(Backends, Conformance,
 
 TEST(ConformanceSuite, NamesAreUnique) {
   std::set<std::string> names;
-  for (const Case& c : conformance::cases()) {
+  std::vector<Case> all = conformance::cases();
+  std::ranges::move(conformance::term_cases(), std::back_inserter(all));
+  for (const Case& c : all) {
     EXPECT_TRUE(names.insert(c.name).second) << c.name << " appears twice";
     EXPECT_EQ(validate(c.config), std::nullopt) << c.name;
+  }
+}
+
+TEST(ConformanceSuite, CasesTellTheTermsApart) {
+  const auto reference = make_reference_backend();
+  for (Case c : conformance::term_cases()) {
+    if (c.config.mask.pattern.kind != PatternKind::kDense || c.config.seq_k < 30) continue;
+    const conformance::Problem problem(c);
+    conformance::Answer whole(c, false), uncapped(c, false), unbiased(c, false);
+    reference->run(c.config, problem.inputs, whole.outputs());
+    AttentionConfig config = c.config;
+    config.soft_cap = 0;
+    reference->run(config, problem.inputs, uncapped.outputs());
+    EXPECT_EQ(whole.logsumexp == uncapped.logsumexp, c.config.soft_cap == 0) << c.name;
+    config = c.config;
+    config.position_bias = nullptr;
+    reference->run(config, problem.inputs, unbiased.outputs());
+    EXPECT_EQ(whole.logsumexp == unbiased.logsumexp, c.config.position_bias == nullptr) << c.name;
   }
 }
 

@@ -23,6 +23,7 @@ struct Kind {
   std::int64_t max_d_head = kMaxDHead;
   bool with_overflow = false;  ///< finite inputs whose scores float32 cannot hold
   Poison poison = Poison::kNone;
+  bool with_terms = false;  ///< soft caps and biases by distance, each in half of the rounds
 };
 
 struct Round {
@@ -98,6 +99,15 @@ inline void choose_mask(Random& random, AttentionConfig& config) {
   }
 }
 
+inline void choose_terms(Random& random, AttentionConfig& config) {
+  if (random.chance(50)) config.soft_cap = static_cast<float>((1 + random.unit()) * std::pow(10.0, random.below(4) - 1));
+  if (!random.chance(50)) return;
+  PositionBias bias{config.n_heads, random.size(2 * config.seq_k) - 1, {}};
+  for (std::int64_t i = 0; i < bias.n_heads * (2 * bias.reach + 1); ++i)
+    bias.values.push_back(static_cast<float>(2 * random.normal()));
+  config.position_bias = std::make_shared<const PositionBias>(std::move(bias));
+}
+
 inline Values choose_values(Random& random, const Kind& kind) {
   if (kind.with_overflow && random.chance(50)) return Values::kOverflowing;
   return random.chance(40) ? Values::kNormal : static_cast<Values>(random.below(8));
@@ -125,6 +135,7 @@ inline Round make_round(std::uint64_t seed, const Kind& kind) {
   round.k = choose_values(random, kind);
   round.v = choose_values(random, kind);
   if (round.v == Values::kOverflowing) round.v = Values::kHuge;
+  if (kind.with_terms) choose_terms(random, config);
   return round;
 }
 
@@ -146,6 +157,8 @@ inline std::string describe(const Round& round) {
   if (!config.pruned.empty()) text += ", pruned";
   if (!config.kv_head_of.empty()) text += ", uneven groups";
   if (config.dropout) text += ", dropout " + std::to_string(config.dropout->probability);
+  if (config.soft_cap > 0) text += ", soft cap " + std::to_string(config.soft_cap);
+  if (config.position_bias != nullptr) text += ", bias to distance " + std::to_string(config.position_bias->reach);
   text += std::string("; q ") + values_name(round.q) + ", k " + values_name(round.k) + ", v " + values_name(round.v);
   if (round.poison == Poison::kUnseen) text += "; NaN where no row looks";
   if (round.poison == Poison::kAnywhere) text += "; NaN and infinities";

@@ -32,6 +32,8 @@ class RowBounds {
     if (config_.is_pruned(head)) return bound;
     const double steps = 12 + 3 * std::sqrt(static_cast<double>(d_head));
     bound_scores({b, head, i}, steps * 0x1p-24, bound);
+    // tanh, and adding a bias of some units.
+    bound.score += 1e-6 * (static_cast<double>(config_.soft_cap) + (config_.position_bias != nullptr ? 10 : 0));
     const float* const out = expected_.out.row(b, head, i);
     const std::size_t first = static_cast<std::size_t>(((b * config_.n_heads + head) * config_.seq_q + i) * config_.seq_k);
     std::vector<double> largest(d_head, 0.0);

@@ -56,6 +56,11 @@ TEST_P(Fuzz, NanAndInfinitiesReachTheRowsThatSeeThemAndNoOthers) {
 
 TEST_P(Fuzz, ScoresBeyondFloat32StayInTheirRows) { run(80, {.max_seq = 90, .max_d_head = 70, .with_overflow = true}); }
 
+TEST_P(Fuzz, SoftCapsAndBiasesAgreeWithTheReference) {
+  run(150, {.max_d_head = 140, .with_terms = true});
+  run(60, {.max_seq = 90, .max_d_head = 70, .poison = Poison::kAnywhere, .with_terms = true});
+}
+
 TEST(FuzzInstructionSets, EachAgreesWithTheReference) {
   for_each_simd([] {
     ThreadPool pool(2);
@@ -64,6 +69,8 @@ TEST(FuzzInstructionSets, EachAgreesWithTheReference) {
     for (std::uint64_t seed = first; seed < first + count; ++seed) {
       for (const Poison poison : {Poison::kNone, Poison::kAnywhere}) {
         EXPECT_EQ(fuzz::check(*flash, fuzz::make_round(seed, {.max_seq = 70, .max_d_head = 140, .poison = poison})), "");
+        const Kind terms{.max_seq = 70, .max_d_head = 140, .poison = poison, .with_terms = true};
+        EXPECT_EQ(fuzz::check(*flash, fuzz::make_round(seed, terms)), "");
       }
     }
   });

@@ -72,15 +72,40 @@ void turn(std::vector<double>& row, std::int64_t position) {
   }
 }
 
-TEST(CpuAttentionLayer, EqualsTheFormulasInDouble) {
+/// gain * x / sqrt(mean of x² + eps), each head by itself.
+void norm(std::vector<double>& row, const std::vector<float>& gain, double eps) {
+  for (std::size_t head = 0; head < row.size() && !gain.empty(); head += kDim) {
+    double squares = 0;
+    for (std::size_t c = 0; c < kDim; ++c)
+      squares += row[head + c] * row[head + c];
+    for (std::size_t c = 0; c < kDim; ++c)
+      row[head + c] *= static_cast<double>(gain[c]) / std::sqrt(squares / kDim + eps);
+  }
+}
+
+class CpuAttentionLayerNorms : public testing::TestWithParam<bool> {};
+INSTANTIATE_TEST_SUITE_P(OfHeads, CpuAttentionLayerNorms, testing::Bool());
+
+TEST_P(CpuAttentionLayerNorms, EqualTheFormulasInDouble) {
   Fixture f;
-  const AttentionLayerResult result = f.layer->run(Fixture::config(), f.params(), Rotary{}, f.input());
+  std::vector<float> q_gain, k_gain;
+  AttentionLayerParams params = f.params();
+  if (GetParam()) {
+    q_gain = conformance::values(kDim, 10, 1);
+    k_gain = conformance::values(kDim, 11, 1);
+    params.q_norm = q_gain;
+    params.k_norm = k_gain;
+    params.norm_eps = 0.03F;
+  }
+  const AttentionLayerResult result = f.layer->run(Fixture::config(), params, Rotary{}, f.input());
   std::vector<std::vector<double>> q, k, v;
   for (std::int64_t i = 0; i < kSeq; ++i) {
     const std::vector<double> x(f.x.begin() + i * kModel, f.x.begin() + (i + 1) * kModel);
     q.push_back(project(f.w_q, f.b_q, x));
     k.push_back(project(f.w_k, f.b_k, x));
     v.push_back(project(f.w_v, f.b_v, x));
+    norm(q.back(), q_gain, 0.03F);
+    norm(k.back(), k_gain, 0.03F);
     turn(q.back(), i);
     turn(k.back(), i);
   }
@@ -139,8 +164,8 @@ TEST(CpuAttentionLayer, AllHeadsPrunedLeavesTheBias) {
   config.n_heads = config.n_kv_heads = 0;
   EXPECT_TRUE(f.layer->supports(config).ok);
   AttentionLayerParams params;
-  params.w_q = params.w_k = params.w_v = {nullptr, 0, kModel, kModel};
-  params.w_o = {nullptr, kModel, 0, 0};
+  params.w_q = params.w_k = params.w_v = ConstMatrixView{nullptr, 0, kModel, kModel};
+  params.w_o = ConstMatrixView{nullptr, kModel, 0, 0};
   params.b_o = f.b_o;
   const AttentionLayerResult biased = f.layer->run(config, params, Rotary{}, f.input());
   ASSERT_EQ(biased.out.shape(), (std::vector<std::int64_t>{kSeq, kModel}));
@@ -176,6 +201,10 @@ TEST(CpuAttentionLayer, RefusesWhatItCannotRun) {
   EXPECT_THROW(f.layer->run(config, f.params(), {}, Fixture::matrix(f.x, kSeq - 1, kModel)), ShapeError);
   AttentionLayerParams params = f.params();
   params.w_k.rows -= 1;
+  EXPECT_THROW(f.layer->run(config, params, {}, f.input()), ShapeError);
+  params = f.params();
+  const std::vector<float> five(5);
+  params.k_norm = five;
   EXPECT_THROW(f.layer->run(config, params, {}, f.input()), ShapeError);
   params = f.params();
   params.w_o.cols -= 1;

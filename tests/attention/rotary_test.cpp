@@ -55,7 +55,41 @@ TEST(Rotary, ProductsDependOnTheDistanceAlone) {
   EXPECT_GT(std::abs(product(9, 4) - product(9, 5)), 1e-2);
 }
 
+TEST(Rotary, TurnsTheFirstCoordinatesAtGivenFrequencies) {
+  constexpr std::int64_t kHeads = 3, kDim = 7, kRow = kHeads * kDim;
+  const Rotary rotary{.theta = 1e6F, .dims = 4, .frequencies = {0.9, 0.031}, .magnitude = 1.25F};
+  const std::vector<float> before = conformance::values(5 * kRow, 8, 1);
+  std::vector<float> in_place = before, apart(before.size(), -7);
+  const RotaryTable table = make_rotary_table(rotary, 2, 5, kDim);
+  rotate(table, HeadsView::interleaved(in_place.data(), 1, kHeads, 5, kDim));
+  for (std::int64_t i = 0; i < 5; ++i)
+    rotate_row(table, i, kHeads, before.data() + i * kRow, apart.data() + i * kRow);
+  for (std::size_t at = 0; at < before.size(); ++at) {
+    const auto i = static_cast<std::int64_t>(at) / kRow, c = static_cast<std::int64_t>(at) % kDim;
+    double expected = before[at];
+    if (c < 4) {
+      const double angle = static_cast<double>(2 + i) * rotary.frequencies[static_cast<std::size_t>(c % 2)];
+      const double other = c < 2 ? -static_cast<double>(before[at + 2]) : static_cast<double>(before[at - 2]);
+      expected = 1.25 * (before[at] * std::cos(angle) + other * std::sin(angle));
+    }
+    EXPECT_NEAR(in_place[at], expected, 1e-6) << at;
+    EXPECT_EQ(apart[at], in_place[at]) << at;
+  }
+}
+
+TEST(Rotary, PartialDimensionsSetTheFrequencies) {
+  // theta^(-2c / dims), not theta^(-2c / d_head).
+  const RotaryTable table = make_rotary_table({.theta = 10000, .dims = 4}, 1, 1, 16);
+  EXPECT_EQ(table.half, 2);
+  EXPECT_FLOAT_EQ(table.sin[1], static_cast<float>(std::sin(0.01)));
+}
+
 TEST(Rotary, RefusesWhatHasNoPairs) {
+  EXPECT_THROW(make_rotary_table({.dims = 3}, 0, 4, 8), ShapeError);
+  EXPECT_THROW(make_rotary_table({.dims = 10}, 0, 4, 8), ShapeError);
+  EXPECT_THROW(make_rotary_table({.dims = -2}, 0, 4, 8), ShapeError);
+  EXPECT_THROW(make_rotary_table({.frequencies = {1, 2, 3}}, 0, 4, 8), ShapeError);
+  EXPECT_NO_THROW(make_rotary_table({.dims = 4}, 0, 4, 5));  // the odd one stays
   EXPECT_THROW(make_rotary_table({}, 0, 4, 5), ShapeError);
   EXPECT_THROW(make_rotary_table({}, 0, 4, 0), ShapeError);
   EXPECT_THROW(make_rotary_table({}, 0, -1, 4), ShapeError);

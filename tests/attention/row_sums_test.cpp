@@ -3,8 +3,10 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <bit>
 #include <cmath>
+#include <iterator>
 #include <limits>
 #include <numeric>
 #include <stop_token>
@@ -12,7 +14,7 @@
 #include <vector>
 
 #include "core/tensor/error.h"
-#include "tests/attention/conformance_cases.h"
+#include "tests/attention/conformance_terms.h"
 #include "tests/tensor/each_simd.h"
 
 namespace headroom {
@@ -41,6 +43,12 @@ Text text_of(const Case& c, const Problem& problem, std::int64_t b) {
   return text;
 }
 
+std::vector<Case> all_cases() {
+  std::vector<Case> all = conformance::cases();
+  std::ranges::move(conformance::term_cases(), std::back_inserter(all));
+  return all;
+}
+
 /// By its definition, in double.
 RowSummary expected_row(const Text& text, std::int64_t head, std::int64_t row) {
   RowSummary found{-kInfinity, kInfinity, -kInfinity, kInfinity, -kInfinity};
@@ -53,6 +61,10 @@ RowSummary expected_row(const Text& text, std::int64_t head, std::int64_t row) {
           static_cast<double>(text.q.row(0, head, row)[c]) * static_cast<double>(text.k.row(0, text.config.kv_head(head), j)[c]);
     }
     score *= static_cast<double>(text.config.effective_scale());
+    const auto cap = static_cast<double>(text.config.soft_cap);
+    if (cap > 0) score = cap * std::tanh(score / cap);
+    if (text.config.position_bias != nullptr)
+      score += static_cast<double>(text.config.position_bias->at(head, j - text.config.mask.query_offset - row));
     scores.push_back(score);
     const auto as_float = static_cast<float>(score);
     found.smallest = std::min(found.smallest, as_float);
@@ -108,7 +120,7 @@ bool has_same_bits(const RowSummary& a, const RowSummary& b) {
 TEST(RowSums, AgreeWithTheDefinitionInEveryCase) {
   ThreadPool pool(3);
   int turn = 0;
-  for (const Case& c : conformance::cases()) {
+  for (const Case& c : all_cases()) {
     if (c.config.kv_storage != KvStorage::kFloat32) continue;  // kernels read those themselves
     SCOPED_TRACE(c.name);
     const Problem problem(c);
@@ -121,8 +133,9 @@ TEST(RowSums, AgreeWithTheDefinitionInEveryCase) {
 
 TEST(RowSums, AgreeWithEveryInstructionSet) {
   for_each_simd([] {
-    for (const Case& c : conformance::cases()) {
-      const bool is_chosen = c.name.starts_with("long_") || c.name.starts_with("d_head_") || c.name.starts_with("mqa_strided");
+    for (const Case& c : all_cases()) {
+      const bool is_chosen = c.name.starts_with("long_") || c.name.starts_with("terms_bias") || c.name.starts_with("terms_cap") ||
+                             c.name.starts_with("d_head_") || c.name.starts_with("mqa_strided");
       if (!is_chosen) continue;
       SCOPED_TRACE(c.name);
       const Problem problem(c);

@@ -1,3 +1,5 @@
+#include <algorithm>
+
 #include "core/formats/tokenizer_pipeline.h"
 #include "core/formats/utf8.h"
 
@@ -25,6 +27,7 @@ std::vector<AddedMatch> AddedTokenFinder::find(const Glyphs& text) const {
   std::vector<AddedMatch> result;
   std::size_t done = 0;  // everything before is in `result`
   for (std::size_t i = 0; i < text.size() && !tokens_.empty();) {
+    const std::size_t match_begin = i;
     std::size_t node = 0;
     std::size_t end = i;
     const AddedToken* token = nullptr;
@@ -46,14 +49,16 @@ std::vector<AddedMatch> AddedTokenFinder::find(const Glyphs& text) const {
       i = end;
       continue;
     }
-    std::size_t begin = i;
+    i = end;  // what a token strips on its right can still be found by the next one
+    std::size_t begin = match_begin;
     while (token->strips_left && begin > done && is_white_space(text[begin - 1].code_point))
       --begin;
     while (token->strips_right && end < text.size() && is_white_space(text[end].code_point))
       ++end;
+    if (token->strips_left) begin = std::max(begin, done);
     if (done < begin) result.push_back({{done, begin}, nullptr});
-    result.push_back({{begin, end}, token});
-    done = i = end;
+    if (begin < end) result.push_back({{begin, end}, token});
+    done = end;
   }
   if (done < text.size()) result.push_back({{done, text.size()}, nullptr});
   return result;

@@ -1,43 +1,12 @@
 #include "core/formats/byte_level.h"
 
-#include <utf8proc.h>
-
 #include <string_view>
 
-#include "core/formats/utf8.h"
+#include "core/formats/char_classes.h"
+#include "core/formats/tokenizer_pipeline.h"
 
 namespace headroom {
 namespace {
-
-enum class Class : unsigned char { kLetter, kNumber, kSpace, kOther };
-
-Class class_of_any(char32_t c) {
-  if (is_white_space(c)) return Class::kSpace;
-  switch (utf8proc_category(static_cast<utf8proc_int32_t>(c))) {
-    case UTF8PROC_CATEGORY_LU:
-    case UTF8PROC_CATEGORY_LL:
-    case UTF8PROC_CATEGORY_LT:
-    case UTF8PROC_CATEGORY_LM:
-    case UTF8PROC_CATEGORY_LO:
-      return Class::kLetter;
-    case UTF8PROC_CATEGORY_ND:
-    case UTF8PROC_CATEGORY_NL:
-    case UTF8PROC_CATEGORY_NO:
-      return Class::kNumber;
-    default:
-      return Class::kOther;
-  }
-}
-
-Class class_of(char32_t c) {
-  static const std::array<Class, 128> table = [] {
-    std::array<Class, 128> classes{};
-    for (char32_t ascii = 0; ascii < 128; ++ascii)
-      classes[ascii] = class_of_any(ascii);
-    return classes;
-  }();
-  return c < 128 ? table[c] : class_of_any(c);
-}
 
 /// The length of an English ending after an apostrophe at `at`, apostrophe included; 0 when there is none.
 std::size_t contraction_at(const Glyphs& text, std::size_t at, std::size_t end) {
@@ -74,6 +43,60 @@ std::string byte_spelling(std::string_view bytes) {
   return text;
 }
 
+std::optional<std::string> bytes_of_spelling(std::string_view spelling) {
+  static const std::array<std::int16_t, 0x180> byte_of = [] {
+    std::array<std::int16_t, 0x180> bytes{};
+    bytes.fill(-1);
+    for (std::size_t byte = 0; byte < 256; ++byte)
+      bytes[byte_characters()[byte]] = static_cast<std::int16_t>(byte);
+    return bytes;
+  }();
+  std::string result;
+  for (std::size_t i = 0; i < spelling.size();) {
+    const Utf8Step step = decode_utf8(spelling, i);
+    if (step.code_point >= byte_of.size() || byte_of[step.code_point] < 0) return std::nullopt;
+    result.push_back(static_cast<char>(byte_of[step.code_point]));
+    i += step.bytes;
+  }
+  return result;
+}
+
+namespace {
+
+void append_spelling(Glyphs& result, const Glyph& glyph) {
+  if (glyph.code_point < 0x80) {
+    result.push_back({byte_characters()[glyph.code_point], glyph.begin, glyph.end});
+    return;
+  }
+  std::string bytes;
+  append_utf8(bytes, glyph.code_point);
+  for (const char c : bytes)
+    result.push_back({byte_characters()[static_cast<unsigned char>(c)], glyph.begin, glyph.end});
+}
+
+}  // namespace
+
+void spell_bytes(Glyphs& text) {
+  Glyphs result;
+  result.reserve(text.size() + text.size() / 4);
+  for (const Glyph& glyph : text)
+    append_spelling(result, glyph);
+  text = std::move(result);
+}
+
+void spell_bytes(WordText& text) {
+  WordText result;
+  result.glyphs.reserve(text.glyphs.size() + text.glyphs.size() / 4);
+  result.words.reserve(text.words.size());
+  for (const GlyphRange& word : text.words) {
+    const std::size_t begin = result.glyphs.size();
+    for (std::size_t i = word.begin; i < word.end; ++i)
+      append_spelling(result.glyphs, text.glyphs[i]);
+    result.words.push_back({begin, result.glyphs.size()});
+  }
+  text = std::move(result);
+}
+
 void split_byte_level(const Glyphs& text, GlyphRange part, std::vector<GlyphRange>& words) {
   for (std::size_t i = part.begin; i < part.end;) {
     const char32_t c = text[i].code_point;
@@ -84,13 +107,13 @@ void split_byte_level(const Glyphs& text, GlyphRange part, std::vector<GlyphRang
         continue;
       }
     }
-    const bool takes_space = c == U' ' && i + 1 < part.end && class_of(text[i + 1].code_point) != Class::kSpace;
+    const bool takes_space = c == U' ' && i + 1 < part.end && char_class(text[i + 1].code_point) != CharClass::kSpace;
     std::size_t end = i + (takes_space ? 1 : 0);
-    const Class run = class_of(text[end].code_point);
-    while (end < part.end && class_of(text[end].code_point) == run)
+    const CharClass run = char_class(text[end].code_point);
+    while (end < part.end && char_class(text[end].code_point) == run)
       ++end;
     // Of white space before a word the last one is left over: a space goes with the word, anything else stands alone.
-    if (run == Class::kSpace && end < part.end && end - i > 1) --end;
+    if (run == CharClass::kSpace && end < part.end && end - i > 1) --end;
     words.push_back({i, end});
     i = end;
   }

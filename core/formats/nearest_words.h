@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-#include "core/formats/tokenizer_pipeline.h"
+#include "core/formats/vocabulary.h"
 
 namespace headroom {
 

@@ -3,47 +3,38 @@
 #include <cstdint>
 #include <map>
 #include <memory>
-#include <optional>
+#include <stop_token>
 #include <string>
 #include <string_view>
-#include <unordered_map>
-#include <utility>
 #include <vector>
 
+#include "core/formats/glyphs.h"
 #include "core/formats/json_value.h"
 #include "core/formats/tokenizer.h"
+#include "core/formats/vocabulary.h"
 
 namespace headroom {
-
-/// One code point of a text on its way through the pipeline, and the bytes of the original text that it came from.
-struct Glyph {
-  char32_t code_point = 0;
-  std::uint32_t begin = 0;
-  std::uint32_t end = 0;
-};
-using Glyphs = std::vector<Glyph>;
-
-/// Half-open range of Glyphs.
-struct GlyphRange {
-  std::size_t begin = 0;
-  std::size_t end = 0;
-};
 
 /// Rewrites a text: lower case, normal forms, ...
 class Normalizer {
  public:
   virtual ~Normalizer() = default;
-  virtual void normalize(Glyphs& text) const = 0;
+  /// Errors  Error when a pattern takes too long; Cancelled.
+  virtual void normalize(Glyphs& text, const std::stop_token& stop) const = 0;
 };
 
-/// Cuts a text into words.
+/// A stretch of text and the words that it is cut into: in order, none empty. What is in no word is left out.
+struct WordText {
+  Glyphs glyphs;
+  std::vector<GlyphRange> words;
+};
+
+/// Cuts words into smaller ones; some rewrite them too.
 class PreTokenizer {
  public:
   virtual ~PreTokenizer() = default;
-  /// Appends the words of `part` of the text to `words`, in order.
-  virtual void split(const Glyphs& text, GlyphRange part, std::vector<GlyphRange>& words) const = 0;
-  /// Its words go on as bytes, so nothing may come after it and the model must read bytes.
-  virtual bool makes_bytes() const { return false; }
+  /// Errors  as Normalizer.
+  virtual void apply(WordText& text, const std::stop_token& stop) const = 0;
 };
 
 /// A piece of a word that has become a token.
@@ -53,31 +44,20 @@ struct Piece {
   bool is_unknown = false;
 };
 
+/// Where a model puts its pieces.
+struct ModelOutput {
+  std::vector<Piece> pieces;
+  std::uint64_t n_dropped = 0;  ///< characters for which the vocabulary has no token at all
+  std::stop_token stop;
+};
+
 /// Turns one word into tokens of the vocabulary.
 class TokenModel {
  public:
   virtual ~TokenModel() = default;
-  virtual void tokenize(const Glyphs& text, GlyphRange word, std::vector<Piece>& pieces) const = 0;
+  /// Errors  Error when a word is unknown and there is no token for that; Cancelled.
+  virtual void tokenize(const Glyphs& text, GlyphRange word, ModelOutput& output) const = 0;
   virtual std::int32_t unknown_id() const = 0;
-  /// It works on a word's UTF-8 bytes, spelled as byte_characters() say.
-  virtual bool reads_bytes() const { return false; }
-};
-
-/// Spelling to id and back. Two spellings may have one id; ids may have gaps.
-class Vocabulary {
- public:
-  void add(std::string text, std::int32_t id);
-  std::int32_t id_of(std::string_view text) const;  ///< -1 when there is none
-  std::string_view text_of(std::int32_t id) const;  ///< "" when there is none
-  std::int64_t size() const { return max_id_ + 1; }
-  std::size_t n_entries() const { return entries_.size(); }
-  const std::vector<std::pair<std::string, std::int32_t>>& entries() const { return entries_; }  ///< in file order
-
- private:
-  std::vector<std::pair<std::string, std::int32_t>> entries_;
-  std::unordered_map<std::string, std::int32_t> ids_;
-  std::unordered_map<std::int32_t, std::size_t> by_id_;
-  std::int64_t max_id_ = -1;
 };
 
 struct AddedToken {
@@ -113,14 +93,29 @@ class AddedTokenFinder {
   std::vector<std::unique_ptr<AddedToken>> tokens_;
 };
 
-/// What post_processor puts around the words.
+/// What post_processor makes of one text or two: special tokens around them, token types, trimmed offsets.
 struct TokenTemplate {
   struct Special {
     std::int32_t id = 0;
     std::string text;
   };
-  std::vector<Special> before;
-  std::vector<Special> after;
+  struct Item {
+    int part = -1;                  ///< 0 or 1: the tokens of that text; -1: the specials
+    std::vector<Special> specials;  ///< when part is -1
+    std::int32_t type = 0;
+  };
+  enum class Trim { kNone, kSpaces, kAddedSpaceKept };  ///< kAddedSpaceKept: but not the one space that was put before the text
+
+  std::vector<Item> single{Item{0, {}, 0}};
+  std::vector<Item> pair;  ///< empty: no template for pairs
+  Trim trim = Trim::kNone;
+};
+
+/// Tokens back to text, in steps over their spellings.
+class Decoder {
+ public:
+  virtual ~Decoder() = default;
+  virtual void decode(std::vector<std::string>& tokens) const = 0;
 };
 
 /// Everything that tokenizer.json describes.
@@ -131,6 +126,7 @@ struct TokenizerParts {
   std::unique_ptr<PreTokenizer> pre_tokenizer;  ///< may be null: one word
   std::unique_ptr<TokenModel> model;
   TokenTemplate post;
+  std::unique_ptr<Decoder> decoder;  ///< may be null: spaces between the tokens
   std::vector<std::string> notices;
 };
 
@@ -140,28 +136,19 @@ struct ComponentPlace {
   std::string field;
   int depth = 0;  ///< of Sequences in Sequences
 };
+/// "…/tokenizer.json: normalizer"
+std::string at(const ComponentPlace& place);
 
 // One reader a kind of component; each knows its own types by a table. null and absent give nullptr.
 // Errors  Error naming file, field and the type that is not known.
 std::unique_ptr<Normalizer> read_normalizer(const JsonValue* json, const ComponentPlace& place);
 std::unique_ptr<PreTokenizer> read_pre_tokenizer(const JsonValue* json, const ComponentPlace& place);
-/// Fills parts.model and parts.vocabulary.
-void read_token_model(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
-/// The same of the type "BPE" over bytes.
-void read_byte_level_bpe(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
-/// A model's "vocab". Errors  Error when it is none, empty or has an impossible id.
-Vocabulary read_vocabulary(const JsonValue& json, const ComponentPlace& place);
+std::unique_ptr<Decoder> read_decoder(const JsonValue* json, const ComponentPlace& place);
 TokenTemplate read_post_processor(const JsonValue* json, const ComponentPlace& place, const Vocabulary& vocabulary);
-
-/// The text as glyphs; invalid UTF-8 becomes U+FFFD, and its bytes are counted.
-Glyphs to_glyphs(std::string_view text, std::size_t& n_invalid_bytes);
+/// Fills parts.model and parts.vocabulary. A model without "type" is what its members say.
+void read_token_model(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
 
 /// The tokenizer that runs these parts.
 std::unique_ptr<Tokenizer> make_pipeline_tokenizer(TokenizerParts parts);
-
-/// The member that names a component's type. Errors  Error when it has none.
-const std::string& component_type(const JsonValue& json, const ComponentPlace& place);
-/// A boolean member, or `fallback` when it is absent. Errors  Error when it is something else.
-bool read_flag(const JsonValue& json, const char* name, bool fallback, const ComponentPlace& place);
 
 }  // namespace headroom

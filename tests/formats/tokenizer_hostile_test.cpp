@@ -6,6 +6,7 @@
 namespace headroom {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -49,9 +50,9 @@ std::vector<BadTokenizer> bad_tokenizers() {
       {"VersionNumber", with(R"("version":1.0)"), {"version is 1"}},
       {"ModelNull", model("null"), {"model must be an object, but it is null"}},
       {"ModelWithoutType", model("{}"), {"model needs a text \"type\""}},
-      {"ModelUnigram",
-       model(R"({"type":"Unigram","vocab":[]})"),
-       {"model has the type \"Unigram\", which is not supported (WordLevel and BPE are)"}},
+      {"ModelUnknown",
+       model(R"({"type":"Quantum","vocab":[]})"),
+       {"model has the type \"Quantum\", which is not supported (BPE, Unigram, WordLevel, WordPiece are)"}},
       {"NoVocab", model(R"({"type":"WordLevel","unk_token":"u"})"), {"model needs an object \"vocab\""}},
       {"VocabList", word_level("[]"), {"model needs an object \"vocab\""}},
       {"VocabEmpty", word_level("{}"), {"empty vocab"}},
@@ -78,11 +79,11 @@ std::vector<BadTokenizer> bad_tokenizers() {
               return close;
             }()),
        {"at most 8 deep"}},
-      {"PreTokenizerUnknown", with(R"("pre_tokenizer":{"type":"Metaspace"})"), {"pre_tokenizer has the type \"Metaspace\""}},
+      {"PreTokenizerUnknown", with(R"("pre_tokenizer":{"type":"Quantum"})"), {"pre_tokenizer has the type \"Quantum\""}},
       {"PreTokenizerBehavior",
        with(R"("pre_tokenizer":{"type":"Punctuation","behavior":"Eaten"})"),
        {"has the behavior \"Eaten\""}},
-      {"PostUnknown", with(R"("post_processor":{"type":"BertProcessing"})"), {"post_processor has the type \"BertProcessing\""}},
+      {"PostUnknown", with(R"("post_processor":{"type":"Quantum"})"), {"post_processor has the type \"Quantum\""}},
       {"PostWithoutSingle", with(R"("post_processor":{"type":"TemplateProcessing"})"), {"needs a list \"single\""}},
       {"PostUnlistedSpecial",
        post("[" + special + "," + sequence + "]", "{}"),
@@ -156,7 +157,9 @@ TEST(TokenizerLoading, AddedTokensGetTheIdsThatTheReferenceGives) {
 
 TEST(TokenizerLoading, WhatIsNotAppliedIsTold) {
   EXPECT_THAT(load(with(R"("truncation":{"max_length":4},"padding":{},"decoder":{"type":"Quantum"})"))->load_notices(),
-              ElementsAre("The tokenizer's truncation is not applied.", "The tokenizer's padding is not applied."));
+              ElementsAre(AllOf(StartsWith("Tokens are written with spaces between them, because "),
+                                HasSubstr("decoder has the type \"Quantum\"")),
+                          "The tokenizer's truncation is not applied.", "The tokenizer's padding is not applied."));
   EXPECT_THAT(load(with(R"("truncation":null,"padding":null)"))->load_notices(), IsEmpty());
 }
 

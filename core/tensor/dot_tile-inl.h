@@ -21,11 +21,12 @@ inline constexpr int kMaxDotRows = kHasManyRegisters ? 6 : 2;
 inline constexpr int kDotWeights = 4;
 
 /// What a tile computes: sums[r * sums_stride + w] = start[w] + x row r · weights[w].
+template <typename Stored>
 struct DotOperands {
   const float* x = nullptr;  ///< the first row
   std::int64_t x_stride = 0;
-  std::array<const float*, kDotWeights> weights{};
-  std::array<const float*, kDotWeights> ahead{};  ///< rows to ask for meanwhile
+  std::array<const Stored*, kDotWeights> weights{};
+  std::array<const Stored*, kDotWeights> ahead{};  ///< rows to ask for meanwhile
   std::int64_t depth = 0;
   const float* start = nullptr;  ///< aligned
   float* sums = nullptr;
@@ -52,9 +53,11 @@ HWY_INLINE void begin_dots(const float* x, std::int64_t stride, DotRows<kRows>& 
 }
 
 /// n of the kLanes values at `from`; zeros beyond.
-HWY_INLINE FloatVec load_part(const float* from, std::int64_t n) {
+template <typename Stored>
+HWY_INLINE FloatVec load_part(const Stored* from, std::int64_t n) {
   HWY_ALIGN float lanes[kLanes] = {};
-  std::copy_n(from, n, lanes);
+  for (std::int64_t i = 0; i < n; ++i)
+    lanes[i] = widen_one(from[i]);
   return hn::Load(Floats(), lanes);
 }
 
@@ -99,8 +102,8 @@ HWY_INLINE hn::Vec<hn::Full128<float>> sum_blocks(D d, hn::Vec<D> v) {
 }
 #endif
 
-template <int kRows>
-HWY_INLINE void store_dots(const DotOperands& in, const DotRows<kRows>& rows, float* sums) {
+template <int kRows, typename Stored>
+HWY_INLINE void store_dots(const DotOperands<Stored>& in, const DotRows<kRows>& rows, float* sums) {
   if constexpr (kRows > 0) {
 #if HWY_TARGET != HWY_SCALAR
     const Floats d;
@@ -120,23 +123,24 @@ HWY_INLINE void store_dots(const DotOperands& in, const DotRows<kRows>& rows, fl
 }
 
 /// kRows rows of x with four weight rows.
-template <int kRows>
-HWY_NOINLINE void dot_tile(const DotOperands& in) {
+template <int kRows, typename Stored>
+HWY_NOINLINE void dot_tile(const DotOperands<Stored>& in) {
   const Floats d;
   DotRows<kRows> rows;
   begin_dots(in.x, in.x_stride, rows);
-  const float *const w0 = in.weights[0], *const w1 = in.weights[1], *const w2 = in.weights[2], *const w3 = in.weights[3];
-  const float *const a0 = in.ahead[0], *const a1 = in.ahead[1], *const a2 = in.ahead[2], *const a3 = in.ahead[3];
+  constexpr std::int64_t kPerLine = kFloatsPerLine * static_cast<std::int64_t>(sizeof(float) / sizeof(Stored));
+  const Stored *const w0 = in.weights[0], *const w1 = in.weights[1], *const w2 = in.weights[2], *const w3 = in.weights[3];
+  const Stored *const a0 = in.ahead[0], *const a1 = in.ahead[1], *const a2 = in.ahead[2], *const a3 = in.ahead[3];
   const std::int64_t depth = in.depth;
   std::int64_t k = 0;
   for (; k + kLanes <= depth; k += kLanes) {
-    if (kLanes >= kFloatsPerLine || k % kFloatsPerLine == 0) {
+    if (kLanes >= kPerLine || k % kPerLine == 0) {
       hwy::Prefetch(a0 + k);
       hwy::Prefetch(a1 + k);
       hwy::Prefetch(a2 + k);
       hwy::Prefetch(a3 + k);
     }
-    add_dots(k, {hn::LoadU(d, w0 + k), hn::LoadU(d, w1 + k), hn::LoadU(d, w2 + k), hn::LoadU(d, w3 + k)}, rows);
+    add_dots(k, {load_wide(d, w0 + k), load_wide(d, w1 + k), load_wide(d, w2 + k), load_wide(d, w3 + k)}, rows);
   }
   if (const std::int64_t n = depth - k; n > 0) {
     add_last_dots(k, n, {load_part(w0 + k, n), load_part(w1 + k, n), load_part(w2 + k, n), load_part(w3 + k, n)}, rows);

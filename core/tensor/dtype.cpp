@@ -1,9 +1,9 @@
 #include "core/tensor/dtype.h"
 
-#include <algorithm>
 #include <string>
 
 #include "core/tensor/error.h"
+#include "core/tensor/matmul_kernel.h"
 
 namespace headroom {
 namespace {
@@ -52,11 +52,7 @@ void widen(FloatType type, std::span<const std::uint16_t> from, std::span<float>
   if (type == FloatType::kFloat32 || from.size() != to.size())
     throw ShapeError("widening needs " + std::to_string(from.size()) + " values of 16 bits and as much room, not " +
                      std::to_string(to.size()) + " of " + float_type_name(type));
-  if (type == FloatType::kFloat16) {
-    std::ranges::transform(from, to.begin(), from_float16);
-  } else {
-    std::ranges::transform(from, to.begin(), from_bfloat16);
-  }
+  matmul_detail::widen(type, from, to.data());
 }
 
 }  // namespace headroom

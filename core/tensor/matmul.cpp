@@ -4,10 +4,8 @@
 #include <array>
 #include <atomic>
 #include <string>
-#include <vector>
 
 #include "core/tensor/aligned_buffer.h"
-#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 #include "core/tensor/matmul_kernel.h"
 
@@ -110,29 +108,8 @@ Product linear_product(ConstMatrixView x, const LinearPart& part) {
   if (!bias.empty() && static_cast<std::int64_t>(bias.size()) != weight.rows) {
     throw ShapeError("linear: " + std::to_string(bias.size()) + " biases do not fit " + std::to_string(weight.rows) + " outputs");
   }
-  return {weight.floats(), x, bias, out, matmul_detail::PanelAxis::kOutRows};
+  return {weight, x, bias, out, matmul_detail::PanelAxis::kOutRows};
 }
-
-/// A part whose weight is stored in 16 bits, with the same values as float32.
-class WidePart {
- public:
-  explicit WidePart(const LinearPart& part) : part_(part) {
-    const ConstWeightView& weight = part.weight;
-    if (weight.type == FloatType::kFloat32) return;
-    values_ = AlignedBuffer<float>(static_cast<std::size_t>(weight.rows * weight.cols), Fill::kNone);
-    for (std::int64_t r = 0; r < weight.rows; ++r) {
-      const auto n = static_cast<std::size_t>(weight.cols);
-      widen(weight.type, {static_cast<const std::uint16_t*>(weight.data) + r * weight.row_stride, n},
-            values_.span().subspan(static_cast<std::size_t>(r) * n, n));
-    }
-    part_.weight = ConstMatrixView{values_.data(), weight.rows, weight.cols, weight.cols};
-  }
-  const LinearPart& part() const { return part_; }
-
- private:
-  LinearPart part_;
-  AlignedBuffer<float> values_;
-};
 
 }  // namespace
 
@@ -162,27 +139,20 @@ std::size_t Panels::packed_size() const {
 }  // namespace matmul_detail
 
 void linear(ThreadPool& pool, ConstMatrixView x, ConstWeightView weight, std::span<const float> bias, MatrixView out) {
-  const WidePart wide({weight, bias, out});
-  const Product product = linear_product(x, wide.part());
+  const Product product = linear_product(x, {weight, bias, out});
   multiply(pool, {&product, 1});
 }
 
 void linear(ThreadPool& pool, ConstMatrixView x, std::span<const LinearPart> parts) {
-  std::vector<WidePart> wide;
-  wide.reserve(parts.size());
-  for (const LinearPart& part : parts) {
-    wide.emplace_back(part);
-    static_cast<void>(linear_product(x, wide.back().part()));  // all are checked before any is computed
-  }
-  std::size_t done = 0;
+  for (const LinearPart& part : parts)
+    static_cast<void>(linear_product(x, part));  // all are checked before any is computed
   constexpr std::size_t kMaxTogether = 8;
   while (!parts.empty()) {
     std::array<Product, kMaxTogether> products;
     const std::size_t n = std::min(kMaxTogether, parts.size());
     for (std::size_t i = 0; i < n; ++i) {
-      products[i] = linear_product(x, wide[done + i].part());
+      products[i] = linear_product(x, parts[i]);
     }
-    done += n;
     multiply(pool, std::span(products).first(n));
     parts = parts.subspan(n);
   }

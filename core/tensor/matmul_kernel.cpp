@@ -99,14 +99,19 @@ void write_sums(const Product& product, const Panel& panel, KeptRows rows, const
   }
 }
 
-template <int kVectors>
-void multiply_rows(const TileOperands& operands, std::int64_t n_rows, float* tile) {
+template <typename Stored>
+const Stored* stored_row(const Product& product, std::int64_t row) {
+  return static_cast<const Stored*>(product.broadcast.data) + row * product.broadcast.row_stride;
+}
+
+template <int kVectors, typename Stored>
+void multiply_rows(const TileOperands<Stored>& operands, std::int64_t n_rows, float* tile) {
   if (n_rows == kTileRows) {
     multiply_tile<kTileRows, kVectors>(operands, tile);
     return;
   }
   // The last rows: tiles of 4, 2 and 1.
-  TileOperands rest = operands;
+  TileOperands<Stored> rest = operands;
   const auto advance = [&rest, &tile, &n_rows](std::int64_t rows) {
     rest.rows += rows * rest.row_stride;
     if (rest.start != nullptr) rest.start += rows;
@@ -126,12 +131,12 @@ void multiply_rows(const TileOperands& operands, std::int64_t n_rows, float* til
 
 /// The panel with some tiles' rows. Deep products in steps of depth, so that the panel's part stays in the second cache (256 KiB and more)
 /// while the tiles read it, one after another; their sums wait meanwhile.
-template <int kVectors>
+template <int kVectors, typename Stored>
 void multiply_panel(const Product& product, const Piece& piece, const float* packed) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
   HWY_ALIGN float tiles[kTilesPerRound * kTileRows * kWidth];
   const float zeros[kTileRows] = {};
-  TileOperands operands;
+  TileOperands<Stored> operands;
   operands.row_stride = product.broadcast.row_stride;
   std::int64_t k = 0, written = piece.row_begin;
   do {
@@ -140,7 +145,7 @@ void multiply_panel(const Product& product, const Piece& piece, const float* pac
     float* tile = tiles;
     for (std::int64_t row = piece.row_begin; row < piece.row_end; row += kTileRows, tile += kTileRows * kWidth) {
       const KeptRows rows{row, std::min<std::int64_t>(kTileRows, piece.row_end - row)};
-      operands.rows = product.broadcast.row(row) + k;
+      operands.rows = stored_row<Stored>(product, row) + k;
       operands.ahead = row + kTileRows < piece.row_end ? operands.rows + kTileRows * operands.row_stride : operands.rows;
       operands.start = product.bias.empty() ? zeros : product.bias.data() + row;
       if (k > 0) operands.start = nullptr;
@@ -155,8 +160,8 @@ void multiply_panel(const Product& product, const Piece& piece, const float* pac
   } while (k < product.depth());
 }
 
-template <int kRows>
-void dot_rows(const DotOperands& operands, int n_rows) {
+template <int kRows, typename Stored>
+void dot_rows(const DotOperands<Stored>& operands, int n_rows) {
   if constexpr (kRows > 1) {
     if (n_rows < kRows) return dot_rows<kRows - 1>(operands, n_rows);
   }
@@ -164,17 +169,18 @@ void dot_rows(const DotOperands& operands, int n_rows) {
 }
 
 /// The columns after the panel, as dot products.
+template <typename Stored>
 void multiply_dots(const Product& product, const Piece& piece) {
   const std::int64_t n_columns = piece.panel.dots_end - piece.panel.end;
   const std::int64_t n_passes = (n_columns + kMaxDotRows - 1) / kMaxDotRows;
   float last_sums[kMaxDotRows * kDotWeights];
-  DotOperands operands;
+  DotOperands<Stored> operands;
   operands.x_stride = product.source.row_stride;
   operands.depth = product.depth();
   for (std::int64_t row = piece.row_begin; row < piece.row_end; row += kDotWeights) {
     const std::int64_t n_weights = std::min<std::int64_t>(kDotWeights, piece.row_end - row);
     for (std::int64_t w = 0; w < kDotWeights; ++w) {
-      operands.weights[static_cast<std::size_t>(w)] = product.broadcast.row(std::min(row + w, piece.row_end - 1));
+      operands.weights[static_cast<std::size_t>(w)] = stored_row<Stored>(product, std::min(row + w, piece.row_end - 1));
     }
     HWY_ALIGN float start[kDotWeights] = {};
     if (!product.bias.empty()) std::copy_n(product.bias.data() + row, n_weights, start);
@@ -185,7 +191,7 @@ void multiply_dots(const Product& product, const Piece& piece) {
       const std::int64_t ahead_begin = pass * kDotWeights / n_passes, ahead_end = (pass + 1) * kDotWeights / n_passes;
       for (std::int64_t w = 0; w < kDotWeights; ++w) {
         const std::int64_t share = ahead_begin + w % std::max<std::int64_t>(1, ahead_end - ahead_begin);
-        operands.ahead[static_cast<std::size_t>(w)] = product.broadcast.row(std::min(next_row + share, piece.row_end - 1));
+        operands.ahead[static_cast<std::size_t>(w)] = stored_row<Stored>(product, std::min(next_row + share, piece.row_end - 1));
       }
       const std::int64_t begin = piece.panel.end + pass * n_columns / n_passes;
       const std::int64_t end = piece.panel.end + (pass + 1) * n_columns / n_passes;
@@ -200,17 +206,44 @@ void multiply_dots(const Product& product, const Piece& piece) {
   }
 }
 
-void MultiplyPiece(const Product& product, const Piece& piece, const float* packed) {
+template <typename Stored>
+void multiply_stored(const Product& product, const Piece& piece, const float* packed) {
   const std::int64_t vectors = packed_width(piece.panel) / kLanes;
   constexpr std::int64_t kRowsPerRound = kTilesPerRound * kTileRows;
   for (std::int64_t begin = piece.row_begin; begin < piece.row_end; begin += kRowsPerRound) {
     const Piece round{piece.panel, begin, std::min(piece.row_end, begin + kRowsPerRound)};
-    if (vectors == 3) multiply_panel<3>(product, round, packed);
-    if (vectors == 2) multiply_panel<2>(product, round, packed);
-    if (vectors == 1) multiply_panel<1>(product, round, packed);
+    if (vectors == 3) multiply_panel<3, Stored>(product, round, packed);
+    if (vectors == 2) multiply_panel<2, Stored>(product, round, packed);
+    if (vectors == 1) multiply_panel<1, Stored>(product, round, packed);
     // After the panel, while the weights are near.
-    if (piece.panel.dots_end > piece.panel.end) multiply_dots(product, round);
+    if (piece.panel.dots_end > piece.panel.end) multiply_dots<Stored>(product, round);
   }
+}
+
+void MultiplyPiece(const Product& product, const Piece& piece, const float* packed) {
+  switch (product.broadcast.type) {
+    case FloatType::kFloat16:
+      return multiply_stored<Float16>(product, piece, packed);
+    case FloatType::kBFloat16:
+      return multiply_stored<BFloat16>(product, piece, packed);
+    default:
+      return multiply_stored<float>(product, piece, packed);
+  }
+}
+
+template <typename Stored>
+void widen_all(const std::uint16_t* from, std::int64_t n, float* to) {
+  const Floats d;
+  std::int64_t i = 0;
+  for (; i + kLanes <= n; i += kLanes)
+    hn::StoreU(load_wide(d, reinterpret_cast<const Stored*>(from + i)), d, to + i);
+  for (; i < n; ++i)
+    to[i] = widen_one(Stored{from[i]});
+}
+
+void Widen(FloatType type, std::span<const std::uint16_t> from, float* to) {
+  const auto n = static_cast<std::int64_t>(from.size());
+  type == FloatType::kFloat16 ? widen_all<Float16>(from.data(), n, to) : widen_all<BFloat16>(from.data(), n, to);
 }
 
 float Dot(const float* a, const float* b, std::int64_t n) {
@@ -256,6 +289,7 @@ namespace headroom {
 HWY_EXPORT(Lanes);
 HWY_EXPORT(PackPanel);
 HWY_EXPORT(MultiplyPiece);
+HWY_EXPORT(Widen);
 HWY_EXPORT(Dot);
 HWY_EXPORT(SimdName);
 
@@ -272,6 +306,8 @@ void pack_panel(const Product& product, const Panel& panel, float* packed) {
 void multiply_piece(const Product& product, const Piece& piece, const float* packed) {
   HWY_DYNAMIC_DISPATCH(MultiplyPiece)(product, piece, packed);
 }
+
+void widen(FloatType type, std::span<const std::uint16_t> from, float* to) { HWY_DYNAMIC_DISPATCH(Widen)(type, from, to); }
 
 float dot(const float* a, const float* b, std::int64_t n) { return HWY_DYNAMIC_DISPATCH(Dot)(a, b, n); }
 

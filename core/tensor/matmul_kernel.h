@@ -12,7 +12,7 @@ enum class PanelAxis { kOutRows, kOutCols };
 
 /// One product out = rows · panel source, cut into pieces.
 struct Product {
-  ConstMatrixView broadcast;    ///< [n, depth]: weight or a; read in place
+  ConstWeightView broadcast;    ///< [n, depth]: weight or a; read in place, 16 bits widened on the way
   ConstMatrixView source;       ///< x [width, depth] or b [depth, width]; packed panel by panel
   std::span<const float> bias;  ///< one per row of broadcast, or empty
   MatrixView out;
@@ -58,5 +58,7 @@ inline constexpr std::int64_t kMaxPanelVectors = 3;
 void pack_panel(const Product& product, const Panel& panel, float* packed);
 void multiply_piece(const Product& product, const Piece& piece, const float* packed);
 float dot(const float* a, const float* b, std::int64_t n);
+/// Exact. `type` is kFloat16 or kBFloat16.
+void widen(FloatType type, std::span<const std::uint16_t> from, float* to);
 
 }  // namespace headroom::matmul_detail

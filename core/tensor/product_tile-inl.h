@@ -12,12 +12,14 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <type_traits>
+
+#include "core/tensor/stored-inl.h"
 
 HWY_BEFORE_NAMESPACE();
 namespace headroom {
 namespace HWY_NAMESPACE {
 namespace product {
-namespace hn = hwy::HWY_NAMESPACE;
 
 using Floats = hn::ScalableTag<float>;
 using FloatVec = hn::Vec<Floats>;
@@ -31,11 +33,12 @@ inline constexpr int kTileRows = kHasManyRegisters ? 8 : 4;
 inline constexpr std::int64_t kFloatsPerLine = 16;
 
 /// What a tile adds up: tile[r][lane] = sum over k < depth of rows[r * row_stride + k] * panel[k * width + lane], beginning at start[r],
-/// or at what the tile holds where start is null.
+/// or at what the tile holds where start is null. Rows of 16 bits are widened a cache line of floats at a time.
+template <typename Stored>
 struct TileOperands {
-  const float* rows = nullptr;
+  const Stored* rows = nullptr;
   std::int64_t row_stride = 0;
-  const float* ahead = nullptr;  ///< rows that the next tile reads, asked for meanwhile
+  const Stored* ahead = nullptr;  ///< rows that the next tile reads, asked for meanwhile
   const float* panel = nullptr;
   std::int64_t depth = 0;
   const float* start = nullptr;
@@ -51,11 +54,12 @@ struct TileRows {
 template <int kVectors>
 struct TileRows<0, kVectors> {};
 
-template <int kRows, int kVectors>
-HWY_INLINE void begin_rows(const TileOperands& in, std::int64_t r, const float* tile, TileRows<kRows, kVectors>& rows) {
+/// `source` and its stride: the rows themselves, or where they are widened to.
+template <int kRows, int kVectors, typename Stored>
+HWY_INLINE void begin_rows(const TileOperands<Stored>& in, std::int64_t r, const float* tile, TileRows<kRows, kVectors>& rows) {
   if constexpr (kRows > 0) {
     const Floats d;
-    rows.source = in.rows + r * in.row_stride;
+    if constexpr (std::is_same_v<Stored, float>) rows.source = in.rows + r * in.row_stride;
     if (in.start != nullptr) {
       rows.v0 = hn::Set(d, in.start[r]);
       if constexpr (kVectors > 1) rows.v1 = rows.v0;
@@ -91,27 +95,56 @@ HWY_INLINE void store_rows(const TileRows<kRows, kVectors>& rows, float* tile) {
   }
 }
 
-/// tile [kRows, kVectors * kLanes], aligned to vectors as the panel is.
+/// Rows of 16 bits as float32: n of each, at most kFloatsPerLine, to lines [kRows, kFloatsPerLine].
+template <int kRows, typename Stored>
+HWY_INLINE void widen_lines(const Stored* rows, std::int64_t row_stride, std::int64_t n, float* lines) {
+  const Floats d;
+  for (std::int64_t r = 0; r < kRows; ++r) {
+    const Stored* const from = rows + r * row_stride;
+    float* const to = lines + r * kFloatsPerLine;
+    if (n == kFloatsPerLine) {
+      for (std::int64_t c = 0; c < kFloatsPerLine; c += kLanes)
+        hn::Store(load_wide(d, from + c), d, to + c);
+    } else {
+      for (std::int64_t c = 0; c < n; ++c)
+        to[c] = widen_one(from[c]);
+    }
+  }
+}
+
 template <int kRows, int kVectors>
-HWY_NOINLINE void multiply_tile(const TileOperands& in, float* tile) {
+HWY_INLINE void point_to_lines(const float* lines, TileRows<kRows, kVectors>& rows) {
+  if constexpr (kRows > 0) {
+    rows.source = lines;
+    point_to_lines(lines + kFloatsPerLine, rows.below);
+  }
+}
+
+/// tile [kRows, kVectors * kLanes], aligned to vectors as the panel is.
+template <int kRows, int kVectors, typename Stored>
+HWY_NOINLINE void multiply_tile(const TileOperands<Stored>& in, float* tile) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
+  constexpr bool kIsWide = std::is_same_v<Stored, float>;
   const Floats d;
   TileRows<kRows, kVectors> rows;
   begin_rows(in, 0, tile, rows);
+  HWY_ALIGN float lines[kIsWide ? 1 : kRows * kFloatsPerLine];
+  if constexpr (!kIsWide) point_to_lines(lines, rows);
   const float* panel = in.panel;
-  const std::int64_t depth = in.depth, ahead_stride = in.row_stride;
-  const float* ahead = in.ahead;
-  for (std::int64_t k = 0; k < depth; ahead += kFloatsPerLine) {
+  const std::int64_t depth = in.depth, row_stride = in.row_stride;
+  const Stored *ahead = in.ahead, *from = in.rows;
+  for (std::int64_t k = 0; k < depth; ahead += kFloatsPerLine, from += kFloatsPerLine) {
     for (std::int64_t r = 0; r < kRows; ++r) {
-      hwy::Prefetch(ahead + r * ahead_stride);
+      hwy::Prefetch(ahead + r * row_stride);
     }
     const std::int64_t end = std::min(depth, k + kFloatsPerLine);
-    for (; k < end; ++k, panel += kWidth) {
+    if constexpr (!kIsWide) widen_lines<kRows>(from, row_stride, end - k, lines);
+    for (std::int64_t at = kIsWide ? k : 0; k < end; ++k, ++at, panel += kWidth) {
       const FloatVec p0 = hn::Load(d, panel);
       FloatVec p1 = p0, p2 = p0;
       if constexpr (kVectors > 1) p1 = hn::Load(d, panel + kLanes);
       if constexpr (kVectors > 2) p2 = hn::Load(d, panel + 2 * kLanes);
-      add_products(k, p0, p1, p2, rows);
+      add_products(at, p0, p1, p2, rows);
     }
   }
   store_rows(rows, tile);

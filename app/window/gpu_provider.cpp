@@ -35,6 +35,10 @@ class GpuLayer : public AttentionLayer {
 
   std::string_view name() const override { return layer_->name(); }
   Support supports(const AttentionConfig& config) const override { return layer_->supports(config); }
+  Support supports_layer(const AttentionConfig& config, const AttentionLayerParams& params,
+                         const std::optional<Rotary>& rotary) const override {
+    return layer_->supports_layer(config, params, rotary);
+  }
   AttentionLayerResult run(const AttentionConfig& config, const AttentionLayerParams& params, const std::optional<Rotary>& rotary,
                            ConstMatrixView x, std::stop_token stop) override {
     return layer_->run(config, params, rotary, x, stop);

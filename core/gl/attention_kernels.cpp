@@ -38,6 +38,8 @@ AttentionKernels::AttentionKernels(const DeviceFacts& facts, Kernel kernel, cons
 Support AttentionKernels::supports(const AttentionConfig& config) const {
   if (auto wrong = validate(config)) return {false, *wrong};
   if (auto limit = mask_limit(config)) return {false, *limit};
+  if (config.soft_cap > 0) return {false, "The GPU kernels do not cap scores softly, as this model does"};
+  if (config.position_bias != nullptr) return {false, "The GPU kernels do not add biases by position, as this model does"};
   const std::int64_t d4 = vec4s(config.d_head);
   const std::int64_t texels = config.batch * d4 * std::max(config.n_heads * config.seq_q, config.n_kv_heads * config.seq_k);
   if (texels > facts_.max_buffer_texels) {

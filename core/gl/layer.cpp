@@ -112,9 +112,20 @@ class GlLayer final : public AttentionLayer {
     return state_->attention.supports(config);
   }
 
+  Support supports_layer(const AttentionConfig& config, const AttentionLayerParams& params,
+                         const std::optional<Rotary>& rotary) const override {
+    if (!params.q_norm.empty() || !params.k_norm.empty())
+      return {false, "The GPU layer does not norm the q and k of each head, as this model does"};
+    if (rotary && rotary->dims != 0 && rotary->dims != config.d_head) {
+      return {false, "The GPU layer turns all coordinates of a head; this model's rotary positions turn " +
+                         std::to_string(rotary->dims) + " of " + std::to_string(config.d_head)};
+    }
+    return supports(config);
+  }
+
   AttentionLayerResult run(const AttentionConfig& config, const AttentionLayerParams& params, const std::optional<Rotary>& rotary,
                            ConstMatrixView x, std::stop_token stop) override {
-    if (const Support support = supports(config); !support.ok) {
+    if (const Support support = supports_layer(config, params, rotary); !support.ok) {
       throw ShapeError("the attention layer cannot run: " + support.reason);
     }
     check_layer(config, params, rotary, x);

@@ -4,6 +4,7 @@
 #include <chrono>
 
 #include "core/cost/work.h"
+#include "core/model/forward_steps.h"
 #include "core/tensor/error.h"
 #include "core/tensor/machine.h"
 #include "core/tensor/matmul.h"
@@ -26,16 +27,23 @@ const char* cpu_name(BackendChoice choice) {
   return choice == BackendChoice::kNaive ? "naive" : "flash";
 }
 
-AttentionConfig first_layer_config(const PassRequest& request) {
-  const LayerParams& layer = request.params.layers.front();
-  AttentionConfig config;
-  config.n_heads = static_cast<std::int64_t>(layer.heads.size());
-  config.n_kv_heads = static_cast<std::int64_t>(layer.kv_heads.size());
-  config.d_head = request.params.config.shape.d_head;
-  config.seq_q = config.seq_k = static_cast<std::int64_t>(request.ids.size());
-  config.mask = request.mask;
-  config.kv_head_of = layer.kv_head_of;
-  return config;
+/// The device is well but lacks what the model needs.
+class Unsupported : public Error {
+ public:
+  using Error::Error;
+};
+
+/// What the device says of the first layer that it cannot run; each layer has its own heads and masks.
+Support supports_all(const AttentionLayer& device, const PassRequest& request) {
+  const StackScores scores(decoder_of(request.params), request.mask);
+  const auto seq = static_cast<std::int64_t>(request.ids.size());
+  const std::optional<Rotary> rotary = rotary_of(request.params.config, seq);
+  for (std::size_t i = 0; i < request.params.layers.size(); ++i) {
+    const LayerParams& layer = request.params.layers[i];
+    Support support = device.supports_layer(scores.config(i, seq), layer.attention(request.params.config.rms_norm_eps), rotary);
+    if (!support.ok) return support;
+  }
+  return {};
 }
 
 double work_of(const PassRequest& request) {
@@ -137,8 +145,8 @@ std::string Devices::gpu_text() {
 
 void Devices::on_gpu(const PassRequest& request, const std::function<void(AttentionLayer&)>& work) {
   AttentionLayer& layer = open_gpu();
-  const Support support = layer.supports(first_layer_config(request));
-  if (!support.ok) throw Error(support.reason);
+  const Support support = supports_all(layer, request);
+  if (!support.ok) throw Unsupported(support.reason);
   try {
     work(layer);
   } catch (const Cancelled&) {
@@ -214,6 +222,8 @@ PassResult Devices::run_auto(const PassRequest& request, std::stop_token stop) {
                                 : "auto: the CPU measured faster than " + facts.name + " at this size.";
     } catch (const Cancelled&) {
       throw;
+    } catch (const Unsupported& error) {
+      result.reason = std::string("auto: the CPU. ") + error.what() + ".";
     } catch (const Error& error) {
       result.gpu.reset();
       gpu_is_faster_[key] = false;

@@ -80,6 +80,23 @@ MlpKind ConfigReader::gelu(const char* name, const char* absent) const {
   fail(std::string(name) + " is " + describe(*value) + ", but only \"gelu\" and \"gelu_new\" are supported");
 }
 
+MlpKind ConfigReader::activation(const char* name, const char* absent) const {
+  const JsonValue* value = set(name);
+  if (value != nullptr && !value->is(Type::kString))
+    fail(std::string(name) + " is " + describe(*value) + ", where a name is needed");
+  if (const std::optional<MlpKind> known = activation_named(value == nullptr ? absent : value->string)) return *known;
+  fail(std::string(name) + " is " + describe(*value) + ", but only \"gelu\", \"gelu_new\", \"relu\" and \"silu\" are supported");
+}
+
+std::optional<MlpKind> ConfigReader::activation_named(std::string_view name) {
+  if (name == "gelu" || name == "gelu_python") return MlpKind::kGelu;
+  // Three names of one formula, computed in other orders.
+  if (name == "gelu_new" || name == "gelu_pytorch_tanh" || name == "gelu_fast") return MlpKind::kGeluTanh;
+  if (name == "relu") return MlpKind::kRelu;
+  if (name == "silu" || name == "swish") return MlpKind::kSilu;
+  return std::nullopt;
+}
+
 std::int64_t ConfigReader::head_size(std::int64_t d_model, std::int64_t n_heads) const {
   if (d_model % n_heads != 0)
     fail("the width " + std::to_string(d_model) + " cannot be cut into " + std::to_string(n_heads) + " heads of equal size");

@@ -4,6 +4,7 @@
 #include <initializer_list>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 
 #include "core/formats/json_value.h"
@@ -37,6 +38,10 @@ class ConfigReader {
   void require_flag(const char* name, bool wanted, const char* why) const;
   /// The GELU that a name means ("gelu", "gelu_new", ...). Errors  Error for another activation.
   MlpKind gelu(const char* name, const char* absent) const;
+  /// The activation of an MLP without a gate ("gelu", "gelu_new", "relu", "silu", ...). Errors  Error for another.
+  MlpKind activation(const char* name, const char* absent) const;
+  /// The same for a name that was found elsewhere; nothing for another.
+  static std::optional<MlpKind> activation_named(std::string_view name);
   /// d_model / n_heads. Errors  Error when it is not whole or larger than this program supports.
   std::int64_t head_size(std::int64_t d_model, std::int64_t n_heads) const;
   /// A whole number in [low, high] of each size that all families share.

@@ -1,6 +1,8 @@
 #include "core/formats/family.h"
 
+#include <algorithm>
 #include <charconv>
+#include <utility>
 
 #include "core/tensor/error.h"
 
@@ -11,6 +13,10 @@ std::span<const Family> families() {
     std::vector<Family> list = llama_families();
     list.push_back(gpt2_family());
     list.push_back(bert_family());
+    for (Family& family : roberta_families())
+      list.push_back(std::move(family));
+    list.push_back(distilbert_family());
+    list.push_back(t5_family());
     list.push_back(bart_family());
     return list;
   }();
@@ -24,6 +30,35 @@ const Family& family_named(std::string_view model_type) {
     known += (known.empty() ? "" : ", ") + std::string(family.model_type);
   }
   throw Error("there is no family of models named \"" + std::string(model_type) + "\" (" + known + " are known)");
+}
+
+std::string find_score_problem(const ModelConfig& config, const std::string& family) {
+  if (config.attention_scale || config.divides_scale_by_layer || config.score_cap > 0)
+    return family + "'s scores are q·k / sqrt(d_k), with no other scale and no cap";
+  if (config.has_qk_norm) return family + " has no norm of q and k";
+  if (std::ranges::any_of(config.windows, [](std::int64_t window) { return window > 0; })) return family + " has no windows";
+  if (config.block_order != BlockOrder::kSequential) return family + "'s MLPs read what attention added";
+  if (config.embedding_scale != 1 || config.logit_scale != 1 || config.logit_cap > 0)
+    return family + "'s embeddings and logits have no factor and no cap";
+  return {};
+}
+
+const char* activation_name(MlpKind mlp) {
+  switch (mlp) {
+    case MlpKind::kGelu:
+    case MlpKind::kGeGlu:
+      return "gelu";
+    case MlpKind::kGeluTanh:
+    case MlpKind::kGeGluTanh:
+      return "gelu_new";
+    case MlpKind::kRelu:
+    case MlpKind::kReGlu:
+      return "relu";
+    case MlpKind::kSilu:
+    case MlpKind::kSwiGlu:
+      return "silu";
+  }
+  return "";
 }
 
 std::string json_of(std::int64_t value) { return std::to_string(value); }

@@ -28,6 +28,7 @@ struct ConfigMember {
 struct Family {
   const char* model_type = "";    ///< of config.json
   const char* architecture = "";  ///< the class that transformers opens it with
+  const char* headless = "";      ///< the class of one that predicts nothing; empty: there is none
   const char* prefix = "";        ///< what its tensors' names begin with, or not
   /// Below these lies what layers compute, so no tensor there is passed over: "layers.".
   std::vector<std::string_view> layer_prefixes;
@@ -54,7 +55,15 @@ const Family& family_named(std::string_view model_type);
 std::vector<Family> llama_families();
 Family gpt2_family();
 Family bert_family();
+std::vector<Family> roberta_families();
+Family distilbert_family();
+Family t5_family();
 Family bart_family();
+
+/// One sentence on what is not plain about a model's scores, embedding and output, for families where all is; empty when nothing is.
+std::string find_score_problem(const ModelConfig& config, const std::string& family);
+/// The activation of an MLP, of a gated one what its gate goes through: "gelu", "gelu_new", "relu", "silu".
+const char* activation_name(MlpKind mlp);
 
 // Words of JSON.
 std::string json_of(std::int64_t value);

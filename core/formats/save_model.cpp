@@ -73,12 +73,15 @@ SpecialIds special_ids(const std::vector<FoundToken>& tokens, std::int64_t vocab
   return ids;
 }
 
-std::string config_text(const ModelConfig& config, const SpecialIds& ids, SavedFloats floats) {
+std::string config_text(const ModelParams& params, const SpecialIds& ids, SavedFloats floats) {
+  const ModelConfig& config = params.config;
   const Family& family = family_named(config.family);
-  std::string text = "{\n  \"architectures\": [\n    \"" + std::string(family.architecture) + "\"\n  ],\n  \"model_type\": \"" +
-                     family.model_type + "\"";
+  const std::string architecture = config.predicts ? family.architecture : family.headless;
+  std::string text =
+      "{\n  \"architectures\": [\n    \"" + architecture + "\"\n  ],\n  \"model_type\": \"" + family.model_type + "\"";
   for (const ConfigMember& member : family.write(config, ids))
-    text += ",\n  \"" + member.name + "\": " + member.json;
+    text += ",\n  \"" + member.name + "\": " +
+            (member.name == "type_vocab_size" && !params.token_types.empty() ? json_of(params.token_types.dim(0)) : member.json);
   return text + ",\n  \"torch_dtype\": \"" + (floats == SavedFloats::kFloat32 ? "float32" : "float16") + "\"\n}\n";
 }
 
@@ -146,7 +149,7 @@ void save_model_folder(const ModelParams& params, std::string_view tokenizer_jso
   const std::vector<FoundToken> tokens = find_special_tokens(tokenizer_json);
   const ModelShape& shape = params.config.shape;
   std::vector<FolderFile> files = {
-      {"config.json", config_text(params.config, special_ids(tokens, shape.vocab_size), notes.floats)},
+      {"config.json", config_text(params, special_ids(tokens, shape.vocab_size), notes.floats)},
       {"tokenizer.json", std::string(tokenizer_json)},
       {"tokenizer_config.json", tokenizer_config_text(tokens, shape.max_positions)},
   };

@@ -27,7 +27,8 @@ struct SaveNotes {
   std::vector<FolderFile> more_files;
 };
 
-/// Writes a Hugging Face folder of params.config.family (qwen2, llama, mistral, gpt2, bert, bart) that `transformers` opens: config.json,
+/// Writes a Hugging Face folder of params.config.family (any that is read; a model that predicts nothing as its class
+/// without a head) that `transformers` opens: config.json,
 /// model.safetensors, tokenizer.json, tokenizer_config.json, README.md where there is one, and notes.more_files. Whole or not at all: a
 /// temporary folder beside it, fsync, rename. Special tokens (<bos>, <eos>, <pad>, <unk>, <mask>) get their ids from the tokenizer's text.
 ///

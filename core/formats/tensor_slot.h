@@ -29,6 +29,8 @@ enum class SlotLayout {
 struct TensorSlot {
   std::string name;                 ///< without the family's prefix
   std::vector<std::int64_t> shape;  ///< in the file; kAnyRows in the first place: any number
+  /// Other names of the same tensor, one of which a file may have in its place: tied embeddings are written once.
+  std::vector<std::string> other_names;
   std::vector<TensorPart> parts;
   SlotLayout layout = SlotLayout::kStacked;
   std::int64_t n_blocks = 1;      ///< of kInterleaved: the rows of each part are a multiple of it

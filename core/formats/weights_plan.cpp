@@ -117,7 +117,11 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   std::unordered_set<std::string> used;
   for (const TensorSlot& slot : slots) {
     const std::string name = slot.has_prefix ? prefix + slot.name : slot.name;
-    const StoredTensor found = find_entry(files, name);
+    StoredTensor found = find_entry(files, name);
+    for (std::size_t i = 0; i < slot.other_names.size() && !found; ++i) {
+      found = find_entry(files, prefix + slot.other_names[i]);
+      if (!found) found = find_entry(files, slot.other_names[i]);
+    }
     used.insert(found ? found.entry->name : name);
     if (!found) {
       missing.push_back(name);

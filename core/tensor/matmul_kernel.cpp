@@ -105,13 +105,13 @@ const Stored* stored_row(const Product& product, std::int64_t row) {
 }
 
 template <int kVectors, typename Stored>
-void multiply_rows(const TileOperands<Stored>& operands, std::int64_t n_rows, float* tile) {
+void multiply_rows(const RowOperands<Stored>& operands, std::int64_t n_rows, float* tile) {
   if (n_rows == kTileRows) {
     multiply_tile<kTileRows, kVectors>(operands, tile);
     return;
   }
   // The last rows: tiles of 4, 2 and 1.
-  TileOperands<Stored> rest = operands;
+  RowOperands<Stored> rest = operands;
   const auto advance = [&rest, &tile, &n_rows](std::int64_t rows) {
     rest.rows += rows * rest.row_stride;
     if (rest.start != nullptr) rest.start += rows;
@@ -136,7 +136,7 @@ void multiply_panel(const Product& product, const Piece& piece, const float* pac
   constexpr std::int64_t kWidth = kVectors * kLanes;
   HWY_ALIGN float tiles[kTilesPerRound * kTileRows * kWidth];
   const float zeros[kTileRows] = {};
-  TileOperands<Stored> operands;
+  RowOperands<Stored> operands;
   operands.row_stride = product.broadcast.row_stride;
   std::int64_t k = 0, written = piece.row_begin;
   do {

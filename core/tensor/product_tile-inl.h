@@ -35,7 +35,7 @@ inline constexpr std::int64_t kFloatsPerLine = 16;
 /// What a tile adds up: tile[r][lane] = sum over k < depth of rows[r * row_stride + k] * panel[k * width + lane], beginning at start[r],
 /// or at what the tile holds where start is null. Rows of 16 bits are widened a cache line of floats at a time.
 template <typename Stored>
-struct TileOperands {
+struct RowOperands {
   const Stored* rows = nullptr;
   std::int64_t row_stride = 0;
   const Stored* ahead = nullptr;  ///< rows that the next tile reads, asked for meanwhile
@@ -43,6 +43,7 @@ struct TileOperands {
   std::int64_t depth = 0;
   const float* start = nullptr;
 };
+using TileOperands = RowOperands<float>;
 
 /// Rows of a tile under computation. Named members, not arrays: the compiler keeps them in registers.
 template <int kRows, int kVectors>
@@ -56,7 +57,7 @@ struct TileRows<0, kVectors> {};
 
 /// `source` and its stride: the rows themselves, or where they are widened to.
 template <int kRows, int kVectors, typename Stored>
-HWY_INLINE void begin_rows(const TileOperands<Stored>& in, std::int64_t r, const float* tile, TileRows<kRows, kVectors>& rows) {
+HWY_INLINE void begin_rows(const RowOperands<Stored>& in, std::int64_t r, const float* tile, TileRows<kRows, kVectors>& rows) {
   if constexpr (kRows > 0) {
     const Floats d;
     if constexpr (std::is_same_v<Stored, float>) rows.source = in.rows + r * in.row_stride;
@@ -122,7 +123,7 @@ HWY_INLINE void point_to_lines(const float* lines, TileRows<kRows, kVectors>& ro
 
 /// tile [kRows, kVectors * kLanes], aligned to vectors as the panel is.
 template <int kRows, int kVectors, typename Stored>
-HWY_NOINLINE void multiply_tile(const TileOperands<Stored>& in, float* tile) {
+HWY_NOINLINE void multiply_tile(const RowOperands<Stored>& in, float* tile) {
   constexpr std::int64_t kWidth = kVectors * kLanes;
   constexpr bool kIsWide = std::is_same_v<Stored, float>;
   const Floats d;

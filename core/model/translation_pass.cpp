@@ -106,7 +106,8 @@ TranslationTrace translate_pass(const ModelParams& params, std::span<const std::
   };
   TranslationTrace trace;
 
-  begin(trace.encoder, source, Direction::kBidirectional);
+  begin(trace.encoder, source, options.encoder_mask.direction);
+  trace.encoder.mask = options.encoder_mask;
   StageClock encoder_clock(trace.encoder.times);
   Tensor encoded({std::ssize(source), config.shape.d_model}, Fill::kNone);
   embed_tokens(pool, encoder_of(params), {source}, encoded.matrix());

@@ -21,6 +21,7 @@ struct TranslationTrace {
 
 struct TranslationOptions {
   ForwardOptions::Keep keep = ForwardOptions::Keep::kTrace;
+  Mask encoder_mask{.direction = Direction::kBidirectional};  ///< direction and pattern; query_offset 0
   std::stop_token stop;
 };
 

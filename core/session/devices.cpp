@@ -89,6 +89,7 @@ Devices::Layer& Devices::cpu_slot(BackendChoice choice) {
 }
 
 AttentionLayer& Devices::cpu_layer(BackendChoice choice) { return *cpu_slot(choice).layer; }
+AttentionBackend& Devices::cpu_backend(BackendChoice choice) { return *cpu_slot(choice).backend; }
 
 std::string Devices::cpu_text(BackendChoice choice) const {
   // The reference counts in plain double on one thread; its layer's projections are the same as everywhere.
@@ -100,6 +101,7 @@ Devices::Timed Devices::run_on(AttentionLayer& layer, std::string text, const Pa
   ++counters_.passes;
   ForwardOptions options;
   options.mask = request.mask;
+  options.token_types = request.token_types;
   options.stop = stop;
   const auto start = std::chrono::steady_clock::now();
   auto trace = std::make_shared<const ForwardTrace>(forward(request.params, request.ids, layer, pool_, options));

@@ -19,6 +19,7 @@ struct PassRequest {
   const ModelParams& params;
   std::vector<std::int32_t> ids;
   Mask mask;
+  std::vector<std::int32_t> token_types = {};  ///< as ForwardOptions
 };
 
 struct PassResult {
@@ -37,6 +38,9 @@ class Devices {
   ThreadPool& pool() { return pool_; }
   /// kReference, kNaive or kFlash; any other gives flash.
   AttentionLayer& cpu_layer(BackendChoice choice);
+  AttentionBackend& cpu_backend(BackendChoice choice);
+  /// "CPU · flash · AVX-512 · 2 threads"
+  std::string cpu_text(BackendChoice choice) const;
 
   /// Runs on the device that `choice` names. A GPU that cannot is no error: the processor runs, and `reason` says why.
   PassResult run(const PassRequest& request, BackendChoice choice, std::stop_token stop);
@@ -61,7 +65,6 @@ class Devices {
     PassTiming timing;
   };
   Layer& cpu_slot(BackendChoice choice);
-  std::string cpu_text(BackendChoice choice) const;
   /// Errors  Error.
   AttentionLayer& open_gpu();
   std::string gpu_text();

@@ -32,6 +32,8 @@ struct Engine::State {
   std::optional<Job> pending;
   bool measures_other_device = false;
   std::optional<SpeedRequest> speed_wish;
+  std::optional<WriteRequest> write_wish;
+  std::optional<std::int64_t> lens_wish;  ///< the token
   bool is_measuring_speed = false;
   bool is_busy = false;
   bool is_closing = false;
@@ -52,6 +54,15 @@ struct Engine::State {
   void stop_running() {
     running.request_stop();
     running = std::stop_source();
+  }
+
+  /// Under `mutex`.
+  bool has_work() const { return pending || measures_other_device || speed_wish || write_wish || lens_wish; }
+  void forget_wishes() {
+    measures_other_device = false;
+    speed_wish.reset();
+    write_wish.reset();
+    lens_wish.reset();
   }
 
   /// Queues an answer unless the work was stopped meanwhile. True when it was queued.
@@ -79,9 +90,9 @@ struct Engine::State {
     call_wake();
   }
 
-  /// Runs `work` and turns whatever it throws into an answer.
+  /// Runs `work` and turns whatever it throws into an answer, with what else that says.
   template <typename Work>
-  void guarded(std::uint64_t id, const std::stop_token& stop, const Work& work, std::optional<SpeedPart> part = {}) {
+  void guarded(Answer failed, const std::stop_token& stop, const Work& work) {
     std::string failure;
     try {
       work();
@@ -98,12 +109,13 @@ struct Engine::State {
       failure = "The computation failed for an unknown reason.";
     }
     if (failure.empty()) failure = "The computation failed.";  // an exception without words
-    answer({.id = id, .snapshot = nullptr, .failure = failure, .part = part, .speed = nullptr}, stop);
+    failed.failure = std::move(failure);
+    answer(std::move(failed), stop);
   }
 
   void run_job(Computer& computer, const Job& job, const std::stop_token& stop) {
     const Computer::Progress progress_to = [this](const std::string& stage, double share) { report(stage, share); };
-    guarded(job.id, stop, [&] {
+    guarded({.id = job.id}, stop, [&] {
       computer.note_arrival(job.arrival);
       std::shared_ptr<const Snapshot> picture = computer.compute(job.compute, job.id, stop, progress_to);
       if (!answer({.id = job.id, .snapshot = picture}, stop)) return;
@@ -112,14 +124,42 @@ struct Engine::State {
         picture = std::move(next);
         if (!answer({.id = job.id, .snapshot = picture}, stop)) return;
       }
+      run_wishes(computer, picture, stop);
       if (!options.measures_held_out_loss) return;
       const std::shared_ptr<const Snapshot> with_loss = computer.add_held_out_loss(picture, stop, progress_to);
       if (with_loss != picture) answer({.id = job.id, .snapshot = with_loss}, stop);
     });
   }
 
+  /// What was asked of a picture while it was made: at once, before what takes longer.
+  void run_wishes(Computer& computer, const std::shared_ptr<const Snapshot>& picture, const std::stop_token& stop) {
+    const Computer::Progress progress_to = [this](const std::string& stage, double share) { report(stage, share); };
+    while (!stop.stop_requested()) {
+      std::optional<WriteRequest> writing;
+      std::optional<std::int64_t> token;
+      {
+        const std::lock_guard lock(mutex);
+        writing = std::exchange(write_wish, std::nullopt);
+        token = std::exchange(lens_wish, std::nullopt);
+      }
+      if (!writing && !token) return;
+      if (token) {
+        guarded({.id = picture->id, .about = Answer::About::kLens}, stop, [&] {
+          answer({.id = picture->id, .lens = computer.lens(picture, *token, stop, progress_to), .about = Answer::About::kLens},
+                 stop);
+        });
+      }
+      if (writing) {
+        guarded({.id = picture->id, .about = Answer::About::kWriting}, stop, [&] {
+          answer({.id = picture->id, .written = computer.write(*writing, stop, progress_to), .about = Answer::About::kWriting},
+                 stop);
+        });
+      }
+    }
+  }
+
   void run_measure(Computer& computer, const std::shared_ptr<const Snapshot>& snapshot, const std::stop_token& stop) {
-    guarded(snapshot->id, stop, [&] {
+    guarded({.id = snapshot->id}, stop, [&] {
       const auto measured = computer.add_other_device_timing(
           snapshot, stop, [this](const std::string& stage, double share) { report(stage, share); });
       answer({.id = snapshot->id, .snapshot = measured}, stop);
@@ -138,7 +178,7 @@ struct Engine::State {
       const auto measure = [&] {
         answer({.id = 0, .part = part, .speed = computer.measure_speed(request, part, stop, progress_to)}, stop);
       };
-      guarded(0, stop, measure, part);
+      guarded({.id = 0, .part = part}, stop, measure);
     }
   }
 
@@ -147,16 +187,24 @@ struct Engine::State {
     std::unique_ptr<Computer> computer;
     while (true) {
       std::optional<Job> job;
-      std::shared_ptr<const Snapshot> measured;
+      std::shared_ptr<const Snapshot> measured, asked_of;
       std::optional<SpeedRequest> speed;
       std::stop_token stop;
       {
         std::unique_lock lock(mutex);
-        changed.wait(lock, [&] { return is_closing || pending || measures_other_device || speed_wish; });
+        changed.wait(lock, [&] { return is_closing || has_work(); });
         if (is_closing) return;
         if (pending) {
           job = std::move(pending);
           pending.reset();
+        } else if (write_wish || lens_wish) {
+          // Only of the newest request's picture: without one there is nothing to look through, and nothing to write after.
+          if (last && last->id == newest) {
+            asked_of = last;
+          } else {
+            write_wish.reset();
+            lens_wish.reset();
+          }
         } else if (speed_wish) {
           speed = std::move(speed_wish);
           speed_wish.reset();
@@ -171,15 +219,13 @@ struct Engine::State {
         progress = {.is_busy = true, .stage = {}, .share = 0, .part = {}};
         last_report = {};
       }
-      const std::uint64_t id = job ? job->id : measured ? measured->id : 0;
+      const std::uint64_t id = job ? job->id : measured ? measured->id : asked_of ? asked_of->id : 0;
       const auto part = speed && !speed->parts.empty() ? std::optional(speed->parts.front()) : std::nullopt;
-      guarded(
-          id, stop,
-          [&] {
-            if (!computer) computer = std::make_unique<Computer>(options);
-          },
-          part);
+      guarded({.id = id, .part = part}, stop, [&] {
+        if (!computer) computer = std::make_unique<Computer>(options);
+      });
       if (computer && job) run_job(*computer, *job, stop);
+      if (computer && asked_of) run_wishes(*computer, asked_of, stop);
       if (computer && measured) run_measure(*computer, measured, stop);
       if (computer && speed) run_speed(*computer, *speed, stop);
       {
@@ -217,8 +263,7 @@ std::uint64_t Engine::submit(const Compute& compute) {
     state_->stop_running();
     // All of them are older than this request; what was measured stays true.
     std::erase_if(state_->answers, [](const Answer& answer) { return !answer.part; });
-    state_->measures_other_device = false;
-    state_->speed_wish.reset();
+    state_->forget_wishes();
     state_->pending = State::Job{id, compute, Clock::now()};
   }
   state_->changed.notify_all();
@@ -242,12 +287,28 @@ void Engine::measure_speed(SpeedRequest request) {
   state_->changed.notify_all();
 }
 
+void Engine::look_through(std::int64_t position) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    state_->lens_wish = position;
+  }
+  state_->changed.notify_all();
+}
+
+void Engine::write(WriteRequest request) {
+  {
+    const std::lock_guard lock(state_->mutex);
+    if (state_->is_measuring_speed) state_->stop_running();
+    state_->write_wish = std::move(request);
+  }
+  state_->changed.notify_all();
+}
+
 void Engine::cancel() {
   {
     const std::lock_guard lock(state_->mutex);
     state_->pending.reset();
-    state_->measures_other_device = false;
-    state_->speed_wish.reset();
+    state_->forget_wishes();
     state_->stop_running();
   }
   state_->changed.notify_all();
@@ -261,14 +322,13 @@ std::vector<Answer> Engine::take_answers() {
 EngineProgress Engine::progress() const {
   const std::lock_guard lock(state_->mutex);
   EngineProgress progress = state_->progress;
-  progress.is_busy = state_->is_busy || state_->pending || state_->measures_other_device || state_->speed_wish;
+  progress.is_busy = state_->is_busy || state_->has_work();
   return progress;
 }
 
 void Engine::wait() {
   std::unique_lock lock(state_->mutex);
-  state_->changed.wait(
-      lock, [&] { return !state_->is_busy && !state_->pending && !state_->measures_other_device && !state_->speed_wish; });
+  state_->changed.wait(lock, [&] { return !state_->is_busy && !state_->has_work(); });
 }
 
 }  // namespace headroom

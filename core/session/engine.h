@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/session/requests.h"
 #include "core/session/snapshot.h"
 #include "core/session/speed.h"
 
@@ -46,8 +47,9 @@ struct ComputerCounters {
   int models_loaded = 0;  ///< folders read
   int surgeries = 0;      ///< times a model was sliced, pooled, pruned or drawn at random
   int tokenisations = 0;
-  int passes = 0;  ///< forward passes for a picture, timing passes included
-  int losses = 0;  ///< mean losses over the held-out text
+  int passes = 0;   ///< forward passes for a picture, timing passes included
+  int losses = 0;   ///< mean losses over the held-out text
+  int written = 0;  ///< tokens that a model wrote
 };
 
 /// Work that keeps what is expensive between calls: the loaded model, its surgery, its losses. One thread at a time.
@@ -80,6 +82,12 @@ class Computer {
   /// Errors  Error saying why the GPU cannot run it.
   std::shared_ptr<const Snapshot> add_other_device_timing(const std::shared_ptr<const Snapshot>& snapshot,
                                                           std::stop_token stop = {}, const Progress& progress = {});
+  /// The logit lens of a token of a short text's snapshot; of a masked model in a pass in which that token is hidden.
+  /// Errors  Error with one sentence, as where nothing is predicted; Cancelled.
+  std::shared_ptr<const TokenLens> lens(const std::shared_ptr<const Snapshot>& snapshot, std::int64_t position,
+                                        std::stop_token stop = {}, const Progress& progress = {});
+  /// The model writes on. The same request gives the same tokens. Errors  Error with one sentence; Cancelled.
+  std::shared_ptr<const Written> write(const WriteRequest& request, std::stop_token stop = {}, const Progress& progress = {});
   /// The report so far with one part measured anew on this machine's processors and its GPU. Errors  Error; Cancelled.
   std::shared_ptr<const SpeedReport> measure_speed(const SpeedRequest& request, SpeedPart part, std::stop_token stop = {},
                                                    const Progress& progress = {});
@@ -97,6 +105,10 @@ struct Answer {
   /// Set when the answer is about measuring: this part is in `speed` anew, or could not be measured (`failure`).
   std::optional<SpeedPart> part;
   std::shared_ptr<const SpeedReport> speed;  ///< all that has been measured for the newest shape asked for
+  std::shared_ptr<const TokenLens> lens;     ///< set when the answer is about the lens
+  std::shared_ptr<const Written> written;    ///< set when the model has written
+  /// What failed where `failure` is set: the picture still stands where it was a wish.
+  enum class About { kPicture, kLens, kWriting } about = About::kPicture;
 };
 
 struct EngineProgress {
@@ -121,6 +133,10 @@ class Engine {
   /// Measures the parts one after another, each answered by itself; what was measured for the same shape before is kept. A newer wish to
   /// measure, or a newer submit, stops it: a picture never waits for a measurement.
   void measure_speed(SpeedRequest request);
+  /// Looks through the layers at a token of the newest snapshot. A newer submit or wish of the same kind takes its place.
+  void look_through(std::int64_t position);
+  /// The model writes on; answered with all that it wrote. A newer submit stops it.
+  void write(WriteRequest request);
   /// Stops what runs; the last snapshot stands.
   void cancel();
   /// Answers since the last call; stale ones are already dropped.

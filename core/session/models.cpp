@@ -6,7 +6,6 @@
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
 #include "core/model/surgery.h"
-#include "core/model/translation_pass.h"
 #include "core/session/validity.h"
 #include "core/tensor/error.h"
 #include "core/tensor/memory.h"
@@ -36,6 +35,18 @@ std::string shape_difference(const ModelShape& asked, const ModelShape& found) {
     }
   }
   return "another form";
+}
+
+/// Of an encoder-decoder the encoder's heads.
+ModelParams prune(const ModelParams& params, std::span<const HeadRef> heads) {
+  if (params.config.kind != ModelKind::kEncoderDecoder) return prune_heads(params, heads);
+  ModelParams encoder;
+  encoder.config = params.config;
+  encoder.config.shape.n_layers = params.config.n_encoder_layers;
+  encoder.layers = params.encoder_layers;
+  ModelParams whole = params;
+  whole.encoder_layers = std::move(prune_heads(encoder, heads).layers);
+  return whole;
 }
 
 std::int64_t lab_bytes(const ModelConfig& config) {
@@ -118,15 +129,10 @@ const ModelStore::Loaded& ModelStore::load(const fs::path& folder, std::vector<s
   LoadedModel model = load_model_folder(
       folder, [&](double share) { progress("reading the model", share); }, stop);
   const TrainedShape shape(model.params.config);
-  if (shape.kind == ModelKind::kEncoderDecoder) {
-    model.params = encoder_alone(model.params);
-    model.notices.push_back(
-        "This model is an encoder and a decoder: here its encoder reads the sentence. What its decoder reads is shown in the Train "
-        "stage.");
-  }
+  GenerationIds write_ids = read_generation_ids(folder, shape.vocab_size);
   ++counters_.models_loaded;
   if (it != loaded_.end()) loaded_.erase(it);
-  loaded_.push_back({stamp, std::make_shared<const LoadedModel>(std::move(model)), shape, ++last_id_});
+  loaded_.push_back({stamp, std::make_shared<const LoadedModel>(std::move(model)), shape, std::move(write_ids), ++last_id_});
   if (loaded_.size() > 2) loaded_.erase(loaded_.begin());
   return loaded_.back();
 }
@@ -159,9 +165,12 @@ PreparedModel ModelStore::open(const Compute& compute, std::stop_token stop,
   const Loaded& entry = load(folder, opened.notices, stop, progress);
   opened.loaded = entry.model;
   opened.loaded_id = entry.id;
+  opened.write_ids = entry.write_ids;
   const LoadedModel& loaded = *opened.loaded;
   opened.notices.insert(opened.notices.end(), loaded.notices.begin(), loaded.notices.end());
-  if (entry.shape != compute.trained) {
+  TrainedShape asked = compute.trained;
+  asked.reads_pairs = entry.shape.reads_pairs;  // says nothing of the parameters
+  if (entry.shape != asked) {
     throw Error("The model in " + escape_for_display(folder.string(), 200) + " has " +
                 shape_difference(compute.trained, entry.shape) + " as this session was made for: open the model again.");
   }
@@ -192,7 +201,7 @@ void ModelStore::shape(PreparedModel& model, const Compute& compute, DrawnLayers
   if (pruned_.from != shaped_.id || pruned_.of != key) {
     pruned_ = {};
     ++counters_.surgeries;
-    pruned_ = {shaped_.id, key, std::make_shared<const ModelParams>(prune_heads(*shaped_.params, compute.pruned)), ++last_id_,
+    pruned_ = {shaped_.id, key, std::make_shared<const ModelParams>(prune(*shaped_.params, compute.pruned)), ++last_id_,
                shaped_.layers};
   }
   model.params = pruned_.params;
@@ -207,7 +216,11 @@ PreparedModel ModelStore::prepare(const Compute& compute, std::stop_token stop,
 }
 
 TrainedShape::TrainedShape(const ModelConfig& config)
-    : ModelShape(config.shape), kind(config.kind), positions(config.positions), n_encoder_layers(config.n_encoder_layers) {}
+    : ModelShape(config.shape),
+      kind(config.kind),
+      positions(config.positions),
+      n_encoder_layers(config.n_encoder_layers),
+      reads_pairs(config.kind == ModelKind::kMasked) {}
 
 TrainedShape read_model_shape(const fs::path& folder) { return TrainedShape(read_model_config(folder / "config.json")); }
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/formats/generation_ids.h"
 #include "core/formats/model_folder.h"
 #include "core/session/engine.h"
 
@@ -17,6 +18,7 @@ struct PreparedModel {
   std::shared_ptr<const LoadedModel> loaded;
   std::shared_ptr<const ModelParams> unpruned;  ///< after slicing and pooling, or the lab's; all heads there
   std::shared_ptr<const ModelParams> params;    ///< after pruning
+  GenerationIds write_ids;                      ///< what begins and ends what it writes
   std::uint64_t loaded_id = 0;                  ///< differs between any two readings of a folder
   std::uint64_t params_id = 0;                  ///< differs between any two `params`
   std::vector<std::string> notices;             ///< of the file, and of its having gone
@@ -52,8 +54,9 @@ class ModelStore {
   };
   struct Loaded {
     Stamp stamp;
-    std::shared_ptr<const LoadedModel> model;  ///< of an encoder-decoder the encoder
+    std::shared_ptr<const LoadedModel> model;
     TrainedShape shape;
+    GenerationIds write_ids;
     std::uint64_t id = 0;
   };
   static Stamp stamp_of(const std::filesystem::path& folder);

@@ -33,10 +33,12 @@ bool all_finite(std::span<const float> values) {
   return std::all_of(values.begin(), values.end(), [](float value) { return std::isfinite(value); });
 }
 
-TileRequest thumbnail_request(std::int64_t seq, std::int64_t row_samples) {
+TileRequest thumbnail_request(const ForwardTrace& trace, std::int64_t row_samples) {
   TileRequest request;
-  request.row_end = request.col_end = seq;
-  request.rows = request.cols = std::min(seq, kThumbnailCells);
+  request.row_end = std::ssize(trace.ids);
+  request.col_end = trace.key_ids.empty() ? request.row_end : std::ssize(trace.key_ids);
+  request.rows = std::min(request.row_end, kThumbnailCells);
+  request.cols = std::min(request.col_end, kThumbnailCells);
   request.row_samples = row_samples;
   return request;
 }
@@ -48,7 +50,7 @@ std::vector<std::vector<Tile>> make_thumbnails(const ForwardTrace& trace, const 
   tools.devices.pool().parallel_for(
       n_layers * tools.n_heads,
       [&](std::int64_t item, int) {
-        TileRequest request = thumbnail_request(std::ssize(trace.ids), 0);
+        TileRequest request = thumbnail_request(trace, 0);
         request.layer = item / tools.n_heads;
         request.head = item % tools.n_heads;
         tiles[static_cast<std::size_t>(request.layer)][static_cast<std::size_t>(request.head)] = evaluate_tile(trace, request);
@@ -65,7 +67,7 @@ void sample_heads(Picture& picture, const PictureTools& tools) {
   const auto n_layers = static_cast<std::int64_t>(trace.layers.size());
   ThreadPool& pool = tools.devices.pool();
   std::vector<std::vector<Tile>> tiles(static_cast<std::size_t>(n_layers));
-  TileRequest request = thumbnail_request(std::ssize(trace.ids), sampling.row_samples);
+  TileRequest request = thumbnail_request(trace, sampling.row_samples);
   for (request.layer = 0; request.layer < n_layers; ++request.layer) {
     for (request.head = 0; request.head < tools.n_heads; ++request.head) {
       const auto done = static_cast<double>(request.layer * tools.n_heads + request.head);
@@ -115,7 +117,10 @@ void add_hidden_tokens(Picture& picture, const PassRequest& request, const Pictu
     return;
   }
   tools.progress("hidden tokens", 0.4);
-  ForwardOptions options{.mask = request.mask, .keep = ForwardOptions::Keep::kLogitsOnly, .stop = tools.stop};
+  ForwardOptions options{.mask = request.mask,
+                         .token_types = request.token_types,
+                         .keep = ForwardOptions::Keep::kLogitsOnly,
+                         .stop = tools.stop};
   picture.hidden_logits = std::make_shared<const Tensor>(
       hidden_token_logits(request.params, request.ids, tools.mask_id, tools.devices.pool(), options));
   picture.losses = hidden_token_losses(*picture.hidden_logits, request.ids);
@@ -131,9 +136,20 @@ LongPassOptions options_of(const PassRequest& request, const PictureTools& tools
 
 }  // namespace
 
+std::vector<std::int32_t> ReadText::types() const {
+  std::vector<std::int32_t> all;
+  if (std::ranges::all_of(tokens, [](const Token& token) { return token.type == 0; })) return all;
+  for (const Token& token : tokens)
+    all.push_back(token.type);
+  return all;
+}
+
 ReadText read_text(const Tokenizer& tokenizer, std::string_view text, std::size_t max_tokens, std::stop_token stop) {
+  return read_encoding(tokenizer, tokenizer.encode(text, max_tokens, stop), stop);
+}
+
+ReadText read_encoding(const Tokenizer& tokenizer, Encoding encoding, std::stop_token stop) {
   ReadText read;
-  Encoding encoding = tokenizer.encode(text, max_tokens, stop);
   read.tokens = std::move(encoding.tokens);
   read.notices = std::move(encoding.notices);
   read.ids.reserve(read.tokens.size());
@@ -182,10 +198,15 @@ Picture short_picture(const PassRequest& request, const PictureTools& tools) {
   } else {
     made.losses = next_token_losses(trace.logits, request.ids);
   }
-  made.heads = measure_heads(trace, tools.n_heads, {.stop = tools.stop});
-  made.thumbnails = make_thumbnails(trace, tools);
-  if (!all_finite(trace.logits.span())) made.notices.push_back(not_finite_notice(trace));
+  look_at_heads(made, tools);
   return made;
+}
+
+void look_at_heads(Picture& picture, const PictureTools& tools) {
+  const ForwardTrace& trace = *picture.pass.trace;
+  picture.heads = measure_heads(trace, tools.n_heads, {.stop = tools.stop});
+  picture.thumbnails = make_thumbnails(trace, tools);
+  if (!all_finite(trace.logits.span())) picture.notices.push_back(not_finite_notice(trace));
 }
 
 Picture first_layer_picture(const PassRequest& request, const PictureTools& tools) {

@@ -18,9 +18,14 @@ struct ReadText {
   std::vector<UnknownWord> unknown;
   std::vector<std::string> notices;
   std::vector<std::int32_t> ids;
+  std::size_t n_written = 0;  ///< the last of them, that the model wrote
+  /// [ids.size()] token types where a token has one; else empty.
+  std::vector<std::int32_t> types() const;
 };
 /// Errors  Error from the tokenizer; Cancelled.
 ReadText read_text(const Tokenizer& tokenizer, std::string_view text, std::size_t max_tokens, std::stop_token stop);
+/// What was encoded, with near words for unknown ones. Errors  Cancelled.
+ReadText read_encoding(const Tokenizer& tokenizer, Encoding encoding, std::stop_token stop);
 
 /// Cut to what a model with learned positions can read, with a sentence in its notices.
 void cut_to_positions(ReadText& text, const ModelConfig& config);
@@ -58,6 +63,8 @@ struct PictureTools {
 
 /// All of a short text.
 Picture short_picture(const PassRequest& request, const PictureTools& tools);
+/// Fills in what is read off the heads of a short text's pass.
+void look_at_heads(Picture& picture, const PictureTools& tools);
 
 /// The first layer of a long text, its heads from few sampled rows.
 Picture first_layer_picture(const PassRequest& request, const PictureTools& tools);

@@ -3,76 +3,39 @@
 #include <string>
 
 #include "core/figure/canvas.h"
+#include "core/figure/head_badge.h"
 #include "core/figure/heads_layout.h"
 #include "core/figure/heads_sentences.h"
+#include "core/figure/heads_together.h"
 #include "core/figure/legend.h"
 #include "core/figure/number_text.h"
 #include "core/figure/tile_items.h"
+#include "core/figure/token_part.h"
 
 namespace headroom {
 namespace {
 
-const char* short_name(HeadPattern pattern) {
-  switch (pattern) {
-    case HeadPattern::kPreviousToken:
-      return "previous";
-    case HeadPattern::kFirstToken:
-      return "first";
-    case HeadPattern::kSelf:
-      return "self";
-    case HeadPattern::kBroadcast:
-      return "broadcast";
-  }
-  return "";
-}
-
-/// For tiles that are narrower than the word.
-const char* shortest_name(HeadPattern pattern) {
-  switch (pattern) {
-    case HeadPattern::kPreviousToken:
-      return "prev";
-    case HeadPattern::kBroadcast:
-      return "bcast";
-    case HeadPattern::kFirstToken:
-    case HeadPattern::kSelf:
-      break;
-  }
-  return short_name(pattern);
-}
-
-std::optional<HeadPattern> pattern_of(HeadSort sort) {
-  switch (sort) {
-    case HeadSort::kPreviousToken:
-      return HeadPattern::kPreviousToken;
-    case HeadSort::kFirstToken:
-      return HeadPattern::kFirstToken;
-    case HeadSort::kSelf:
-      return HeadPattern::kSelf;
-    case HeadSort::kBroadcast:
-      return HeadPattern::kBroadcast;
-    case HeadSort::kLayer:
-    case HeadSort::kEntropy:
-      return std::nullopt;
-  }
-  return std::nullopt;
-}
-
-double score_of(const HeadMetrics& metrics, HeadPattern pattern) { return metrics.scores[static_cast<std::size_t>(pattern)]; }
+std::string counted_heads(std::size_t n) { return std::to_string(n) + (n == 1 ? " head" : " heads"); }
 
 std::string head_name(const HeadRef& head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
 
 class HeadsPicture {
  public:
   explicit HeadsPicture(const FigureInput& input)
-      : input_(input), snapshot_(*input.snapshot), canvas_(input, "Attention of every layer and head") {}
+      : input_(input),
+        snapshot_(*input.snapshot),
+        canvas_(input, "Attention of every layer and head"),
+        order_(order_heads(input.session.view, input.snapshot->heads)),
+        part_(shown_part(input.session.view, *input.snapshot)) {}
 
   Figure draw() {
     prepare();
     place();
     draw_axes();
     canvas_.clip(viewport_);
-    for (const HeadPlace& place : layout_.places)
-      draw_head(place);
+    draw_headings();
+    for (std::size_t i = 0; i < layout_.places.size(); ++i)
+      joined_.empty() ? draw_head(layout_.places[i]) : draw_joined(layout_.places[i], joined_[i]);
     canvas_.unclip();
     lay_out_legend(canvas_, legend_, legend_area_, LegendPass::kDraw);
     return canvas_.take();
@@ -82,7 +45,7 @@ class HeadsPicture {
   const HeadMetrics& metrics(const HeadRef& head) const {
     return snapshot_.heads[static_cast<std::size_t>(head.layer)][static_cast<std::size_t>(head.head)];
   }
-  bool is_grid() const { return input_.session.view.sort == HeadSort::kLayer; }
+  bool is_grid() const { return order_.is_grid && joined_.empty(); }
 
   void prepare() {
     n_layers_ = std::ssize(snapshot_.heads);
@@ -96,28 +59,53 @@ class HeadsPicture {
         n_unnamed += !head.is_pruned && !head.has_pattern ? 1 : 0;
       }
     }
-    const std::int64_t n = std::ssize(snapshot_.tokens);
-    sample_ = make_tile(input_, {}, {0, 0, 1, 1}, {0, n, 0, n});
+    const View& view = input_.session.view;
+    if (view.together != HeadsTogether::kEach) joined_ = join_heads(view, order_);
+    sample_ = make_tile(input_, {}, {0, 0, 1, 1}, part_.window());
     sample_.request.quantity = Quantity::kProbs;
     sample_.value_max = largest_shown();
     legend_ = legend_of(sample_);
     legend_.has_pruned = n_pruned > 0;
-    if (n == 1) {
-      legend_.sentences.insert(legend_.sentences.begin(), "A single token can only look at itself: type more words.");
+    std::vector<std::string>& sentences = legend_.sentences;
+    if (snapshot_.tokens.size() == 1 && snapshot_.key_tokens.empty()) {
+      sentences.insert(sentences.begin(), "A single token can only look at itself: type more words.");
       return;
     }
-    if (const std::optional<HeadPattern> sorted = pattern_of(input_.session.view.sort)) {
-      legend_.sentences.insert(legend_.sentences.begin(),
-                               "Numbers: score of the pattern " + std::string(pattern_name(*sorted)) + ".");
+    std::vector<std::string> first;
+    if (!order_.problem.empty()) first.push_back(order_.problem);
+    if (order_.n_shown < order_.n_all)
+      first.push_back(std::to_string(order_.n_shown) + " of " + std::to_string(order_.n_all) + " heads are shown.");
+    if (!part_.is_whole()) first.push_back(part_sentence());
+    if (const std::string dark = dark_sentence(snapshot_, view.scale); !dark.empty()) first.push_back(dark);
+    if (const std::string sampled = sampled_sentence(snapshot_); !sampled.empty()) first.push_back(sampled);
+    if (!joined_.empty()) {
+      first.push_back(joined_sentence());
+    } else {
+      const std::string counts = std::to_string(n_unnamed) + " of " + std::to_string(n_all);
+      first.push_back("Pattern: a score of " + fixed(kPatternThreshold, 2) + " or more, measured on this sentence; – : none (" +
+                      counts + ").");
+      first.emplace_back("Line under a head: entropy, as a share of the largest possible.");
+      if (const std::optional<HeadPattern> sorted = pattern_of(view.sort))
+        first.push_back("Numbers: score of the pattern " + std::string(pattern_name(*sorted)) + ".");
     }
-    const std::string counts = std::to_string(n_unnamed) + " of " + std::to_string(n_all);
-    legend_.sentences.insert(legend_.sentences.begin(), "Pattern: a score of " + fixed(kPatternThreshold, 2) +
-                                                            " or more, measured on this sentence; – : none (" + counts + ").");
-    legend_.sentences.insert(legend_.sentences.begin() + 1, "Line under a head: entropy, as a share of the largest possible.");
-    if (const std::string sampled = sampled_sentence(snapshot_); !sampled.empty())
-      legend_.sentences.insert(legend_.sentences.begin(), sampled);
-    if (const std::string dark = dark_sentence(snapshot_, input_.session.view.scale); !dark.empty())
-      legend_.sentences.insert(legend_.sentences.begin(), dark);
+    sentences.insert(sentences.begin(), first.begin(), first.end());
+  }
+
+  std::string part_sentence() const {
+    const View& view = input_.session.view;
+    std::string text = "Shown: " + std::to_string(part_.queries.size()) + " of " + std::to_string(part_.n_queries) + " queries, " +
+                       std::to_string(part_.keys.size()) + " of " + std::to_string(part_.n_keys) + " keys";
+    if (view.special_tokens == SpecialCells::kHidden && has_special_tokens(snapshot_)) text += "; special tokens are hidden";
+    return text + ".";
+  }
+
+  std::string joined_sentence() const {
+    const bool is_mean = input_.session.view.together_by == Pooling::kMean;
+    std::string text =
+        std::string("Each picture: the ") + (is_mean ? "mean" : "largest") + " probability of its heads, pair by pair.";
+    if (std::ssize(snapshot_.tokens) > kThumbnailCells && is_mean)
+      text += " A cell that covers many pairs counts with each head's largest.";
+    return text;
   }
 
   /// Without the first token the rest gets the colours: the largest of what is left, over all heads.
@@ -150,7 +138,7 @@ class HeadsPicture {
     constexpr double kRim = 4;
     const double zoom = std::clamp(input_.session.view.heads_zoom, 1.0, 16.0);
     const Size room{viewport_.w * zoom - 2 * kRim, viewport_.h * zoom - 2 * kRim};
-    layout_ = is_grid() ? lay_out_grid({n_layers_, n_heads_, fold_}, room) : lay_out_flow(ranked(), room);
+    layout_ = lay_out(room);
     const double x = kRim + std::floor(std::max(0.0, room.w - layout_.content.w) / 2), y = kRim;
     const View& view = input_.session.view;
     origin_ = {viewport_.x + x - view.heads_pan_x * (zoom - 1) * viewport_.w,
@@ -201,26 +189,21 @@ class HeadsPicture {
     return text + " H" + std::to_string(line * n) + "–" + std::to_string((line + 1) * n - 1);
   }
 
-  std::vector<HeadRef> ranked() const {
-    struct Ranked {
-      HeadRef head;
-      double key;
-    };
-    std::vector<Ranked> all;
-    const std::optional<HeadPattern> pattern = pattern_of(input_.session.view.sort);
-    for (std::int64_t l = 0; l < n_layers_; ++l) {
-      for (std::int64_t h = 0; h < std::ssize(snapshot_.heads[static_cast<std::size_t>(l)]); ++h) {
-        const HeadMetrics& m = metrics({l, h});
-        // Sharpest first by entropy, strongest first by pattern; removed heads come last.
-        const double key = m.is_pruned ? 1e9 : pattern ? -score_of(m, *pattern) : m.entropy;
-        all.push_back({{l, h}, key});
-      }
-    }
-    std::stable_sort(all.begin(), all.end(), [](const Ranked& a, const Ranked& b) { return a.key < b.key; });
-    std::vector<HeadRef> order;
-    for (const Ranked& ranked : all)
-      order.push_back(ranked.head);
-    return order;
+  HeadsLayout lay_out(Size room) const {
+    if (is_grid()) return lay_out_grid({n_layers_, n_heads_, fold_}, room);
+    if (joined_.empty() && input_.session.view.group == HeadGroup::kPatterns) return lay_out_groups(order_.groups, room);
+    if (joined_.empty()) return lay_out_flow(order_.heads(), room);
+    std::vector<HeadRef> firsts;
+    for (const JoinedHeads& joined : joined_)
+      firsts.push_back(joined.heads.front());
+    return lay_out_flow(firsts, room);
+  }
+
+  void draw_headings() {
+    TextStyle style = canvas_.body();
+    style.face = FontFace::kSansMedium;
+    for (const HeadsLayout::Heading& heading : layout_.headings)
+      canvas_.text({origin_.x, origin_.y + heading.y}, heading.title, style, std::max(1.0, viewport_.w - 8));
   }
 
   /// Column and row labels, every one that has room.
@@ -266,8 +249,8 @@ class HeadsPicture {
       const TextStyle name{.color = canvas_.theme().text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
       canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, head_name(place.head), name, place.tile.w);
     }
-    if (!pruned && layout_.gap >= 4) draw_entropy_line(place, metrics(place.head));
-    if (layout_.has_badges) draw_badge(place);
+    if (!pruned && layout_.gap >= 4) draw_entropy_line(canvas_, place, metrics(place.head));
+    if (layout_.has_badges) draw_badge(canvas_, place, metrics(place.head));
     if (input_.session.view.head == place.head) {
       const double rim = layout_.gap >= 8 ? 3 : 1;
       const Rect& t = place.tile;
@@ -275,7 +258,7 @@ class HeadsPicture {
                       rim >= 3 ? 4 : 0);
     }
     canvas_.hit({.shape = seen,
-                 .tooltip = tooltip(place.head),
+                 .tooltip = head_tooltip(place.head, metrics(place.head)),
                  .click = HeadOpened{place.head},
                  .double_click = HeadOpened{place.head},
                  .ctrl_click = HeadPruneToggled{place.head},
@@ -295,17 +278,52 @@ class HeadsPicture {
   }
 
   void draw_tile(const HeadPlace& place) {
-    const std::int64_t n = std::ssize(snapshot_.tokens);
-    AttentionTile tile = is_long() ? long_tile(place) : make_tile(input_, place.head, place.tile, {0, n, 0, n});
+    if (!part_.is_block()) {  // rows and columns in between are left out: the cells are put together here
+      const HeadRef heads[] = {place.head};
+      draw_own_cells(place.tile, joined_tile(snapshot_, heads, Pooling::kMax, part_));
+      return;
+    }
+    AttentionTile tile = is_long() ? long_tile(place) : make_tile(input_, place.head, place.tile, part_.window());
     tile.request.quantity = Quantity::kProbs;
     tile.value_max = sample_.value_max;
     // The thumbnail, where a finer picture could not be seen.
-    if (!is_long() && place.tile.w <= static_cast<double>(kThumbnailCells) * 1.5 && input_.session.view.pooling == Pooling::kMax) {
-      tile.request.rows = std::min(n, kThumbnailCells);
-      tile.request.cols = tile.request.rows;
+    const bool is_small = place.tile.w <= static_cast<double>(kThumbnailCells) * 1.5;
+    if (!is_long() && part_.is_whole() && is_small && input_.session.view.pooling == Pooling::kMax) {
+      tile.request.rows = std::min(part_.n_queries, kThumbnailCells);
+      tile.request.cols = std::min(part_.n_keys, kThumbnailCells);
     }
     canvas_.cells(trimmed({.rect = place.tile, .request = tile.request, .opens_head = true}, viewport_));
     canvas_.add(tile);
+  }
+
+  void draw_own_cells(const Rect& rect, std::shared_ptr<const Tile> cells) {
+    AttentionTile tile = sample_;
+    tile.rect = rect;
+    tile.request = cells->request;
+    tile.own_cells = canvas_.own_cells(std::move(cells));
+    canvas_.add(tile);
+  }
+
+  /// Several heads in one picture. A click shows them one by one.
+  void draw_joined(const HeadPlace& place, const JoinedHeads& joined) {
+    const double below = layout_.has_badges ? kBadgeHeight : 0, above = layout_.has_names ? kNameHeight : 0;
+    const Rect whole{place.tile.x, place.tile.y - above, place.tile.w, place.tile.h + above + below};
+    const Rect seen = intersection(whole, viewport_);
+    if (seen.w <= 0) return;
+    std::shared_ptr<const Tile> cells = joined_tile(snapshot_, joined.heads, input_.session.view.together_by, part_);
+    cells->is_pruned ? draw_pruned(place) : draw_own_cells(place.tile, std::move(cells));
+    if (layout_.has_names) {
+      const TextStyle name{.color = canvas_.theme().text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
+      canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, joined.name, name, place.tile.w);
+    }
+    const std::string what =
+        (input_.session.view.together_by == Pooling::kMean ? "mean of " : "largest of ") + counted_heads(joined.heads.size());
+    if (layout_.has_badges)
+      canvas_.text({place.tile.x, place.tile.y + place.tile.h + kBadgeHeight / 2}, what, canvas_.small(), place.tile.w);
+    canvas_.hit({.shape = seen,
+                 .tooltip = joined.name + ": " + what + "\nclick shows each of them",
+                 .click = HeadSearchSet{joined.search},
+                 .name = "heads " + joined.name});
   }
 
   void draw_pruned(const HeadPlace& place) {
@@ -315,64 +333,13 @@ class HeadsPicture {
     canvas_.outline(place.tile, theme.border);
   }
 
-  void draw_badge(const HeadPlace& place) {
-    const HeadMetrics& m = metrics(place.head);
-    const double y = place.tile.y + place.tile.h + kBadgeHeight / 2, x = place.tile.x, right = x + place.tile.w;
-    if (m.is_pruned) {
-      canvas_.text({x, y}, "pruned", canvas_.faint(), place.tile.w);
-      return;
-    }
-    TextStyle name = canvas_.small(), value = canvas_.small();
-    value.anchor = Anchor::kRight;
-    name.color = canvas_.theme().text;
-    const std::optional<HeadPattern> sorted = pattern_of(input_.session.view.sort);
-    std::string word = "–", number = "entropy " + fixed(m.relative_entropy, 2);
-    if (input_.session.view.sort == HeadSort::kEntropy) {
-      number = fixed(m.entropy, 2) + " nats";
-      if (m.has_pattern) word = short_name(m.strongest);
-    } else if (sorted) {
-      number = fixed(score_of(m, *sorted), 2);
-      // The number belongs to the pattern that is sorted by; another pattern's name beside it would claim it.
-      word = m.has_pattern && m.strongest == *sorted ? short_name(*sorted) : "";
-    } else if (m.has_pattern) {
-      word = std::string(pattern_name(m.strongest));
-      number = fixed(score_of(m, m.strongest), 2);
-      if (canvas_.width(word, name) + canvas_.width(number, value) + 6 > place.tile.w) word = short_name(m.strongest);
-    }
-    const double used = canvas_.width(word, name), needed = canvas_.width(number, value);
-    if (used + needed + 6 <= place.tile.w) {
-      canvas_.text({right, y}, number, value);
-      canvas_.text({x, y}, word, name);
-    } else if (needed <= place.tile.w && !m.has_pattern) {
-      canvas_.text({right, y}, number, value);
-    } else {
-      const bool is_named = m.has_pattern && !word.empty();
-      if (used > place.tile.w && is_named) word = shortest_name(sorted.value_or(m.strongest));
-      canvas_.text({x, y}, word, name, place.tile.w);
-    }
-  }
-
-  /// A line under the tile: empty for a head whose rows each look at one key, full for one that looks at all alike.
-  void draw_entropy_line(const HeadPlace& place, const HeadMetrics& m) {
-    const Rect track{place.tile.x, place.tile.y + place.tile.h + 1, place.tile.w, 2};
-    canvas_.fill(track, canvas_.theme().border);
-    canvas_.fill({track.x, track.y, track.w * std::clamp(m.relative_entropy, 0.0, 1.0), track.h}, canvas_.theme().text_dim);
-  }
-
-  std::string tooltip(const HeadRef& head) const {
-    const HeadMetrics& m = metrics(head);
-    std::string text = "Layer " + std::to_string(head.layer) + ", head " + std::to_string(head.head);
-    if (m.is_pruned) return text + "\npruned: removed from the model\nclick opens it, Ctrl-click restores it";
-    text += "\nentropy " + fixed(m.entropy, 2) + " nats, " + fixed(m.relative_entropy, 2) + " of the largest possible";
-    for (const HeadPattern pattern : kHeadPatterns)
-      text += "\n" + std::string(pattern_name(pattern)) + " " + fixed(score_of(m, pattern), 2);
-    return text + "\nclick opens it, Ctrl-click prunes it";
-  }
-
   const FigureInput& input_;
   const Snapshot& snapshot_;
   Canvas canvas_;
   std::int64_t n_layers_ = 0, n_heads_ = 0, fold_ = 1;  ///< fold: lines that one layer takes
+  HeadsOrder order_;
+  TokenPart part_;
+  std::vector<JoinedHeads> joined_;  ///< one a picture; empty: a picture for each head
   AttentionTile sample_;
   Legend legend_;
   HeadsLayout layout_;
@@ -389,6 +356,11 @@ Figure heads_figure(const FigureInput& input) {
   if (!has_heads) {
     return message_figure(input, "Attention of every layer and head",
                           {"No picture yet", "Type a sentence: every head of the model will show here where its tokens look."});
+  }
+  if (const HeadsOrder order = order_heads(input.session.view, input.snapshot->heads); order.n_shown == 0) {
+    const std::string why =
+        order.problem.empty() ? "No head of this model fits the filter and the search on this sentence." : order.problem;
+    return message_figure(input, "Attention of every layer and head", {"No head is shown", why});
   }
   return HeadsPicture(input).draw();
 }

@@ -81,4 +81,55 @@ HeadsLayout lay_out_flow(const std::vector<HeadRef>& order, Size room) {
   return layout;
 }
 
+HeadsLayout lay_out_groups(const std::vector<HeadsGroup>& groups, Size room) {
+  const auto columns_at = [&](double side, double gap) {
+    return std::max<std::size_t>(1, static_cast<std::size_t>(std::max(0.0, std::floor((room.w + gap) / (side + gap)))));
+  };
+  const auto height_at = [&](double side, double gap, double text) {
+    double height = 0;
+    for (const HeadsGroup& group : groups) {
+      const std::size_t cols = columns_at(side, gap), rows = (group.heads.size() + cols - 1) / cols;
+      height += kGroupHeadingHeight + static_cast<double>(rows) * (side + text + gap);
+    }
+    return height;
+  };
+  // The largest side that fits, to half a pixel.
+  const auto best_side = [&](double gap, double text) {
+    double low = 0.5, high = std::min(kLargestTile, room.w);
+    while (high - low > 0.25) {
+      const double side = (low + high) / 2;
+      (height_at(side, gap, text) <= room.h ? low : high) = side;
+    }
+    return low;
+  };
+  HeadsLayout layout;
+  constexpr double kText = kNameHeight + kBadgeHeight;
+  layout.gap = 8;
+  layout.side = best_side(layout.gap, kText);
+  layout.has_badges = layout.has_names = layout.side >= kSmallestBadgedTile;
+  if (!layout.has_badges) {
+    layout.gap = gap_for(best_side(0, 0));
+    layout.side = best_side(layout.gap, 0);
+  }
+  layout.side = rounded_side(layout.side);
+  const double top = layout.has_names ? kNameHeight : 0, below = layout.has_badges ? kBadgeHeight : 0;
+  const std::size_t n_cols = columns_at(layout.side, layout.gap);
+  double y = 0;
+  for (const HeadsGroup& group : groups) {
+    layout.headings.push_back({y + kGroupHeadingHeight / 2, group.title});
+    y += kGroupHeadingHeight;
+    for (std::size_t i = 0; i < group.heads.size(); ++i) {
+      const auto col = static_cast<double>(i % n_cols), row = static_cast<double>(i / n_cols);
+      layout.places.push_back(
+          {group.heads[i],
+           {col * (layout.side + layout.gap), y + row * (layout.side + layout.gap + top + below) + top, layout.side, layout.side}});
+      layout.content.w = std::max(layout.content.w, (col + 1) * (layout.side + layout.gap) - layout.gap);
+    }
+    const std::size_t n_rows = (group.heads.size() + n_cols - 1) / n_cols;
+    y += static_cast<double>(n_rows) * (layout.side + layout.gap + top + below);
+  }
+  layout.content.h = y - layout.gap;
+  return layout;
+}
+
 }  // namespace headroom

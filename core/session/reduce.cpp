@@ -65,8 +65,8 @@ struct Reducer {
 
   bool check_head(const HeadRef& head) {
     if (has_head(compute, head)) return true;
-    add_notice(notice, "There is no head " + head_text(head) + ": this model has " + std::to_string(compute.trained.n_layers) +
-                           " layers of " + std::to_string(compute.n_heads) + " heads, counted from 0.");
+    add_notice(notice, "There is no head " + head_text(head) + ": this model has " +
+                           std::to_string(layers_of(compute.trained, compute.stack)) + " layers of " + std::to_string(compute.n_heads) + " heads, counted from 0.");
     return false;
   }
 
@@ -74,8 +74,15 @@ struct Reducer {
     const SharedText before = std::exchange(compute.text, action.text);
     add_notice(notice, limit_text(compute.text));
     if (compute.text == before) return;
+    take_away_written("it followed another text.");
     view.query.reset();  // the chosen row and column were words of the other sentence
     view.key.reset();
+  }
+
+  void take_away_written(const char* why) {
+    if (compute.continuation.empty()) return;
+    compute.continuation.clear();
+    add_notice(notice, std::string("What the model had written was taken away: ") + why);
   }
 
   void operator()(const ModelOpened& action) {
@@ -87,6 +94,9 @@ struct Reducer {
     compute.model = action.model;
     const Direction before = own_direction(compute.trained), now = own_direction(action.shape);
     compute.trained = action.shape;
+    compute.stack = Compute{}.stack;
+    compute.batch_entry = 0;
+    take_away_written("its tokens are of another model's vocabulary.");
     if (before != now && compute.mask.direction != now) {
       compute.mask.direction = now;
       add_notice(notice, now == Direction::kBidirectional ? "This model reads both sides of a word: the mask is bidirectional."
@@ -149,12 +159,41 @@ struct Reducer {
     restore_trained_shape();
   }
 
-  void operator()(const SecondTextEdited& action) {
-    compute.second = action.text;
-    compute.continuation.clear();
+  /// Whether the rows that the views show are what was written or typed for the model, rather than what it reads with.
+  bool shows_second() const {
+    return compute.trained.kind == ModelKind::kEncoderDecoder ? compute.stack != AttentionStack::kEncoder
+                                                              : compute.trained.reads_pairs;
   }
-  void operator()(const ContinuationSet& action) { compute.continuation = action.ids; }
-  void operator()(const StackSet& action) { compute.stack = action.stack; }
+
+  void operator()(const SecondTextEdited& action) {
+    const SharedText before = std::exchange(compute.second, action.text);
+    add_notice(notice, limit_text(compute.second));
+    if (compute.second == before) return;
+    take_away_written("it followed another text.");
+    if (!shows_second()) return;
+    view.query.reset();
+    view.key.reset();
+  }
+
+  void operator()(const ContinuationSet& action) {
+    if (compute.continuation == action.ids) return;
+    compute.continuation = action.ids;
+    if (action.ids.empty() && shows_second()) view.query.reset();
+    if (action.ids.empty() && shows_second()) view.key.reset();
+  }
+
+  void operator()(const StackSet& action) {
+    if (compute.trained.kind != ModelKind::kEncoderDecoder) {
+      add_notice(notice, "This model has one stack of layers: there is no other to look at.");
+      return;
+    }
+    const AttentionStack before = std::exchange(compute.stack, action.stack);
+    if (before == compute.stack) return;
+    forget_missing_head();
+    // The decoder's rows are its own text on both of its attentions; keys are another text each time.
+    if (before == AttentionStack::kEncoder || compute.stack == AttentionStack::kEncoder) view.query.reset();
+    view.key.reset();
+  }
   void operator()(const BatchEntrySet& action) { compute.batch_entry = std::max<std::int64_t>(0, action.entry); }
   void operator()(const DirectionSet& action) { compute.mask.direction = action.direction; }
 
@@ -167,6 +206,10 @@ struct Reducer {
 
   void operator()(const HeadPruneToggled& action) {
     if (!check_head(action.head)) return;
+    if (compute.trained.kind == ModelKind::kEncoderDecoder && compute.stack != AttentionStack::kEncoder) {
+      add_notice(notice, "Of this model the encoder's heads alone can be removed: choose its Encoder tab.");
+      return;
+    }
     const auto at = std::lower_bound(compute.pruned.begin(), compute.pruned.end(), action.head);
     if (at != compute.pruned.end() && *at == action.head) {
       compute.pruned.erase(at);

@@ -21,9 +21,11 @@ void require_unpruned(const ModelParams& params, const char* what) {
   }
 }
 
-/// Mean over each group of `group` neighbouring blocks of d_head rows. A bias is a matrix of one column.
-Tensor mean_of_groups(const Tensor& tensor, std::int64_t d_head, std::int64_t group) {
-  if (tensor.empty() || group == 1) return tensor;
+/// Mean over each group of `group` neighbouring blocks of d_head rows, as float32: the mean of numbers of 16 bits is seldom one. A bias is a
+/// matrix of one column.
+Tensor mean_of_groups(const Tensor& stored, std::int64_t d_head, std::int64_t group) {
+  if (stored.empty() || group == 1) return stored;
+  const Tensor tensor = stored.widened();
   std::vector<std::int64_t> shape = tensor.shape();
   const std::int64_t cols = tensor.size() / shape[0];
   const std::int64_t block = d_head * cols;
@@ -39,29 +41,39 @@ Tensor mean_of_groups(const Tensor& tensor, std::int64_t d_head, std::int64_t gr
   return pooled;
 }
 
+/// A tensor of the same stored type, zero but for what move(from, to) puts there; both point to the first value, as stored.
+template <typename Move>
+Tensor moved_to(std::vector<std::int64_t> shape, const Tensor& tensor, const Move& move) {
+  Tensor result(std::move(shape), tensor.type());
+  if (tensor.type() == FloatType::kFloat32) {
+    std::ranges::fill(result.span(), 0.0F);
+    move(tensor.data(), result.data());
+  } else {
+    std::ranges::fill(result.bits(), std::uint16_t{0});
+    move(tensor.bits().data(), result.bits().data());
+  }
+  return result;
+}
+
 /// The blocks of d_head rows (or bias entries) of the heads in `kept`, one after another.
 Tensor keep_rows(const Tensor& tensor, std::int64_t d_head, const std::vector<std::int64_t>& kept) {
   if (tensor.shape().empty()) return tensor;
   std::vector<std::int64_t> shape = tensor.shape();
   const std::int64_t block = d_head * (tensor.rank() == 2 ? shape[1] : 1);
   shape[0] = std::ssize(kept) * d_head;
-  Tensor result(shape);
-  float* to = result.data();
-  for (const std::int64_t head : kept)
-    to = std::copy_n(tensor.data() + head * block, block, to);
-  return result;
+  return moved_to(shape, tensor, [&](const auto* from, auto* to) {
+    for (const std::int64_t head : kept)
+      to = std::copy_n(from + head * block, block, to);
+  });
 }
 
 /// The same for blocks of d_head columns of a matrix.
 Tensor keep_columns(const Tensor& tensor, std::int64_t d_head, const std::vector<std::int64_t>& kept) {
-  Tensor result({tensor.dim(0), std::ssize(kept) * d_head});
-  float* to = result.data();
-  for (std::int64_t r = 0; r < tensor.dim(0); ++r) {
-    const float* row = tensor.data() + r * tensor.dim(1);
-    for (const std::int64_t head : kept)
-      to = std::copy_n(row + head * d_head, d_head, to);
-  }
-  return result;
+  return moved_to({tensor.dim(0), std::ssize(kept) * d_head}, tensor, [&](const auto* from, auto* to) {
+    for (std::int64_t r = 0; r < tensor.dim(0); ++r)
+      for (const std::int64_t head : kept)
+        to = std::copy_n(from + r * tensor.dim(1) + head * d_head, d_head, to);
+  });
 }
 
 std::vector<std::int64_t> pick(const std::vector<std::int64_t>& values, const std::vector<std::int64_t>& indices) {
@@ -104,20 +116,20 @@ Tensor spread_rows(const Tensor& tensor, std::int64_t d_head, const std::vector<
   std::vector<std::int64_t> shape = tensor.shape();
   const std::int64_t block = d_head * (tensor.rank() == 2 ? shape[1] : 1);
   shape[0] = n_heads * d_head;
-  Tensor result(shape);
-  for (std::size_t i = 0; i < heads.size(); ++i)
-    std::copy_n(tensor.data() + static_cast<std::int64_t>(i) * block, block, result.data() + heads[i] * block);
-  return result;
+  return moved_to(shape, tensor, [&](const auto* from, auto* to) {
+    for (std::size_t i = 0; i < heads.size(); ++i)
+      std::copy_n(from + static_cast<std::int64_t>(i) * block, block, to + heads[i] * block);
+  });
 }
 
 /// The inverse of keep_columns.
 Tensor spread_columns(const Tensor& tensor, std::int64_t d_head, const std::vector<std::int64_t>& heads, std::int64_t n_heads) {
-  Tensor result({tensor.dim(0), n_heads * d_head});
-  for (std::int64_t r = 0; r < tensor.dim(0); ++r)
-    for (std::size_t i = 0; i < heads.size(); ++i)
-      std::copy_n(tensor.data() + r * tensor.dim(1) + static_cast<std::int64_t>(i) * d_head, d_head,
-                  result.data() + r * n_heads * d_head + heads[i] * d_head);
-  return result;
+  return moved_to({tensor.dim(0), n_heads * d_head}, tensor, [&](const auto* from, auto* to) {
+    for (std::int64_t r = 0; r < tensor.dim(0); ++r)
+      for (std::size_t i = 0; i < heads.size(); ++i)
+        std::copy_n(from + r * tensor.dim(1) + static_cast<std::int64_t>(i) * d_head, d_head,
+                    to + r * n_heads * d_head + heads[i] * d_head);
+  });
 }
 
 }  // namespace

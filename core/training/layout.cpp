@@ -6,6 +6,7 @@
 
 #include "core/attention/config.h"
 #include "core/attention/counter_hash.h"
+#include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
 #include "core/training/layout_walk.h"
 
@@ -109,7 +110,13 @@ std::vector<float> flatten(const ParameterLayout& layout, const ModelParams& par
     require(tensor.size() == slot.size(), walked.name + " has " + std::to_string(tensor.size()) + " values, not " +
                                               std::to_string(slot.size()) + " as the configuration says");
     if (tensor.type() == FloatType::kFloat32) {
-      std::ranges::copy(tensor.span(), flat.begin() + slot.offset);
+      const std::span<float> to =
+          std::span(flat).subspan(static_cast<std::size_t>(slot.offset), static_cast<std::size_t>(slot.size()));
+      if (tensor.type() == FloatType::kFloat32) {
+        std::ranges::copy(tensor.span(), to.begin());
+      } else {
+        widen(tensor.type(), tensor.bits(), to);
+      }
     } else {
       std::ranges::copy(tensor.widened().span(), flat.begin() + slot.offset);
     }

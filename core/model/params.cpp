@@ -128,6 +128,8 @@ class Drawing {
 
   Tensor words() { return make_.normal({shape_.vocab_size, shape_.d_model}, from_model_); }
   Tensor positions() { return make_.normal({shape_.max_positions, shape_.d_model}, from_model_); }
+  /// As large as scores are, so that heads differ in the distances they look at.
+  Tensor relative_bias() { return make_.normal({config_.relative_buckets, shape_.n_heads}, 1); }
   Tensor square() { return make_.normal({shape_.d_model, shape_.d_model}, from_model_); }
   Tensor zeros(std::int64_t size) const { return ParameterMaker::constant(size, 0); }
   Tensor ones(std::int64_t size) const { return ParameterMaker::constant(size, 1); }
@@ -235,10 +237,11 @@ AttentionLayerParams LayerParams::attention(float eps) const {
 ParameterCount count_parameters(const ModelParams& params) {
   ParameterCount count;
   const std::int64_t vocab_size = params.config.shape.vocab_size, d_model = params.config.shape.d_model;
-  count.embedding = size_of({&params.embedding, &params.positions, &params.encoder_positions});
-  count.norms =
-      size_of({&params.final_norm, &params.final_norm_bias, &params.embedding_norm, &params.embedding_norm_bias, &params.head_norm,
-               &params.head_norm_bias, &params.encoder_embedding_norm, &params.encoder_embedding_norm_bias});
+  count.embedding = size_of({&params.embedding, &params.positions, &params.token_types, &params.encoder_positions});
+  count.attention = size_of({&params.relative_bias, &params.encoder_relative_bias});
+  count.norms = size_of({&params.final_norm, &params.final_norm_bias, &params.embedding_norm, &params.embedding_norm_bias,
+                         &params.head_norm, &params.head_norm_bias, &params.encoder_embedding_norm,
+                         &params.encoder_embedding_norm_bias, &params.encoder_final_norm, &params.encoder_final_norm_bias});
   count.output = size_of({&params.head_dense, &params.head_dense_bias, &params.output_bias});
   if (!params.config.ties_embeddings) count.output += vocab_size * d_model;
   for (const auto* layers : {&params.layers, &params.encoder_layers}) {
@@ -292,6 +295,9 @@ ModelParams make_random_params(const ModelConfig& config, std::uint64_t seed, Dr
     if (drawn == DrawnLayers::kAll) draw.layer(layer, false);
   }
   if (has_encoder && is_learned) params.encoder_positions = draw.positions();
+  if (config.positions == PositionKind::kRelative) params.relative_bias = draw.relative_bias();
+  if (has_encoder && config.positions == PositionKind::kRelative) params.encoder_relative_bias = draw.relative_bias();
+  if (has_encoder && config.norm_place != NormPlace::kAfter) draw.norm(params.encoder_final_norm, params.encoder_final_norm_bias);
   if (has_encoder && config.has_embedding_norm) draw.norm(params.encoder_embedding_norm, params.encoder_embedding_norm_bias);
   if (config.has_head_transform) {
     params.head_dense = draw.square();

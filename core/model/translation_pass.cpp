@@ -22,21 +22,26 @@ void check_text(const ModelConfig& config, std::span<const std::int32_t> ids) {
 /// A decoder's blocks read the encoder's output.
 class CrossAttention {
  public:
-  CrossAttention(const ModelParams& params, const Tensor& encoded, AttentionBackend& backend, ThreadPool& pool)
-      : config_(params.config), encoded_(encoded), backend_(backend), pool_(pool) {}
+  /// `source_mask`: whose key_lengths say which tokens of the source are padding.
+  CrossAttention(const ModelConfig& config, const Mask& source_mask, const Tensor& encoded, AttentionBackend& backend,
+                 ThreadPool& pool)
+      : config_(config), encoded_(encoded), backend_(backend), pool_(pool) {
+    mask_.direction = Direction::kBidirectional;  // the whole source is there from the first word on
+    mask_.key_lengths = source_mask.key_lengths;
+  }
 
   /// x += what the block reads of the encoder, with its norm wherever that stands.
   void add(const LayerParams& layer, StageClock& clock, Tensor& x, LayerTrace& step) {
     const CrossParams& cross = layer.cross;
     step.input = x;
     step.normed = x;
-    if (config_.norm_place == NormPlace::kBefore)
+    if (config_.norm_place != NormPlace::kAfter)
       normalize(pool_, config_, x.matrix(), cross.norm, cross.norm_bias, step.normed.matrix());
     clock.lap("norm");
     attend(layer, clock, step);
     add_to(pool_, step.attention.out.matrix(), x.matrix());
     clock.lap("W_O");
-    if (config_.norm_place == NormPlace::kBefore) return;
+    if (config_.norm_place != NormPlace::kAfter) return;
     normalize(pool_, config_, x.matrix(), cross.norm, cross.norm_bias, x.matrix());
     clock.lap("norm");
   }
@@ -53,7 +58,10 @@ class CrossAttention {
     config.d_head = shape.d_head;
     config.seq_q = seq_q;
     config.seq_k = seq_k;
-    config.mask.direction = Direction::kBidirectional;  // the whole source is there from the first word on
+    config.mask = mask_;
+    // Relative positions say nothing between two texts: no bias.
+    config.scale = config_.attention_scale;
+    config.soft_cap = config_.score_cap;
     AttentionLayerResult& result = step.attention;
     result.q = Tensor({seq_q, n_heads * shape.d_head}, Fill::kNone);
     result.k = Tensor({seq_k, n_kv * shape.d_head}, Fill::kNone);
@@ -80,6 +88,7 @@ class CrossAttention {
     step.kv_head_of = unpruned.kv_head_of;
     step.d_head = shape.d_head;
     step.scale = config.effective_scale();
+    step.soft_cap = config.soft_cap;
     step.mask = config.mask;
   }
 
@@ -87,6 +96,7 @@ class CrossAttention {
   const Tensor& encoded_;
   AttentionBackend& backend_;
   ThreadPool& pool_;
+  Mask mask_;
 };
 
 }  // namespace
@@ -113,14 +123,18 @@ TranslationTrace translate_pass(const ModelParams& params, std::span<const std::
   embed_tokens(pool, encoder_of(params), {source}, encoded.matrix());
   run_stack(encoder_of(params), *self_attention,
             {pool, trace.encoder.mask, options.keep, options.stop, encoder_clock, trace.encoder.layers, {}}, encoded);
+  if (!params.encoder_final_norm.empty())
+    normalize(pool, config, encoded.matrix(), params.encoder_final_norm, params.encoder_final_norm_bias, encoded.matrix());
+  encoder_clock.lap("norm");
 
   begin(trace.decoder, target, Direction::kCausal);
   StageClock clock(trace.decoder.times);
   Tensor x({std::ssize(target), config.shape.d_model}, Fill::kNone);
   embed_tokens(pool, decoder_of(params), {target}, x.matrix());
   begin(trace.cross, target, Direction::kBidirectional);
+  trace.cross.mask.key_lengths = options.encoder_mask.key_lengths;
   trace.cross.key_ids.assign(source.begin(), source.end());
-  CrossAttention cross(params, encoded, attention, pool);
+  CrossAttention cross(config, options.encoder_mask, encoded, attention, pool);
   const auto read_encoder = [&](const LayerParams& layer, Tensor& stream) {
     LayerTrace step;
     cross.add(layer, clock, stream, step);
@@ -128,8 +142,10 @@ TranslationTrace translate_pass(const ModelParams& params, std::span<const std::
   };
   run_stack(decoder_of(params), *self_attention,
             {pool, trace.decoder.mask, options.keep, options.stop, clock, trace.decoder.layers, read_encoder}, x);
-  trace.decoder.logits = Tensor({std::ssize(target), config.shape.vocab_size}, Fill::kNone);
-  OutputHead(params, std::ssize(target)).logits(pool, x.matrix(), trace.decoder.logits.matrix());
+  if (config.predicts) {
+    trace.decoder.logits = Tensor({std::ssize(target), config.shape.vocab_size}, Fill::kNone);
+    OutputHead(params, std::ssize(target)).logits(pool, x.matrix(), trace.decoder.logits.matrix());
+  }
   clock.lap("logits");
   trace.encoder.output = std::move(encoded);
   if (keeps_trace) trace.decoder.output = std::move(x);
@@ -146,11 +162,17 @@ ModelParams encoder_alone(const ModelParams& params) {
   encoder.config.has_output_bias = encoder.config.has_head_transform = false;
   encoder.config.ties_embeddings = true;
   encoder.config.predicts = false;
+  encoder.config.logit_scale = 1;
+  encoder.config.logit_cap = 0;
   encoder.embedding = params.embedding;
   encoder.positions = params.encoder_positions;
+  encoder.token_types = params.token_types;
+  encoder.relative_bias = params.encoder_relative_bias;
   encoder.embedding_norm = params.encoder_embedding_norm;
   encoder.embedding_norm_bias = params.encoder_embedding_norm_bias;
   encoder.layers = params.encoder_layers;
+  encoder.final_norm = params.encoder_final_norm;
+  encoder.final_norm_bias = params.encoder_final_norm_bias;
   return encoder;
 }
 

@@ -63,7 +63,9 @@ void make_valid_pruning(Compute& compute, std::vector<std::string>& notices) {
   std::sort(pruned.begin(), pruned.end());
   pruned.erase(std::unique(pruned.begin(), pruned.end()), pruned.end());
   const std::size_t before = pruned.size();
-  std::erase_if(pruned, [&](const HeadRef& head) { return !has_head(compute, head); });
+  Compute encoder = compute;  // whose heads can be pruned, whichever stack is looked at
+  encoder.stack = AttentionStack::kEncoder;
+  std::erase_if(pruned, [&](const HeadRef& head) { return !has_head(encoder, head); });
   if (pruned.size() != before) {
     const std::size_t n = before - pruned.size();
     notices.push_back(std::to_string(n) + (n == 1 ? " pruned head does" : " pruned heads do") + " not exist in this shape and " +
@@ -185,6 +187,10 @@ std::optional<std::string> shape_problem(const TrainedShape& shape) {
     return "The model's n_kv_heads (" + std::to_string(shape.n_kv_heads) + ") must divide its n_heads (" +
            std::to_string(shape.n_heads) + ").";
   }
+  const bool has_encoder = shape.kind == ModelKind::kEncoderDecoder;
+  if (shape.n_encoder_layers < (has_encoder ? 1 : 0) || shape.n_encoder_layers > (has_encoder ? 1024 : 0))
+    return "The model's n_encoder_layers is " + std::to_string(shape.n_encoder_layers) +
+           (has_encoder ? "; it must be between 1 and 1024." : "; only an encoder-decoder has an encoder.");
   if (*enum_name(shape.kind) == '\0' || *enum_name(shape.positions) == '\0') return "The model is of no kind that is known.";
   if (shape.positions == PositionKind::kRotary && shape.d_head % 2 != 0)
     return "The model's d_head is " + std::to_string(shape.d_head) + "; rotary positions need an even one.";
@@ -249,6 +255,7 @@ std::vector<std::string> make_valid(Session& session) {
   if (compute.continuation.size() > static_cast<std::size_t>(kMaxWrittenTokens))
     compute.continuation.resize(static_cast<std::size_t>(kMaxWrittenTokens));
   valid_enum(compute.stack, defaults.stack);
+  if (compute.trained.kind != ModelKind::kEncoderDecoder) compute.stack = defaults.stack;
   clamp_value(compute.batch_entry, std::int64_t{0}, std::int64_t{1} << 32, "the text of the batch", notices);
   valid_enum(compute.model_source, defaults.model_source);
   valid_enum(compute.parameters, defaults.parameters);

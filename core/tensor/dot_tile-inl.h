@@ -92,7 +92,7 @@ HWY_INLINE void add_last_dots(std::int64_t k, std::int64_t n, const WeightVector
 #if HWY_TARGET != HWY_SCALAR
 /// Adds the blocks of four lanes to one.
 template <class D>
-HWY_INLINE hn::Vec<hn::Full128<float>> sum_blocks(D d, hn::Vec<D> v) {
+HWY_INLINE hn::Vec<hn::Full128<float>> sum_blocks([[maybe_unused]] D d, hn::Vec<D> v) {
   if constexpr (hn::MaxLanes(D()) == 4) {
     return v;
   } else {

@@ -12,6 +12,7 @@ std::span<const Family> families() {
   static const std::vector<Family> all = [] {
     std::vector<Family> list = llama_families();
     list.push_back(gpt2_family());
+    list.push_back(gpt_neox_family());
     list.push_back(bert_family());
     for (Family& family : roberta_families())
       list.push_back(std::move(family));

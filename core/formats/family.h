@@ -54,6 +54,7 @@ const Family& family_named(std::string_view model_type);
 // One a file.
 std::vector<Family> llama_families();
 Family gpt2_family();
+Family gpt_neox_family();
 Family bert_family();
 std::vector<Family> roberta_families();
 Family distilbert_family();

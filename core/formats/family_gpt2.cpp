@@ -23,14 +23,16 @@ void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
                   std::to_string(kWidthOfNone));
     shape.d_ff = 0;
   }
-  shape.max_positions = reader.integer("n_positions", "max_position_embeddings", ConfigReader::kPositions, 1024);
-  reader.require_flag("scale_attn_weights", true, "scores without their factor 1 / sqrt(d_k) are not supported");
-  reader.require_flag("scale_attn_by_inverse_layer_idx", false, "scores divided by the layer's number are not supported");
+  // The first files of all call it n_ctx.
+  const std::int64_t absent_positions = reader.integer("n_ctx", ConfigReader::kPositions, 1024);
+  shape.max_positions = reader.integer("n_positions", "max_position_embeddings", ConfigReader::kPositions, absent_positions);
+  if (!reader.flag("scale_attn_weights", true)) config.attention_scale = 1.0f;
+  config.divides_scale_by_layer = reader.flag("scale_attn_by_inverse_layer_idx", false);
   reader.require_flag("add_cross_attention", false, "a decoder that reads another model is not supported");
   config.norm = NormKind::kLayer;
   config.norm_place = NormPlace::kBefore;
   config.positions = PositionKind::kLearned;
-  config.mlp = reader.gelu("activation_function", "gelu_new");
+  config.mlp = reader.activation("activation_function", "gelu_new");
   config.rms_norm_eps = reader.real("layer_norm_epsilon", 1e-30, 1, 1e-5f);
   config.ties_embeddings = reader.flag("tie_word_embeddings", true);
   config.has_qkv_bias = config.has_o_bias = config.has_mlp_bias = true;
@@ -45,11 +47,15 @@ std::string problem(const ModelConfig& config) {
     return "GPT-2 has one K/V head for each head, so kv_heads = " + std::to_string(shape.n_kv_heads) +
            " must be h = " + std::to_string(shape.n_heads);
   if (shape.n_heads * shape.d_head != shape.d_model) return "GPT-2's heads are d_model / h wide";
-  if (shape.d_ff > 0 && (config.mlp == MlpKind::kSwiGlu || !config.has_mlp_bias)) return "GPT-2 has GELU MLPs with biases";
+  if (shape.d_ff > 0 && (is_gated(config.mlp) || !config.has_mlp_bias)) return "GPT-2 has GELU MLPs with biases";
   if (!config.has_qkv_bias || !config.has_o_bias) return "GPT-2 has biases on q, k, v and after W_O";
   if (config.has_embedding_norm || config.has_head_transform || config.has_output_bias)
     return "GPT-2 has no norm after the embedding, no transform before the output and no bias there";
-  return {};
+  if (config.attention_scale && *config.attention_scale != 1) return "GPT-2's scores are q·k / sqrt(d_k), or q·k alone";
+  ModelConfig plain = config;  // both options are its own
+  plain.attention_scale.reset();
+  plain.divides_scale_by_layer = false;
+  return find_score_problem(plain, "GPT-2");
 }
 
 std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids) {
@@ -61,9 +67,9 @@ std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids
       {"n_layer", json_of(shape.n_layers)},
       {"n_head", json_of(shape.n_heads)},
       {"n_inner", json_of(shape.d_ff > 0 ? shape.d_ff : kWidthOfNone)},
-      {"activation_function", json_of(config.mlp == MlpKind::kGelu ? "gelu" : "gelu_new")},
+      {"activation_function", json_of(activation_name(config.mlp))},
       {"layer_norm_epsilon", json_of(config.rms_norm_eps)},
-      {"scale_attn_weights", json_of(true)},
+      {"scale_attn_weights", json_of(!config.attention_scale)},
       {"tie_word_embeddings", json_of(config.ties_embeddings)},
       {"attn_pdrop", "0.0"},
       {"embd_pdrop", "0.0"},
@@ -72,6 +78,7 @@ std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids
       {"eos_token_id", json_of_id(ids.eos)},
       {"pad_token_id", json_of_id(ids.pad)},
   };
+  if (config.divides_scale_by_layer) members.push_back({"scale_attn_by_inverse_layer_idx", json_of(true)});
   if (shape.d_ff == 0) members.push_back({kAttentionOnly, json_of(true)});
   return members;
 }

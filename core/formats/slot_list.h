@@ -21,6 +21,7 @@ class SlotList {
   TensorSlot& plain(std::string name, std::vector<std::int64_t> dims, Tensor& tensor) {
     return slots_.emplace_back(TensorSlot::plain(std::move(name), std::move(dims), tensor));
   }
+  void push(TensorSlot slot) { slots_.push_back(std::move(slot)); }
   /// NAME.weight [rows, cols] and NAME.bias [rows].
   void linear(const std::string& name, const Pair& tensors, std::int64_t rows, std::int64_t cols) {
     plain(name + ".weight", {rows, cols}, tensors.weight);

@@ -24,12 +24,17 @@ struct HeadMetrics {
   double entropy = 0;           ///< mean over rows with at least two visible keys, nats
   double relative_entropy = 0;  ///< mean of entropy / log(visible keys), in [0, 1]
   std::array<double, kHeadPatterns.size()> scores{};
+  /// Whether query i and key i are the same token. Where they are not, as in cross-attention, no pattern is defined: scores are 0.
+  bool has_own_tokens = true;
   /// The strongest pattern at or above kPatternThreshold, or none.
   bool has_pattern = false;
   HeadPattern strongest = HeadPattern::kPreviousToken;  ///< the highest score, named or not
   /// Rows looked at, of how many: fewer of a long text, whose numbers are then an estimate. Both 0 when pruned.
   std::int64_t n_rows = 0, n_rows_total = 0;
   bool is_sampled() const { return n_rows < n_rows_total; }
+  // Of attention that was read from a file:
+  std::int64_t n_rows_broken = 0;  ///< of n_rows, those that hold NaN: left out of every mean
+  double largest_sum_error = 0;    ///< largest |sum of a row's probabilities - 1| of the other rows that see a key
 };
 
 struct HeadMetricsOptions {
@@ -39,7 +44,7 @@ struct HeadMetricsOptions {
 };
 
 /// Shape  [n_layers][n_heads of the unpruned model]. The values do not depend on the pool.
-/// Errors  Cancelled.
+/// Errors  Cancelled; Error when a file cannot be read.
 std::vector<std::vector<HeadMetrics>> measure_heads(const ForwardTrace& trace, std::int64_t n_heads,
                                                     const HeadMetricsOptions& options = {});
 

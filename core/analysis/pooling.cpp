@@ -60,7 +60,7 @@ class PieceRun {
   CellSums run() {
     std::vector<std::size_t> known, unknown;
     for (std::size_t i = piece_.begin; i < piece_.end; ++i) {
-      const KeyRange seen = score_detail::outer_range(*head_.source.mask, request_.rows[i], head_.seq());
+      const KeyRange seen = score_detail::outer_range(*head_.source.mask, request_.rows[i], head_.seq_k());
       const KeyRange& wanted = request_.job.columns.keys;
       if (std::max(seen.begin, wanted.begin) >= std::min(seen.end, wanted.end)) continue;
       const bool needs_sum = request_.job.value == CellValue::kProb && !head_.is_known(request_.rows[i]);
@@ -129,7 +129,7 @@ class PieceRun {
     const auto sum_one = [&](LaneBlock& block, const KeyChunk& chunk) {
       row_cells[static_cast<std::size_t>(&block - blocks.data())].add_chunk({head_.source, block, chunk, scratch_.data()});
     };
-    score_detail::for_each_chunk(head_.source, blocks, {0, head_.seq()}, sum_one, stop_);
+    score_detail::for_each_chunk(head_.source, blocks, {0, head_.seq_k()}, sum_one, stop_);
     for (std::size_t b = 0; b < blocks.size(); ++b) {
       LaneBlock& block = blocks[b];
       for (std::int64_t lane = 0; lane < block.n_rows(); ++lane) {

@@ -1,8 +1,10 @@
 #include <algorithm>
 #include <cmath>
+#include <functional>
 #include <limits>
 
 #include "core/analysis/pooling.h"
+#include "core/analysis/stored_head.h"
 #include "core/analysis/tile_cells.h"
 
 namespace headroom {
@@ -39,13 +41,29 @@ std::vector<RowExtent> extents_of_pairs(const RowSums& sums, std::int64_t index,
   return extents;
 }
 
-/// Cells of `width` keys over all keys; that of key 0 a second time without it.
-std::vector<RowExtent> extents_of_cells(const HeadView& head, CellRequest cells, std::int64_t width, const Effort& effort) {
+std::vector<RowExtent> extents_of_pairs(const StoredHead& head, const CellRequest& cells, const std::stop_token& stop) {
+  std::vector<RowExtent> extents(static_cast<std::size_t>(cells.n_cell_rows), kNothing);
+  std::size_t i = 0;
+  head.for_each_row(cells.rows, stop, [&](const StoredRow& row) {
+    RowExtent& extent = extents[static_cast<std::size_t>(cells.cell_rows[i++])];
+    for (std::size_t j = 0; j < row.values.size(); ++j) {
+      if (row.is_masked[j] != 0) continue;
+      widen(row.values[j], extent.smallest, extent.largest);
+      if (j > 0) widen(row.values[j], extent.smallest_later, extent.largest_later);
+    }
+  });
+  return extents;
+}
+
+using PoolCells = std::function<std::vector<float>(const CellRequest&)>;
+
+/// Cells of `width` keys over all `n_keys`; that of key 0 a second time without it.
+std::vector<RowExtent> extents_of_cells(CellRequest cells, std::int64_t n_keys, std::int64_t width, const PoolCells& pool) {
   std::vector<RowExtent> extents(static_cast<std::size_t>(cells.n_cell_rows), kNothing);
   enum class With { kAll, kAllButFirst, kLaterOnly };
   const auto take = [&](KeyRange keys, std::int64_t n, With with) {
     cells.job.columns = {keys, n};
-    const std::vector<float> values = pool_cells(head, cells, effort);
+    const std::vector<float> values = pool(cells);
     for (std::size_t i = 0; i < values.size(); ++i) {
       RowExtent& extent = extents[i / static_cast<std::size_t>(n)];
       if (with != With::kLaterOnly) widen(values[i], extent.smallest, extent.largest);
@@ -53,7 +71,7 @@ std::vector<RowExtent> extents_of_cells(const HeadView& head, CellRequest cells,
       if (!has_key_0) widen(values[i], extent.smallest_later, extent.largest_later);
     }
   };
-  const std::int64_t n_columns = (head.seq() + width - 1) / width;  // the last may reach beyond the last key
+  const std::int64_t n_columns = (n_keys + width - 1) / width;  // the last may reach beyond the last key
   for (std::int64_t first = 0; first < n_columns; first += kColumnsAtOnce) {
     const std::int64_t end = std::min(n_columns, first + kColumnsAtOnce);
     take({first * width, end * width}, end - first, first == 0 ? With::kAllButFirst : With::kAll);
@@ -66,13 +84,23 @@ std::vector<RowExtent> extents_of_cells(const HeadView& head, CellRequest cells,
 
 std::vector<RowExtent> row_extents(const ForwardTrace& trace, const TileRequest& request, std::stop_token stop, ThreadPool* pool) {
   const LayerTrace& layer = layer_of(trace, request.layer);
-  const CellRequest cells = cells_of(request, std::ssize(trace.ids));
+  const MatrixSize size = matrix_size(trace, layer);
+  const CellRequest cells = cells_of(request, size);
   const std::int64_t index = layer.index_of(request.head);
   if (index < 0) return {};
-  const HeadView head = view_head(layer, index);
   const std::int64_t width = (request.col_end - request.col_begin) / request.cols;
   const bool is_exact = width == 1 && request.rows == request.row_end - request.row_begin;
-  if (request.pooling == Pooling::kMean && !is_exact) return extents_of_cells(head, cells, width, {stop, pool});
+  const bool is_of_pairs = request.pooling == Pooling::kMax || is_exact;
+  const Effort effort{stop, pool};
+  if (layer.stored != nullptr) {
+    const StoredHead head(layer, index, request.quantity);
+    if (is_of_pairs) return extents_of_pairs(head, cells, stop);
+    return extents_of_cells(cells, size.seq_k, width,
+                            [&](const CellRequest& part) { return pool_stored(head, part, effort).values; });
+  }
+  const HeadView head = view_head(layer, index);
+  if (!is_of_pairs)
+    return extents_of_cells(cells, size.seq_k, width, [&](const CellRequest& part) { return pool_cells(head, part, effort); });
   const std::shared_ptr<const RowSums> sums = layer.row_sums != nullptr ? layer.row_sums : make_row_sums(layer);
   sums->compute(index, cells.rows, stop, pool);
   return extents_of_pairs(*sums, index, cells);

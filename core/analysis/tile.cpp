@@ -5,6 +5,7 @@
 #include <limits>
 #include <string>
 
+#include "core/analysis/stored_head.h"
 #include "core/analysis/tile_cells.h"
 #include "core/tensor/error.h"
 
@@ -14,17 +15,38 @@ namespace {
 using score_detail::CellPooling;
 using score_detail::CellValue;
 
-void check_request(const TileRequest& request, std::int64_t seq) {
+std::string size_text(const MatrixSize& size) {
+  if (size.seq_q == size.seq_k) return std::to_string(size.seq_q) + " tokens";
+  return std::to_string(size.seq_q) + " queries and " + std::to_string(size.seq_k) + " keys";
+}
+
+void check_request(const TileRequest& request, const MatrixSize& size) {
   if (request.row_samples < 0) throw ShapeError("a tile cannot look at " + std::to_string(request.row_samples) + " rows of a cell");
-  const auto is_range = [&](std::int64_t begin, std::int64_t end, std::int64_t cells) {
-    return begin >= 0 && begin < end && end <= seq && cells >= 1 && cells <= end - begin;
+  const auto is_range = [](KeyRange range, std::int64_t n, std::int64_t cells) {
+    return range.begin >= 0 && range.begin < range.end && range.end <= n && cells >= 1 && cells <= range.end - range.begin;
   };
-  if (is_range(request.row_begin, request.row_end, request.rows) && is_range(request.col_begin, request.col_end, request.cols))
+  if (is_range({request.row_begin, request.row_end}, size.seq_q, request.rows) &&
+      is_range({request.col_begin, request.col_end}, size.seq_k, request.cols))
     return;
   throw ShapeError("a tile of " + std::to_string(request.rows) + " x " + std::to_string(request.cols) + " cells over queries [" +
                    std::to_string(request.row_begin) + ", " + std::to_string(request.row_end) + ") and keys [" +
                    std::to_string(request.col_begin) + ", " + std::to_string(request.col_end) + ") does not fit " +
-                   std::to_string(seq) + " tokens");
+                   size_text(size));
+}
+
+Cell evaluate_stored_cell(const LayerTrace& layer, std::int64_t index, std::int64_t query, std::int64_t key) {
+  Cell cell;
+  const auto k = static_cast<std::size_t>(key);
+  cell.score = std::numeric_limits<double>::quiet_NaN();
+  const auto look = [&](Quantity quantity, double& value) {
+    StoredHead(layer, index, quantity).for_each_row(std::span(&query, 1), {}, [&](const StoredRow& row) {
+      cell.is_visible = row.is_masked[k] == 0;
+      if (cell.is_visible) value = static_cast<double>(row.values[k]);
+    });
+  };
+  if (has_scores(layer)) look(Quantity::kScores, cell.score);
+  look(Quantity::kProbs, cell.probability);
+  return cell;
 }
 
 }  // namespace
@@ -39,8 +61,10 @@ std::vector<std::int64_t> sampled_offsets(const TileRequest& request) {
   return offsets;
 }
 
-CellRequest cells_of(const TileRequest& request, std::int64_t seq) {
-  check_request(request, seq);
+bool has_scores(const LayerTrace& layer) { return layer.stored == nullptr || layer.stored->holds_scores(); }
+
+CellRequest cells_of(const TileRequest& request, const MatrixSize& size) {
+  check_request(request, size);
   CellRequest cells;
   const std::int64_t n_rows = request.row_end - request.row_begin;
   for (const std::int64_t offset : sampled_offsets(request)) {
@@ -56,11 +80,15 @@ CellRequest cells_of(const TileRequest& request, std::int64_t seq) {
 
 Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request, std::stop_token stop, ThreadPool* pool) {
   const LayerTrace& layer = layer_of(trace, request.layer);
-  const CellRequest cells = cells_of(request, std::ssize(trace.ids));
+  const CellRequest cells = cells_of(request, matrix_size(trace, layer));
   Tile tile{.request = request, .values = {}, .is_pruned = false};
   const std::int64_t index = layer.index_of(request.head);
   if (index < 0) {
     tile.is_pruned = true;
+  } else if (layer.stored != nullptr) {
+    StoredCells stored = pool_stored(StoredHead(layer, index, request.quantity), cells, {stop, pool});
+    tile.values = std::move(stored.values);
+    tile.not_numbers = std::move(stored.not_numbers);
   } else {
     tile.values = pool_cells(view_head(layer, index), cells, {stop, pool});
   }
@@ -70,34 +98,32 @@ Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request, std::s
 Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer_index, std::int64_t head_index, std::int64_t query,
                    std::int64_t key) {
   const LayerTrace& layer = layer_of(trace, layer_index);
-  const std::int64_t seq = std::ssize(trace.ids);
-  if (query < 0 || query >= seq || key < 0 || key >= seq) {
+  const MatrixSize size = matrix_size(trace, layer);
+  if (query < 0 || query >= size.seq_q || key < 0 || key >= size.seq_k) {
     throw ShapeError("query " + std::to_string(query) + " and key " + std::to_string(key) + " are not both among " +
-                     std::to_string(seq) + " tokens");
+                     size_text(size));
   }
   Cell cell;
   cell.is_visible = false;
   const std::int64_t index = layer.index_of(head_index);
   if (index < 0) return cell;
+  if (layer.stored != nullptr) return evaluate_stored_cell(layer, index, query, key);
   const HeadView head = view_head(layer, index);
   const score_detail::ScoreSource& source = head.source;
   const float* q = source.q + query * source.q_stride;
   const float* k = source.k + key * source.k_stride;
   cell.q.assign(q, q + source.d_head);
   cell.k.assign(k, k + source.d_head);
-  double sum = 0;
-  for (std::int64_t c = 0; c < source.d_head; ++c) {
+  for (std::int64_t c = 0; c < source.d_head; ++c)
     cell.products.push_back(q[c] * k[c]);
-    sum += static_cast<double>(q[c]) * k[c];
-  }
-  cell.score = sum * source.scale;
+  cell.score = score_detail::score_of(source, query, key);
   cell.is_visible = is_visible(layer.mask, 0, query, key);
   if (cell.is_visible) cell.probability = std::exp(cell.score - static_cast<double>(head.logsumexp_of(query)));
   return cell;
 }
 
 std::vector<float> evaluate_row(const ForwardTrace& trace, std::int64_t layer, std::int64_t head, std::int64_t query) {
-  const std::int64_t seq = std::ssize(trace.ids);
+  const std::int64_t seq = matrix_size(trace, layer_of(trace, layer)).seq_k;
   Tile row = evaluate_tile(trace, {.layer = layer,
                                    .head = head,
                                    .row_begin = query,

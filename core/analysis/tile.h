@@ -29,14 +29,21 @@ struct TileRequest {
 /// Cells row-major. NaN marks a cell in which every pair is masked: it is drawn in its own grey, never as zero.
 struct Tile {
   TileRequest request;
-  std::vector<float> values;  ///< [rows, cols]; probabilities, or scores (scaled q·k, before softmax)
+  std::vector<float> values;  ///< [rows, cols]; probabilities, or scores (scaled q·k with soft cap and bias, before softmax)
   bool is_pruned = false;     ///< the head was removed: values are empty
+  /// [rows, cols] of attention read from a file: non-zero where a visible number is NaN (the value is NaN too). Empty: nowhere.
+  std::vector<std::uint8_t> not_numbers = {};
 };
 
-/// Evaluated from q, k and logsumexp (or row_sums, which learn the rows looked at); nothing n × n is stored. Pooling runs over the visible
-/// pairs of a cell: with R queries, cell row r covers the offsets [r * R / rows, (r + 1) * R / rows), and columns likewise. With
+/// Are there scores to look at? Not where a file holds probabilities alone.
+bool has_scores(const LayerTrace& layer);
+
+/// Evaluated from q, k and logsumexp (or row_sums, which learn the rows looked at), or from the rows of a file (LayerTrace::stored), read a
+/// few at a time; nothing n × n is stored. What a file holds is shown as it is, also outside [0, 1]. Matrices may be rectangular: rows are
+/// counted to seq_q, columns to seq_k. Pooling runs over the visible pairs of a cell: with R queries, cell row r covers the offsets [r * R / rows, (r + 1) * R / rows), and columns likewise. With
 /// row_samples only the sampled rows of a cell row count, over all their keys in the cell.
-/// Errors  ShapeError when the rectangle or its resolution does not fit the trace; Cancelled.
+/// Errors  ShapeError when the rectangle or its resolution does not fit the layer; Error when a file cannot be read, or has no scores
+///         (has_scores) and they are asked for; Cancelled.
 /// Threads Shared out over `pool` when given (one caller at a time for each pool); the values do not depend on it.
 Tile evaluate_tile(const ForwardTrace& trace, const TileRequest& request, std::stop_token stop = {}, ThreadPool* pool = nullptr);
 
@@ -47,7 +54,7 @@ std::vector<std::int64_t> sampled_offsets(const TileRequest& request);
 
 /// What the cells of one cell row span over ALL keys of the text, whatever columns the request has: so that blocks of one picture can be
 /// coloured by row and agree along their seams. "later" leaves out key 0.
-/// Edge  NaN where the cell row sees no such key.
+/// Edge  NaN where the cell row sees no such key. A NaN in a file counts as nothing.
 struct RowExtent {
   float smallest = 0, largest = 0;
   float smallest_later = 0, largest_later = 0;
@@ -60,8 +67,9 @@ struct RowExtent {
 std::vector<RowExtent> row_extents(const ForwardTrace& trace, const TileRequest& request, std::stop_token stop = {},
                                    ThreadPool* pool = nullptr);
 
-/// One pair: score (nats, scaled), probability, and the product of each dimension q_c * k_c (unscaled).
-/// Masked: probability 0, the rest as if it were not. A pruned head: not visible, q, k and products empty.
+/// One pair: score (nats, scaled, capped, with its bias), probability, and the product of each dimension q_c * k_c (unscaled).
+/// Masked: probability 0, the rest as if it were not. A pruned head: not visible, q, k and products empty. Attention read from a file: q, k
+/// and products empty, the score NaN where the file has none, the probability as it lies there, also NaN.
 struct Cell {
   bool is_visible = true;
   double score = 0;
@@ -70,7 +78,7 @@ struct Cell {
 };
 Cell evaluate_cell(const ForwardTrace& trace, std::int64_t layer, std::int64_t head, std::int64_t query, std::int64_t key);
 
-/// One row of probabilities over all keys; NaN where masked, and everywhere when the head was pruned. Shape  [seq].
+/// One row of probabilities over all keys; NaN where masked or NaN in a file, and everywhere when the head was pruned. Shape  [seq_k].
 std::vector<float> evaluate_row(const ForwardTrace& trace, std::int64_t layer, std::int64_t head, std::int64_t query);
 
 }  // namespace headroom

@@ -5,7 +5,7 @@
 
 namespace headroom {
 
-/// The rows that a tile looks at and the cells they go into. Errors  ShapeError when the request does not fit `seq` tokens.
-CellRequest cells_of(const TileRequest& request, std::int64_t seq);
+/// The rows that a tile looks at and the cells they go into. Errors  ShapeError when the request does not fit a matrix of this size.
+CellRequest cells_of(const TileRequest& request, const MatrixSize& size);
 
 }  // namespace headroom

@@ -31,14 +31,15 @@ std::shared_ptr<const RowSums> make_row_sums(const LayerTrace& layer) {
   config.n_heads = std::ssize(layer.heads);
   config.n_kv_heads = k.dim(1) / layer.d_head;
   config.d_head = layer.d_head;
-  config.seq_q = config.seq_k = q.dim(0);
+  config.seq_q = q.dim(0);
+  config.seq_k = k.dim(0);
   config.scale = layer.scale;
   config.soft_cap = layer.soft_cap;
   config.position_bias = layer.position_bias;
   config.mask = layer.mask;
   config.kv_head_of = layer.kv_head_of;
-  if (q.dim(1) != config.n_heads * layer.d_head || k.dim(0) != q.dim(0) || k.dim(1) != config.n_kv_heads * layer.d_head) {
-    throw ShapeError("row sums need a q and k of whole heads of one text");
+  if (q.dim(1) != config.n_heads * layer.d_head || k.dim(1) != config.n_kv_heads * layer.d_head) {
+    throw ShapeError("row sums need a q and k of whole heads");
   }
   return std::make_shared<const RowSums>(config,
                                          ConstHeadsView::interleaved(q.data(), 1, config.n_heads, config.seq_q, layer.d_head),

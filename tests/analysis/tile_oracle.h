@@ -17,7 +17,7 @@ inline ForwardTrace forgetful(const ForwardTrace& trace) {
   ForwardTrace result = trace;
   for (LayerTrace& layer : result.layers) {
     layer.attention.logsumexp = {};
-    layer.row_sums = make_row_sums(layer, trace.mask);
+    layer.row_sums = make_row_sums(layer);
   }
   return result;
 }

@@ -68,6 +68,7 @@ inline ForwardTrace arbitrary_trace(const TraceShape& shape, const Mask& mask) {
     layer.kv_head_of = shape.kv_head_of;
     layer.d_head = shape.d_head;
     layer.scale = 0.7f;
+    layer.mask = mask;
     layer.attention.q = Tensor({shape.seq, std::ssize(shape.heads) * shape.d_head});
     layer.attention.k = Tensor({shape.seq, n_kv * shape.d_head});
     layer.attention.logsumexp = Tensor({std::ssize(shape.heads), shape.seq});
@@ -92,6 +93,7 @@ inline ForwardTrace trace_of(const std::vector<Probs>& heads, const Mask& mask) 
   LayerTrace& layer = trace.layers.emplace_back();
   layer.d_head = seq;
   layer.scale = 1;
+  layer.mask = mask;
   layer.attention.q = Tensor({seq, std::ssize(heads) * seq});
   layer.attention.k = Tensor({seq, seq});
   layer.attention.logsumexp = Tensor({std::ssize(heads), seq});

@@ -25,7 +25,10 @@ const std::vector<JsonValue>& read_steps(const JsonValue& json, const char* name
 /// A model's "vocab" of spelling to id. Errors  Error when it is none, empty or has an impossible id.
 Vocabulary read_vocabulary(const JsonValue& json, const ComponentPlace& place);
 
-// The models, each from its own members; `words` are its own, without added tokens.
+/// The tokenizer of a whole document; `file` begins each message.
+std::unique_ptr<Tokenizer> read_tokenizer(const JsonDocument& document, const std::string& file);
+
+// The models, each from its own members.
 std::unique_ptr<TokenModel> read_bpe(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
 std::unique_ptr<TokenModel> read_word_piece(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);
 std::unique_ptr<TokenModel> read_unigram(const JsonValue& json, const ComponentPlace& place, TokenizerParts& parts);

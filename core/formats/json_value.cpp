@@ -35,10 +35,11 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     value.unsigned_value = v;
     return put(std::move(value));
   }
-  bool number_float(number_float_t v, const string_t&) override {
+  bool number_float(number_float_t v, const string_t& digits) override {
     JsonValue value;
     value.type = JsonValue::Type::kFloat;
     value.float_value = v;
+    value.string = digits;
     return put(std::move(value));
   }
   bool string(string_t& v) override {

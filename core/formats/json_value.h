@@ -13,10 +13,10 @@ namespace headroom {
 struct JsonValue {
   enum class Type { kNull, kBool, kUnsigned, kNegative, kFloat, kString, kArray, kObject } type = Type::kNull;
   bool boolean = false;
-  std::uint64_t unsigned_value = 0;  ///< kUnsigned
-  std::int64_t negative_value = 0;   ///< kNegative: below zero, or the -0 that is no plain integer
-  double float_value = 0;            ///< kFloat; finite
-  std::string string;
+  std::uint64_t unsigned_value = 0;                        ///< kUnsigned
+  std::int64_t negative_value = 0;                         ///< kNegative: below zero, or the -0 that is no plain integer
+  double float_value = 0;                                  ///< kFloat; finite
+  std::string string;                                      ///< kString; of a kFloat its digits as they were written
   std::vector<JsonValue> items;                            ///< kArray
   std::vector<std::pair<std::string, JsonValue>> members;  ///< kObject; names differ
 

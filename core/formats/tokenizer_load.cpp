@@ -66,6 +66,8 @@ std::unique_ptr<Decoder> read_known_decoder(const JsonValue* json, const Compone
   }
 }
 
+}  // namespace
+
 std::unique_ptr<Tokenizer> read_tokenizer(const JsonDocument& document, const std::string& file) {
   const JsonValue& root = document.root;
   if (!root.is(JsonValue::Type::kObject)) throw Error(file + ": must be an object, but it is " + describe(root));
@@ -88,8 +90,6 @@ std::unique_ptr<Tokenizer> read_tokenizer(const JsonDocument& document, const st
     if (root.find_set(name) != nullptr) parts.notices.push_back(std::string("The tokenizer's ") + name + " is not applied.");
   return make_pipeline_tokenizer(std::move(parts));
 }
-
-}  // namespace
 
 std::unique_ptr<Tokenizer> load_tokenizer(const std::filesystem::path& tokenizer_json) {
   return read_tokenizer(read_json_file(tokenizer_json, kMaxTokenizerBytes), shown_path(tokenizer_json));

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <array>
+#include <charconv>
 #include <cmath>
 #include <limits>
 #include <string>
@@ -25,6 +26,51 @@ ByteTrie make_trie(const Vocabulary& vocabulary) {
   for (const auto& [text, id] : vocabulary.entries())
     keys.emplace_back(text, id);
   return ByteTrie(std::move(keys));
+}
+
+/// 10 to the power of n, from 0 to 308.
+double power_of_ten(int n) {
+  static const std::array<double, 309> table = [] {
+    std::array<double, 309> powers{};
+    for (std::size_t i = 0; i < powers.size(); ++i) {
+      const std::string text = "1e" + std::to_string(i);
+      std::from_chars(text.data(), text.data() + text.size(), powers[i]);
+    }
+    return powers;
+  }();
+  return table[static_cast<std::size_t>(n)];
+}
+
+/// A score as the reference reads it: all digits that fit in 64 bits, times or over one power of ten. That can be a bit's breadth off, and ties
+/// between paths are decided by such a bit.
+double read_score(const JsonValue& json) {
+  if (!json.is(JsonValue::Type::kFloat)) return json.number();
+  constexpr std::uint64_t kMost = std::numeric_limits<std::uint64_t>::max();
+  std::uint64_t digits = 0;
+  int exponent = 0;
+  bool is_full = false, is_after_point = false;
+  std::string_view text = json.string;
+  const bool is_negative = text.starts_with('-');
+  for (text.remove_prefix(is_negative ? 1 : 0); !text.empty() && (text[0] | 0x20) != 'e'; text.remove_prefix(1)) {
+    if (text[0] == '.') {
+      is_after_point = true;
+      continue;
+    }
+    const auto digit = static_cast<std::uint64_t>(text[0] - '0');
+    is_full = is_full || digits > (kMost - digit) / 10;
+    if (!is_full) digits = digits * 10 + digit;
+    if (is_full ? !is_after_point : is_after_point) exponent += is_full ? 1 : -1;
+  }
+  if (!text.empty()) {
+    text.remove_prefix(text.size() > 1 && text[1] == '+' ? 2 : 1);
+    int written = 0;
+    if (std::from_chars(text.data(), text.data() + text.size(), written).ec != std::errc()) return json.number();
+    exponent += std::clamp(written, -10000, 10000);
+  }
+  if (exponent < -308 || exponent > 308) return json.number();
+  const double value =
+      exponent < 0 ? static_cast<double>(digits) / power_of_ten(-exponent) : static_cast<double>(digits) * power_of_ten(exponent);
+  return is_negative ? -value : value;
 }
 
 /// The most probable way to cut a word into tokens, each of which has a log probability.
@@ -153,7 +199,7 @@ std::unique_ptr<TokenModel> read_unigram(const JsonValue& json, const ComponentP
       throw Error(at(place) + ": vocab[" + std::to_string(scores.size()) + "] is " + describe(item) +
                   ", where a text and its score are needed");
     parts.vocabulary.add(item.items[0].string, static_cast<std::int32_t>(scores.size()));
-    scores.push_back(item.items[1].number());
+    scores.push_back(read_score(item.items[1]));
   }
   Unigram::Options options;
   if (json.find_set("unk_id") != nullptr)

@@ -26,19 +26,14 @@ inline ForwardTrace forgetful(const ForwardTrace& trace) {
 inline double pair_value(const ForwardTrace& trace, const TileRequest& request, std::int64_t i, std::int64_t j) {
   const LayerTrace& layer = trace.layers[static_cast<std::size_t>(request.layer)];
   const auto index = layer.index_of(request.head);
-  const std::int64_t kv = layer.kv_head_of[static_cast<std::size_t>(index)];
-  double score = 0;
-  for (std::int64_t c = 0; c < layer.d_head; ++c) {
-    score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(index * layer.d_head + c)]) *
-             static_cast<double>(layer.attention.k.row(j)[static_cast<std::size_t>(kv * layer.d_head + c)]);
-  }
-  score *= static_cast<double>(layer.scale);
+  const double score = score_of_pair(layer, index, i, j);
   if (request.quantity == Quantity::kScores) return score;
   return std::exp(score - static_cast<double>(layer.attention.logsumexp.row(index)[static_cast<std::size_t>(i)]));
 }
 
 /// Every cell by its definition, from the rows that the request looks at; NaN where nothing is visible.
 inline std::vector<float> pooled(const ForwardTrace& trace, const TileRequest& r) {
+  const Mask& mask = trace.layers[static_cast<std::size_t>(r.layer)].mask;
   std::vector<double> sums(static_cast<std::size_t>(r.rows * r.cols)), counts(sums.size()), largest(sums.size(), -INFINITY);
   const std::int64_t n_rows = r.row_end - r.row_begin, n_cols = r.col_end - r.col_begin;
   const auto cell_of = [](std::int64_t offset, std::int64_t size, std::int64_t cells) {
@@ -53,7 +48,7 @@ inline std::vector<float> pooled(const ForwardTrace& trace, const TileRequest& r
   for (const std::int64_t offset : sampled_offsets(r)) {
     const auto base = static_cast<std::size_t>(cell_of(offset, n_rows, r.rows) * r.cols);
     for (std::int64_t j = 0; j < n_cols; ++j) {
-      if (!is_visible(trace.mask, 0, r.row_begin + offset, r.col_begin + j)) continue;
+      if (!is_visible(mask, 0, r.row_begin + offset, r.col_begin + j)) continue;
       const double value = pair_value(trace, r, r.row_begin + offset, r.col_begin + j);
       const std::size_t cell = base + col_of[static_cast<std::size_t>(j)];
       sums[cell] += value;

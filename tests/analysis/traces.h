@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cmath>
 #include <cstdint>
 #include <limits>
@@ -23,23 +24,30 @@ inline Mask blind_rows(std::int64_t seq, const std::vector<std::int64_t>& blind,
   return mask;
 }
 
+/// Score of a pair by its definition, in double, masked or not.
+inline double score_of_pair(const LayerTrace& layer, std::int64_t index, std::int64_t i, std::int64_t j) {
+  const std::int64_t kv = layer.kv_head_of[static_cast<std::size_t>(index)];
+  double score = 0;
+  for (std::int64_t c = 0; c < layer.d_head; ++c) {
+    score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(index * layer.d_head + c)]) *
+             static_cast<double>(layer.attention.k.row(j)[static_cast<std::size_t>(kv * layer.d_head + c)]);
+  }
+  score *= static_cast<double>(layer.scale);
+  if (layer.soft_cap > 0) score = layer.soft_cap * std::tanh(score / layer.soft_cap);
+  if (layer.position_bias == nullptr) return score;
+  const std::int64_t reach = layer.position_bias->reach;
+  const std::int64_t distance = std::min(reach, std::max(-reach, j - (layer.mask.query_offset + i)));
+  return score + layer.position_bias->values[static_cast<std::size_t>(index * (2 * reach + 1) + reach + distance)];
+}
+
 /// log sum exp over the visible keys, in double, by its definition.
 inline void fill_logsumexp(ForwardTrace& trace) {
   for (LayerTrace& layer : trace.layers) {
-    const std::int64_t seq = layer.attention.q.dim(0);
     for (std::int64_t h = 0; h < std::ssize(layer.heads); ++h) {
-      const std::int64_t kv = layer.kv_head_of[static_cast<std::size_t>(h)];
-      for (std::int64_t i = 0; i < seq; ++i) {
+      for (std::int64_t i = 0; i < layer.attention.q.dim(0); ++i) {
         double sum = 0;
-        for (std::int64_t j = 0; j < seq; ++j) {
-          if (!is_visible(trace.mask, 0, i, j)) continue;
-          double score = 0;
-          for (std::int64_t c = 0; c < layer.d_head; ++c) {
-            score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(h * layer.d_head + c)]) *
-                     static_cast<double>(layer.attention.k.row(j)[static_cast<std::size_t>(kv * layer.d_head + c)]);
-          }
-          sum += std::exp(score * static_cast<double>(layer.scale));
-        }
+        for (std::int64_t j = 0; j < layer.attention.k.dim(0); ++j)
+          sum += is_visible(layer.mask, 0, i, j) ? std::exp(score_of_pair(layer, h, i, j)) : 0;
         layer.attention.logsumexp.row(h)[static_cast<std::size_t>(i)] = static_cast<float>(std::log(sum));
       }
     }
@@ -51,6 +59,7 @@ struct TraceShape {
   std::int64_t d_head = 4;
   std::vector<std::int64_t> heads{0, 1, 2, 3};
   std::vector<std::int64_t> kv_head_of{0, 0, 1, 1};
+  std::int64_t seq_k = 0;  ///< 0: seq
 };
 
 /// Two layers of arbitrary q and k.
@@ -70,7 +79,7 @@ inline ForwardTrace arbitrary_trace(const TraceShape& shape, const Mask& mask) {
     layer.scale = 0.7f;
     layer.mask = mask;
     layer.attention.q = Tensor({shape.seq, std::ssize(shape.heads) * shape.d_head});
-    layer.attention.k = Tensor({shape.seq, n_kv * shape.d_head});
+    layer.attention.k = Tensor({shape.seq_k == 0 ? shape.seq : shape.seq_k, n_kv * shape.d_head});
     layer.attention.logsumexp = Tensor({std::ssize(shape.heads), shape.seq});
     for (float& x : layer.attention.q.span())
       x = std::sin(phase += 1.7f);

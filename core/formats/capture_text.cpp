@@ -226,7 +226,7 @@ CaptureTokens read_tokens(const CaptureFile& file, const TextOfCapture& text, co
   const bool fits = counts_keys || n_queries == text.seq_q;
   if (n_queries > 0 && !fits)
     notices.push_back("The capture names " + counted(queries.size(), "token") + ", but its attention has " +
-                      counted(static_cast<std::uint64_t>(text.seq_q), "query") + ": rows are shown by their numbers.");
+                      std::to_string(text.seq_q) + (text.seq_q == 1 ? " query" : " queries") + ": rows are shown by their numbers.");
   if (n_queries == 0) notices.push_back("The capture names no tokens: they are shown by their numbers.");
   const List none;
   found.tokens =

@@ -30,10 +30,11 @@ class Shifted : public ByteSource {
 void read_type(std::string_view descr, NpyHeader& header, const std::string& where) {
   const auto fail = [&](const std::string& why) -> void { throw Error(where + ": holds the type " + in_quotes(descr) + why); };
   const std::string usual = "; numbers (f2, f4, f8, i1 to i8, u1 to u8, b1) and texts (U, S) are read";
-  if (descr.size() < 3 || std::string_view("<>=|").find(descr[0]) == std::string_view::npos) fail(usual);
+  if (descr.size() < 2 || std::string_view("<>=|").find(descr[0]) == std::string_view::npos) fail(usual);
   const char letter = descr[1];
   if (letter == 'O')
     fail(": objects, which are pickled; they are never read. Save plain numbers instead, as with .astype('float32')");
+  if (descr.size() < 3) fail(usual);
   if (letter == 'V')
     fail(
         ": raw bytes, as numpy stores bfloat16, which it does not know; save .float() or .half() of the tensor instead, or "

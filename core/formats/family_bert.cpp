@@ -27,8 +27,11 @@ std::vector<TensorSlot> slots(ModelParams& params) {
   if (params.config.predicts) {
     slots.linear("cls.predictions.transform.dense", {params.head_dense, params.head_dense_bias}, d, d);
     slots.norm("cls.predictions.transform.LayerNorm", {params.head_norm, params.head_norm_bias}, d);
-    slots.plain("cls.predictions.bias", {words}, params.output_bias);
-    if (!params.config.ties_embeddings) slots.plain("cls.predictions.decoder.weight", {words, d}, params.lm_head);
+    // Two names of one tensor, but for an untied output, whose own bias is the one that counts.
+    const bool is_tied = params.config.ties_embeddings;
+    TensorSlot& bias = slots.plain(is_tied ? "cls.predictions.bias" : "cls.predictions.decoder.bias", {words}, params.output_bias);
+    bias.other_names = {is_tied ? "cls.predictions.decoder.bias" : "cls.predictions.bias"};
+    if (!is_tied) slots.plain("cls.predictions.decoder.weight", {words, d}, params.lm_head);
   }
   slots.name_whole(first_of_head);
   return slots.take();
@@ -136,8 +139,8 @@ Family bert_family() {
           .headless = "BertModel",
           .prefix = "bert.",
           .layer_prefixes = {"encoder.layer."},
-          .ignored = {"embeddings.position_ids", "embeddings.token_type_ids", "cls.predictions.decoder.bias",
-                      "cls.predictions.decoder.weight"},
+          .ignored = {"embeddings.position_ids", "embeddings.token_type_ids", "cls.predictions.bias",
+                      "cls.predictions.decoder.bias", "cls.predictions.decoder.weight"},
           .read = read,
           .settle = [](const Family::HasTensor& has,
                        ModelConfig& config) { settle_bert_head(has("cls.predictions.transform.dense.weight"), config); },

@@ -41,8 +41,11 @@ std::vector<TensorSlot> slots(ModelParams& params) {
   if (params.config.predicts) {
     slots.linear("lm_head.dense", {params.head_dense, params.head_dense_bias}, d, d);
     slots.norm("lm_head.layer_norm", {params.head_norm, params.head_norm_bias}, d);
-    slots.plain("lm_head.bias", {words}, params.output_bias).other_names = {"lm_head.decoder.bias"};
-    if (!params.config.ties_embeddings) slots.plain("lm_head.decoder.weight", {words, d}, params.lm_head);
+    // Two names of one tensor, but for an untied output, whose own bias is the one that counts.
+    const bool is_tied = params.config.ties_embeddings;
+    TensorSlot& bias = slots.plain(is_tied ? "lm_head.bias" : "lm_head.decoder.bias", {words}, params.output_bias);
+    bias.other_names = {is_tied ? "lm_head.decoder.bias" : "lm_head.bias"};
+    if (!is_tied) slots.plain("lm_head.decoder.weight", {words, d}, params.lm_head);
   }
   slots.name_whole(first_of_head);
   return slots.take();
@@ -54,7 +57,8 @@ Family family(const char* model_type, const char* architecture, const char* head
           .headless = headless,
           .prefix = "roberta.",
           .layer_prefixes = {"encoder.layer."},
-          .ignored = {"embeddings.position_ids", "embeddings.token_type_ids", "lm_head.decoder.bias", "lm_head.decoder.weight"},
+          .ignored = {"embeddings.position_ids", "embeddings.token_type_ids", "lm_head.bias", "lm_head.decoder.bias",
+                      "lm_head.decoder.weight"},
           .read = read,
           .settle = settle,
           .problem = problem,

@@ -100,6 +100,7 @@ std::string problem(const ModelConfig& config) {
   if (config.attention_scale != 1.0f) return "T5's scores are q·k, with no scale";
   if (config.logit_scale != 1 && config.logit_scale != logit_scale_of(shape))
     return "T5's last state is multiplied by 1 / sqrt(d_model), or by nothing";
+  if (config.logit_scale != 1 && !config.ties_embeddings) return "a T5 with a factor at its output has the embedding there";
   ModelConfig rest = config;
   rest.attention_scale.reset();
   rest.logit_scale = 1;

@@ -1,7 +1,7 @@
 // The suite that every backend passes, on OpenGL's kernels. Tolerances: those written beside each case, which the CPU's float32 backends
 // meet too; nothing is loosened here. The kernels chosen by rule and one tiled shape run every case; the other shapes, whose compilation
 // is what costs, run the cases whose edges are theirs: long ones, every pattern, each storage, wide heads.
-#include "tests/attention/conformance.h"
+#include "tests/attention/conformance_terms.h"
 
 #include "core/gl/attention.h"
 #include "core/gl/fused_shape.h"
@@ -32,6 +32,12 @@ TEST_P(GlConformance, RefusesAnInvalidConfiguration) {
   c.config.n_kv_heads = 3;
   EXPECT_FALSE(backend->supports(c.config).ok);
   EXPECT_THROW(backend->run(c.config, problem.inputs, answer.outputs()), ShapeError);
+}
+
+TEST_P(GlConformance, RefusesSoftCapsAndBiases) {
+  const auto backend = make_backend(context(), GetParam());
+  for (const Case& c : conformance::term_cases())
+    EXPECT_FALSE(backend->supports(c.config).ok) << c.name;
 }
 
 TEST_P(GlConformance, StopsWhenAsked) {

@@ -111,6 +111,44 @@ TEST_P(GlLayerTest, AgreesWithMasksPrunedHeadsAndUnevenGroups) {
   expect_agrees(config, weights.params(), Rotary{500}, x);
 }
 
+TEST_P(GlLayerTest, TurnsAtGivenFrequencies) {
+  const Shape shape{9, 20, 2, 2, 8};
+  const Weights weights(shape);
+  const Tensor x = random_tensor({shape.seq, shape.d_model}, 9);
+  Rotary rotary{.theta = 10000, .dims = 8, .frequencies = {1, 0.3, 0.02, 0.004}, .magnitude = 1.2F};
+  expect_agrees(config_of(shape), weights.params(), rotary, x);
+  rotary.frequencies[1] = 0.9;  // the same theta
+  expect_agrees(config_of(shape), weights.params(), rotary, x);
+}
+
+TEST_P(GlLayerTest, SaysWhatItLacks) {
+  const Shape shape{6, 16, 2, 1, 8};
+  const Weights weights(shape);
+  const Tensor x = random_tensor({shape.seq, shape.d_model}, 9), gain = random_tensor({shape.d_head}, 10);
+  const auto refuse = [&](const AttentionConfig& config, const AttentionLayerParams& params, const Rotary& rotary,
+                          const char* reason) {
+    const Support support = layer().supports_layer(config, params, rotary);
+    EXPECT_FALSE(support.ok);
+    EXPECT_THAT(support.reason, testing::HasSubstr(reason));
+    EXPECT_THROW(layer().run(config, params, rotary, x.matrix()), ShapeError);
+  };
+  const AttentionConfig plain = config_of(shape);
+  EXPECT_TRUE(layer().supports_layer(plain, weights.params(), Rotary{}).ok);
+  AttentionConfig config = plain;
+  config.soft_cap = 30;
+  refuse(config, weights.params(), {}, "cap");
+  config = plain;
+  config.position_bias = std::make_shared<PositionBias>(PositionBias{2, 1, std::vector<float>(6)});
+  refuse(config, weights.params(), {}, "biases by position");
+  AttentionLayerParams params = weights.params();
+  params.q_norm = gain.span();
+  refuse(plain, params, {}, "norm");
+  params = weights.params();
+  params.k_norm = gain.span();
+  refuse(plain, params, {}, "norm");
+  refuse(plain, weights.params(), {.dims = 4}, "4 of 8");
+}
+
 TEST_P(GlLayerTest, BiasesMayBeAbsent) {
   const Shape shape{6, 20, 2, 2, 10};
   const Weights weights(shape);

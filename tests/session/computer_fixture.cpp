@@ -8,6 +8,7 @@ class FakeLayer : public AttentionLayer {
   explicit FakeLayer(FakeGpu& gpu) : gpu_(gpu) {}
   std::string_view name() const override { return "fake"; }
   Support supports(const AttentionConfig&) const override {
+    ++gpu_.layers_asked;
     if (gpu_.is_unsupported) return {false, "the fake GPU has no such kernel"};
     return {};
   }

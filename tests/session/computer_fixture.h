@@ -100,6 +100,7 @@ struct FakeGpu {
   int opened = 0;
   int runs = 0;
   int asked = 0;
+  int layers_asked = 0;  ///< whether they are supported
 
   GpuProvider provider();
 };

@@ -75,6 +75,30 @@ TEST(Devices, AGpuThatCannotFallsBack) {
   }
 }
 
+TEST(Devices, AGpuThatLacksAKernelIsNotBroken) {
+  for (const BackendChoice choice : {BackendChoice::kGl, BackendChoice::kAuto}) {
+    FakeGpu gpu;
+    gpu.is_unsupported = true;
+    EngineOptions options = testing::options();
+    options.gpu = gpu.provider();
+    Computer computer(options);
+    const std::string text = many_words();
+    for (const char* const more : {"", "dog"}) {
+      const auto snapshot = computer.compute(session_after({TextEdited{text + more}, BackendSet{choice}}).compute, 1);
+      EXPECT_FALSE(snapshot->ran_on_gpu);
+      EXPECT_THAT(snapshot->backend_reason, HasSubstr("the fake GPU has no such kernel"));
+      EXPECT_THAT(snapshot->backend_reason, ::testing::Not(HasSubstr("failed")));
+    }
+    EXPECT_EQ(gpu.runs, 0);
+    gpu.is_unsupported = false;
+    gpu.layers_asked = 0;
+    computer.compute(session_after({TextEdited{text + "cat"}, BackendSet{choice}}).compute, 2);
+    EXPECT_GE(gpu.layers_asked, 4) << "each layer is asked for";
+    EXPECT_GE(gpu.runs, 4);
+    EXPECT_EQ(gpu.opened, 1);
+  }
+}
+
 TEST(Devices, AutoLeavesTheGpuAloneForAShortSentence) {
   FakeGpu gpu;
   const auto snapshot = snapshot_of(gpu, BackendChoice::kAuto);

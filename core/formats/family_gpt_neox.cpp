@@ -7,6 +7,9 @@ namespace {
 
 constexpr RopeDialect kRope{.theta = "rotary_emb_base", .share = "rotary_pct", .absent_share = 0.25, .turns_part = true};
 
+/// What the output is called in files, and since lately.
+constexpr const char *kOutput = "embed_out.weight", *kNewOutput = "lm_head.weight";
+
 void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
   ModelShape& shape = config.shape;
   shape.vocab_size = reader.integer("vocab_size", ConfigReader::kVocabulary);
@@ -30,7 +33,7 @@ void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
 
 /// A file without an output of its own predicts nothing.
 void settle(const Family::HasTensor& has, ModelConfig& config) {
-  if (config.ties_embeddings || has("embed_out.weight")) return;
+  if (config.ties_embeddings || has(kOutput) || has(kNewOutput)) return;
   config.predicts = false;
   config.ties_embeddings = true;
 }
@@ -113,7 +116,11 @@ std::vector<TensorSlot> slots(ModelParams& params) {
     slots.mlp_end(at + "mlp.dense_4h_to_h", {layer.w_down, layer.b_down}, shape);
   }
   slots.norm("final_layer_norm", {params.final_norm, params.final_norm_bias}, d);
-  if (!config.ties_embeddings) slots.plain("embed_out.weight", {shape.vocab_size, d}, params.lm_head).has_prefix = false;
+  if (!config.ties_embeddings) {
+    TensorSlot& output = slots.plain(kOutput, {shape.vocab_size, d}, params.lm_head);
+    output.other_names = {kNewOutput};
+    output.has_prefix = false;
+  }
   return slots.take();
 }
 

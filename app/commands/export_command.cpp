@@ -13,6 +13,7 @@
 #include "app/window/export.h"
 #include "core/formats/file.h"
 #include "core/runs/recorded.h"
+#include "core/session/cards.h"
 #include "core/session/reduce.h"
 #include "core/training/network.h"
 
@@ -25,6 +26,7 @@ struct ExportOptions {
   std::string view = "heads", size = "1600x900", theme = "dark", out;
   std::optional<std::string> tile;
   std::optional<std::string> recipe, config, tokens;
+  std::optional<std::string> card, beside;
   double scale = 1;
   bool with_times = false;
 };
@@ -66,6 +68,27 @@ Session with_plan(const ExportOptions& options, Session session) {
   return std::move(reduced.session);
 }
 
+/// The session with the cards that the options name: of the library by their ids, of files by their paths.
+Session with_cards(const ExportOptions& options, Session session) {
+  if (!options.card && !options.beside) return session;
+  const auto named = [](const std::string& name) {
+    std::error_code error;
+    if (std::filesystem::exists(name, error)) return std::filesystem::absolute(name, error).lexically_normal().string();
+    return name.empty() || name.find('/') != std::string::npos ? name : kLibraryPrefix + name;
+  };
+  const std::string shown = options.card ? named(*options.card) : session.view.card;
+  const std::string beside = options.beside ? named(*options.beside) : session.view.card_beside;
+  return reduce(session, CardChosen{shown, beside}).session;
+}
+
+/// Reads the cards now. Errors  Error when one of them cannot be read at all.
+CardState cards_now(const Session& session, const std::filesystem::path& assets) {
+  CardState cards = read_cards(session, assets);
+  for (const auto& shown : {cards.shown, cards.beside})
+    if (shown && !shown->problem.empty() && !shown->tensors) throw Error(shown->problem);
+  return cards;
+}
+
 /// Trains the session's plan now, untimed, and shows what the session looks at.
 TrainInput train_now(const Session& session, const std::filesystem::path& assets) {
   const TrainView& view = session.train_view;
@@ -99,7 +122,14 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
       throw UsageError("--tile shows a part of one head: it goes with --view head or --view window");
   }
 
-  Session session = with_plan(options, options.compute.session(assets));
+  Session session = with_cards(options, with_plan(options, options.compute.session(assets)));
+  if (options.view == "card") {  // computed from configurations alone
+    AppModel model = export_model(session, nullptr);
+    model.cards = cards_now(session, assets);
+    write_file_atomically(options.out, export_view(model, request));
+    std::cout << "Wrote " << options.out << '\n';
+    return;
+  }
   const bool trains = request_trains(options, session);
   if (!trains && (options.recipe || options.config || options.tokens))
     throw UsageError(
@@ -109,13 +139,14 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   compute.needs_held_out_loss = request.view == "window";  // the rail shows it
   auto snapshot = compute_now(session, compute);
   if (tile) {
-    session = show_tile(session, *tile, static_cast<std::int64_t>(snapshot->seq()), std::ssize(snapshot->trace->layers));
+    session = show_tile(session, *tile, HeadSize(*snapshot), std::ssize(snapshot->trace->layers));
   }
   SpeedState speed;
   if (section) speed = measure_speed_now(session, *snapshot, {assets, *section});
   if (!options.with_times) snapshot = without_times(snapshot);
   AppModel model = export_model(session, snapshot);
   model.speed = speed;
+  if (session.view.stage == StageView::kCard) model.cards = cards_now(session, assets);
   if (trains) model.training.input = train_now(session, assets);
   const auto csv = [&] { return trains ? train_csv(*model.training.input.report) : to_csv(*speed.report); };
   write_file_atomically(options.out, writes_csv ? csv() : export_view(model, request));
@@ -130,9 +161,10 @@ void add_export_command(CommandLine& line) {
   auto options = std::make_shared<ExportOptions>();
   options->compute.add_to(*command);
   command
-      ->add_option("--view", options->view,
-                   "heads, head, row, token, kv, timing, window; trained now: train; or measured now: speed, ladder, roofline, "
-                   "growth, devices")
+      ->add_option(
+          "--view", options->view,
+          "heads, head, row, token, kv, timing, card, window; trained now: train; or measured now: speed, ladder, roofline, "
+          "growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
       ->type_name("VIEW");
@@ -141,6 +173,11 @@ void add_export_command(CommandLine& line) {
                    "A part of one head (--view head or window), exact however long the text: LAYER.HEAD, queries, keys, "
                    "counted from 0, both ends among them, e.g. 3.7:0-1023,0-1023")
       ->type_name("L.H:R0-R1,C0-C1");
+  command
+      ->add_option("--card", options->card,
+                   "Which model card --view card or window shows: a name of the library (llama-2-70b), a config.json, a folder")
+      ->type_name("NAME|PATH");
+  command->add_option("--beside", options->beside, "The card that it is compared with")->type_name("NAME|PATH");
   command->add_option("--recipe", options->recipe, "What --view train trains (headroom train --help lists the recipes)")
       ->type_name("NAME");
   command->add_option("--config", options->config, "The same from a saved plan")->type_name("FILE");
@@ -173,6 +210,7 @@ void add_export_command(CommandLine& line) {
       "  headroom export --text-file long.txt --view head --tile 0.3:0-1023,0-1023 --size 1600x1200 --out head.png\n"
       "  headroom export --view ladder --set view.speed_tokens=1024 --out ladder.pdf\n"
       "  headroom export --view train --recipe agreement --tokens 200k --out train.png\n"
+      "  headroom export --view card --card llama-2-70b --set view.kv_type=float16 --out card.pdf\n"
       "  headroom export --view speed --out speed.csv");
   command->callback([&line, options] {
     line.run = [options](const std::filesystem::path& assets) {

@@ -53,6 +53,12 @@ std::array<Step, 5> steps_of(const Frame& frame) {
     return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
              {"speed of this shape", "breadcrumb/speed", "How fast this shape runs here.", true, {}}}};
   }
+  if (view.stage == StageView::kCard) {
+    const ShownCard* shown = frame.model.cards.shown.get();
+    const std::string name = shown == nullptr ? "model card" : shown->card.name;
+    return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
+             {name, "breadcrumb/card", "What its configuration tells.", true, {}}}};
+  }
   const bool has_head = view.head.has_value(), has_row = has_head && view.query.has_value(),
              has_cell = has_row && view.key.has_value();
   std::array<Step, 5> steps{

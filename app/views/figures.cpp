@@ -10,6 +10,7 @@
 #include "app/views/train.h"
 #include "app/widgets/item.h"
 #include "app/widgets/widget_map.h"
+#include "core/figure/card_figures.h"
 #include "core/figure/head_window.h"
 
 namespace headroom {
@@ -48,11 +49,13 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
     case FigureKind::kTrainExperiment:
       return train_experiment_figure(input,
                                      experiment_picture(frame.model.training.experiment, frame.session.train_view.experiment));
+    case FigureKind::kCard:
+      return card_figure(input, frame.model.cards);
   }
   return {};
 }
 
-bool is_of_training(FigureKind kind) { return kind >= FigureKind::kTrain; }
+bool is_of_training(FigureKind kind) { return kind >= FigureKind::kTrain && kind <= FigureKind::kTrainExperiment; }
 
 /// The stage shows the frames of the watched sentence; the cards only what was measured.
 std::uint64_t training_version(const TrainScratch& train, FigureKind kind) {
@@ -141,6 +144,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
                       .runs = kind == FigureKind::kTiming ? state.runs_version : 0,
                       .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
                       .training = training_version(state.train, kind),
+                      .cards = kind == FigureKind::kCard ? state.card.version : 0,
                       .size = size,
                       .theme = frame.theme.name,
                       .scale = frame.model.scale,

@@ -45,6 +45,10 @@ void count_changes(const AppModel& model, UiScratch::State& state) {
     state.seen_speed = model.speed;
     ++state.speed_version;
   }
+  if (state.card.seen != model.cards) {
+    state.card.seen = model.cards;
+    ++state.card.version;
+  }
   TrainScratch& train = state.train;
   const TrainInput& input = model.training.input;
   if (train.seen.report != input.report) ++train.report_version;

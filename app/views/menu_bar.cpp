@@ -77,8 +77,8 @@ void edit_menu(const Frame& frame) {
 
 void view_menu(const Frame& frame) {
   if (!begin_menu("View")) return;
-  menu_items(frame, {"view/heads", "view/head", "view/token", "view/train", "view/speed", "speed/measure", nullptr, "view/log",
-                     "view/first_token", "view/scores", "view/arcs"});
+  menu_items(frame, {"view/heads", "view/head", "view/token", "view/train", "view/speed", "view/card", "speed/measure", nullptr,
+                     "view/log", "view/first_token", "view/scores", "view/arcs"});
   if (ImGui::BeginMenu("Colour map")) {
     for (const ColorMapName map : {ColorMapName::kViridis, ColorMapName::kMagma, ColorMapName::kCividis, ColorMapName::kGrey}) {
       if (ImGui::MenuItem(colormap_name(map), "", frame.session.view.colormap == map)) frame.send(ColorMapSet{map});

@@ -11,6 +11,7 @@
 
 #include "app/views/training_state.h"
 #include "core/figure/views.h"
+#include "core/session/cards.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
 
@@ -47,6 +48,7 @@ struct AppModel {
   TimingHistory timing;
   SpeedState speed;  ///< what was measured, and what is; kept while tabs are switched
   TrainingState training;
+  CardState cards;  ///< what the Card stage shows, once it was read
   Settings settings;
   std::vector<RecentFile> recent;
   std::vector<BundledModel> bundled;
@@ -94,11 +96,14 @@ struct DismissToast {
 struct CopyText {
   std::string text;
 };
+struct ShowNotice {
+  std::string text;
+};  ///< a control could not do what was asked: one sentence
 struct Quit {};
 using Command =
     std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
                  OrderTraining, UseTrained, SaveTrained, SaveTrainPlan, HealModel, RunExperiment, CancelExperiment, AnswerClosing,
-                 AnswerKeptRun, ChangeSettings, ForgetRecent, DismissToast, CopyText, Quit>;
+                 AnswerKeptRun, ChangeSettings, ForgetRecent, DismissToast, CopyText, ShowNotice, Quit>;
 
 /// What one frame leads to.
 struct Outbox {

@@ -20,7 +20,7 @@ void follow(const Frame& frame, std::int64_t query, std::optional<std::int64_t> 
 
 void move_selection(const Frame& frame, int down, int right) {
   const View& view = frame.session.view;
-  if (view.stage == StageView::kSpeed) return;  // no head or token is looked at there
+  if (view.stage == StageView::kSpeed || view.stage == StageView::kCard) return;  // no head or token is looked at there
   if (view.stage == StageView::kTrain) {
     if (right != 0) step_in_time(frame, right);
     if (down != 0) step_through_heads(frame, down);
@@ -54,7 +54,7 @@ void move_selection(const Frame& frame, int down, int right) {
 
 void step_closer(const Frame& frame) {
   const View& view = frame.session.view;
-  if (view.stage == StageView::kSpeed) return;
+  if (view.stage == StageView::kSpeed || view.stage == StageView::kCard) return;
   if (view.stage == StageView::kTrain) {
     frame.send(TrainHeadOpened{frame.session.train_view.head.value_or(HeadRef{0, 0})});
     return;

@@ -1,5 +1,6 @@
 #include <imgui.h>
 
+#include "app/views/card.h"
 #include "app/views/context.h"
 #include "app/views/train.h"
 
@@ -8,6 +9,10 @@ namespace headroom {
 void draw_rail(const Frame& frame) {
   if (frame.session.view.stage == StageView::kTrain) {
     draw_train_rail(frame);
+    return;
+  }
+  if (frame.session.view.stage == StageView::kCard) {
+    draw_card_rail(frame);
     return;
   }
   rail_sentence(frame);

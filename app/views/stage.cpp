@@ -19,7 +19,7 @@ struct Tab {
   const char* tooltip;
   StageView stage;
 };
-constexpr std::array<Tab, 5> kTabs{{
+constexpr std::array<Tab, 6> kTabs{{
     {"tab/Heads", "Heads", "Every layer × head of the model in one picture (key 1).", StageView::kHeads},
     {"tab/Head", "Head", "One head, large, with tokens on both axes (key 2).", StageView::kHead},
     {"tab/Token", "Token", "One token's way through a layer: q, k, v, heads, W_O, next word (key 3).", StageView::kToken},
@@ -27,6 +27,8 @@ constexpr std::array<Tab, 5> kTabs{{
      StageView::kTrain},
     {"tab/Speed", "Speed", "How fast this shape runs here, measured: ladder, roofline, time over n, CPU and GPU (key 5).",
      StageView::kSpeed},
+    {"tab/Card", "Card", "What a configuration tells of a model: d_k, sharing, parameters, KV cache, with the arithmetic (key 6).",
+     StageView::kCard},
 }};
 
 /// Returns the right end of the last tab.
@@ -132,6 +134,11 @@ void draw_stage(const Frame& frame) {
   if (frame.session.view.stage == StageView::kTrain) {
     frame.state.hovered_head.reset();
     draw_train(frame, area);
+    return;
+  }
+  if (frame.session.view.stage == StageView::kCard) {
+    frame.state.hovered_head.reset();
+    draw_card(frame, area);
     return;
   }
   const double failure = draw_failure(frame, area);

@@ -8,6 +8,7 @@
 #include <string>
 #include <vector>
 
+#include "app/views/card.h"
 #include "app/views/directory_reader.h"
 #include "app/views/frame.h"
 #include "app/views/train_scratch.h"
@@ -24,6 +25,7 @@ struct FigureKey {
   std::uint64_t runs = 0;      ///< of the timing history
   std::uint64_t speed = 0;     ///< of what was measured
   std::uint64_t training = 0;  ///< of what training handed out
+  std::uint64_t cards = 0;     ///< of the cards that were read
   Size size;
   ThemeName theme = ThemeName::kDark;
   double scale = 0;
@@ -50,9 +52,10 @@ enum class FigureKind {
   kTrainBehaviour,
   kTrainScores,
   kTrainAblation,
-  kTrainExperiment
+  kTrainExperiment,
+  kCard
 };
-inline constexpr std::size_t kFigureKinds = 15;
+inline constexpr std::size_t kFigureKinds = 16;
 
 enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText, kTrainText, kTrainFolder, kTrainPlan, kClosing };
 
@@ -117,7 +120,10 @@ struct UiScratch::State {
   TrainScratch train;
   SpeedState seen_speed;
   std::uint64_t speed_version = 0;  ///< counts changes of what was measured
+  CardScratch card;
 
+  std::array<char, 200> head_search{};  ///< what the overview's search field holds
+  bool edits_head_search = false;       ///< it has the keyboard
   std::optional<HeadRef> hovered_head;  ///< under the pointer on the stage
   bool is_panning = false;
   bool is_dragging_overview = false;  ///< since a press that began on one

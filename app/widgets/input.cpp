@@ -25,6 +25,7 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_3, ImGuiKey_Keypad3},
                              {ImGuiKey_4, ImGuiKey_Keypad4},
                              {ImGuiKey_5, ImGuiKey_Keypad5},
+                             {ImGuiKey_6, ImGuiKey_Keypad6},
                              {ImGuiKey_Equal, ImGuiKey_KeypadAdd},
                              {ImGuiKey_Minus, ImGuiKey_KeypadSubtract},
                              {ImGuiKey_F1},
@@ -47,9 +48,10 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
 // GLFW's codes; letters and digits are their ASCII capitals.
 constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'L'}, {'M'}, {'N'}, {'O'},
                               {'P'}, {'Q'}, {'S'}, {'T'}, {'V'}, {'X'}, {'Y'}, {'Z'}};
-constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'5', 325}, {'=', 334}, {'-', 333},
-                             {290},      {300},      {256},      {257, 335}, {258},      {' '},      {263},      {262},
-                             {265},      {264},      {266},      {267},      {268},      {269},      {259},      {261}};
+constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'5', 325}, {'6', 326},
+                             {'=', 334}, {'-', 333}, {290},      {300},      {256},      {257, 335}, {258},
+                             {' '},      {263},      {262},      {265},      {264},      {266},      {267},
+                             {268},      {269},      {259},      {261}};
 #endif
 
 Codes codes(Key key) {

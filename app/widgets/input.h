@@ -27,6 +27,7 @@ enum class Key {
   k3,
   k4,
   k5,
+  k6,
   kPlus,
   kMinus,
   kF1,

@@ -50,6 +50,7 @@ void Program::State::session_changed() {
   model.is_modified = session() != saved;
   if (session() != autosaved && session_changed_at == kForever) session_changed_at = model.now;
   follow_session_in_training();
+  follow_session_in_cards();
   if (session().compute == submitted) return;
   submitted = session().compute;
   engine->submit(submitted);
@@ -125,6 +126,7 @@ void Program::State::run(const Command& command) {
         if constexpr (std::is_same_v<T, MeasureOtherDevice>) engine->measure_other_device();
         if constexpr (std::is_same_v<T, MeasureSpeed>) measure_speed(c.section);
         if constexpr (std::is_same_v<T, ChangeSettings>) change_settings(c.settings);
+        if constexpr (std::is_same_v<T, ShowNotice>) tell(Toast::Kind::kWarning, c.text);
         if constexpr (std::is_same_v<T, CopyText>) effects.copied.push_back(c.text);
         if constexpr (std::is_same_v<T, Quit>) effects.quits = may_close();
         if constexpr (std::is_same_v<T, OrderTraining>) order_training(c.order);
@@ -174,6 +176,7 @@ Program::Program(ProgramOptions options) : state_(std::make_unique<State>(std::m
   state.model.settings = state.saved_settings = loaded.settings;
   state.tell(Toast::Kind::kWarning, loaded.notice);
   state.update_scale();
+  state.follow_session_in_cards();
   state.load_state_folder();
   if (state.options.open) state.open(*state.options.open);
 }

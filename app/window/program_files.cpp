@@ -97,6 +97,7 @@ void Program::State::open(const fs::path& path) {
 }
 
 void Program::State::opened_as(const OpenedPath& opened) {
+  if (opened.kind == OpenedPath::Kind::kCard) read_cards_of.clear();  // the files may have changed since they were read
   act(opened.action);
   if (opened.kind == OpenedPath::Kind::kText)
     tell(Toast::Kind::kInfo, "Opened " + escape_for_display(opened.path.filename().string()) + " as the text");
@@ -166,6 +167,7 @@ void Program::State::export_figure(const ExportFigure& wanted) {
     AppModel shown = export_model(session(), model.snapshot);
     shown.timing = model.timing;
     shown.speed = model.speed;
+    shown.cards = model.cards;
     shown.training = model.training;
     write_export(wanted, [shown = std::move(shown), request] { return export_view(shown, request); });
   } catch (const Error& error) {

@@ -41,6 +41,7 @@ struct Program::State {
   std::uint64_t timed_id = 0;
   bool has_told_unwritable = false, is_closed = false;
   bool closes = false;                    ///< the person said so, or nothing trains
+  std::string read_cards_of;              ///< card_key() of what was read or is being read
   bool adopts_plan = false;               ///< a kept run is being opened: its plan becomes the session's
   std::optional<TrainPlan> ordered_plan;  ///< of the run that is shown
   Background files, exports;
@@ -104,6 +105,9 @@ struct Program::State {
   double seconds_to_save() const;  ///< until save_when_due() has something to do; infinite when it has not
 
   void run(const Command& command);
+
+  /// Reads the cards that the session names, once the Card stage is looked at: program_cards.cpp.
+  void follow_session_in_cards();
 
   // Training: program_training.cpp.
   void start_training();

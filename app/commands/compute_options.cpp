@@ -95,9 +95,10 @@ void apply_pruning(Session& session, std::string_view text) {
     const auto named = head_from_key(part);
     if (!named) throw UsageError("--prune: \"" + escape_for_display(part) + "\" should be LAYER.HEAD, e.g. 0.3,2.1");
     const HeadRef head = *named;
-    if (head.layer >= session.compute.trained.n_layers || head.head >= session.compute.n_heads) {
-      throw UsageError("--prune " + escape_for_display(part) + ": the model has layers 0 to " +
-                       std::to_string(session.compute.trained.n_layers - 1) + " with heads 0 to " +
+    const std::int64_t n_layers = layers_of(session.compute.trained, session.compute.stack);
+    if (head.layer >= n_layers || head.head >= session.compute.n_heads) {
+      throw UsageError("--prune " + escape_for_display(part) + ": the model has layers 0 to " + std::to_string(n_layers - 1) +
+                       " with heads 0 to " +
                        std::to_string(session.compute.n_heads - 1));
     }
     const auto& pruned = session.compute.pruned;

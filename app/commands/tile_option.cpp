@@ -62,10 +62,11 @@ TileOption parse_tile(const std::string& text) {
   fail(text, "it should be LAYER.HEAD:FIRST-LAST,FIRST-LAST, the queries and then the keys counted from 0, e.g. 3.7:0-1023,0-1023");
 }
 
-Session show_tile(const Session& session, const TileOption& tile, std::int64_t n_tokens, std::int64_t n_layers) {
+Session show_tile(const Session& session, const TileOption& tile, const HeadSize& size, std::int64_t n_layers) {
   const Compute& compute = session.compute;
-  if (tile.head.layer >= compute.trained.n_layers || tile.head.head >= compute.n_heads) {
-    fail(tile.text, "the model has layers 0 to " + std::to_string(compute.trained.n_layers - 1) + " with heads 0 to " +
+  const std::int64_t all_layers = layers_of(compute.trained, compute.stack);
+  if (tile.head.layer >= all_layers || tile.head.head >= compute.n_heads) {
+    fail(tile.text, "the model has layers 0 to " + std::to_string(all_layers - 1) + " with heads 0 to " +
                         std::to_string(compute.n_heads - 1));
   }
   if (tile.head.layer >= n_layers) {
@@ -74,17 +75,21 @@ Session show_tile(const Session& session, const TileOption& tile, std::int64_t n
                         " was computed; add --set \"compute.depth=all layers\"");
   }
   const TokenWindow& w = tile.window;
-  if (w.row_end > n_tokens || w.col_end > n_tokens) {
-    fail(tile.text, "the text has " + std::to_string(n_tokens) + (n_tokens == 1 ? " token" : " tokens") + ", so the last one is " +
-                        std::to_string(n_tokens - 1));
-  }
-  const std::int64_t fewest = std::min(kFewestShown, n_tokens);
-  if (w.rows() < fewest || w.cols() < fewest) {
-    fail(tile.text, "a picture shows at least " + std::to_string(fewest) + " queries and " + std::to_string(fewest) + " keys");
+  const auto check_end = [&](std::int64_t end, std::int64_t all, const std::string& what) {
+    if (end <= all) return;
+    fail(tile.text,
+         what + " " + std::to_string(all) + (all == 1 ? " token" : " tokens") + ", so the last one is " + std::to_string(all - 1));
+  };
+  check_end(w.row_end, size.queries, "the text has");
+  check_end(w.col_end, size.keys, size.is_square() ? "the text has" : "the text that is looked at has");
+  const std::int64_t fewest_rows = std::min(kFewestShown, size.queries), fewest_cols = std::min(kFewestShown, size.keys);
+  if (w.rows() < fewest_rows || w.cols() < fewest_cols) {
+    fail(tile.text,
+         "a picture shows at least " + std::to_string(fewest_rows) + " queries and " + std::to_string(fewest_cols) + " keys");
   }
   Session shown = reduce(session, HeadOpened{tile.head}).session;
   shown = reduce(shown, HeadDrawingSet{HeadDrawing::kHeatmap}).session;
-  return reduce(shown, showing(w, n_tokens)).session;
+  return reduce(shown, showing(w, size)).session;
 }
 
 }  // namespace headroom

@@ -20,7 +20,7 @@ struct TileOption {
 TileOption parse_tile(const std::string& text);
 
 /// The session with its view on that part. Errors  UsageError when there is no such head, token or layer in what was computed
-/// (`n_tokens` tokens, `n_layers` layers), or the part is smaller than a picture shows.
-Session show_tile(const Session& session, const TileOption& tile, std::int64_t n_tokens, std::int64_t n_layers);
+/// (`size` tokens, `n_layers` layers), or the part is smaller than a picture shows.
+Session show_tile(const Session& session, const TileOption& tile, const HeadSize& size, std::int64_t n_layers);
 
 }  // namespace headroom

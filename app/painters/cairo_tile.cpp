@@ -166,7 +166,7 @@ void draw_attention_tile(const CairoCanvas& canvas, const AttentionTile& item) {
   const Tile tile = own != nullptr ? *own : canvas.tiles.cells(*snapshot, item.request);
   cells.rgba.resize(static_cast<std::size_t>(item.request.rows * item.request.cols * 4));
   const bool has_wide_rows =
-      own == nullptr && !tile.values.empty() && needs_row_extents(item, static_cast<std::int64_t>(snapshot->seq()));
+      own == nullptr && !tile.values.empty() && needs_row_extents(item, std::ssize(snapshot->keys()));
   color_tile(item,
              {tile, has_wide_rows ? std::span<const RowExtent>(canvas.tiles.row_extents(*snapshot, item.request))
                                   : std::span<const RowExtent>()},

@@ -171,7 +171,7 @@ struct ImGuiPainter::State {
       if (tile == nullptr) continue;
       const std::shared_ptr<const Tile> own = figure.own_cells_of(*tile);
       AtlasTile& atlas_tile = wanted.emplace_back(AtlasTile{tile, own ? own : tiles.find(figure.snapshot, tile->request), nullptr});
-      if (!own && figure.snapshot && needs_row_extents(*tile, static_cast<std::int64_t>(figure.snapshot->seq())))
+      if (!own && figure.snapshot && needs_row_extents(*tile, std::ssize(figure.snapshot->keys())))
         atlas_tile.extents = tiles.find_extents(figure.snapshot, tile->request);
       items.push_back(i);
     }

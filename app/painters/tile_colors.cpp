@@ -7,8 +7,8 @@
 
 namespace headroom {
 
-bool needs_row_extents(const AttentionTile& item, std::int64_t n_tokens) {
-  return item.scale == ColorScale::kPerRow && item.request.col_end - item.request.col_begin < n_tokens;
+bool needs_row_extents(const AttentionTile& item, std::int64_t n_keys) {
+  return item.scale == ColorScale::kPerRow && item.request.col_end - item.request.col_begin < n_keys;
 }
 
 void color_tile(const AttentionTile& item, const TileCells& cells, const Theme& theme, std::span<std::uint8_t> rgba) {

@@ -15,7 +15,7 @@ struct TileCells {
 };
 
 /// Whether a tile's rows reach beyond it, so that a scale by row has to know more than the tile itself.
-bool needs_row_extents(const AttentionTile& item, std::int64_t n_tokens);
+bool needs_row_extents(const AttentionTile& item, std::int64_t n_keys);
 
 /// Colours of a tile's cells, RGBA, one texel a cell: shared by both painters. Shapes  rgba [rows * cols * 4].
 void color_tile(const AttentionTile& item, const TileCells& cells, const Theme& theme, std::span<std::uint8_t> rgba);

@@ -32,8 +32,11 @@ void update_facts(const Frame& frame) {
   state.facts_snapshot = version;
   state.facts_session = state.content_version;
   const bool is_lab = frame.session.compute.parameters == ParameterSource::kLab;
-  const std::int64_t n_layers = frame.session.compute.trained.n_layers;
-  state.facts = std::to_string(n_layers) + (n_layers == 1 ? " layer" : " layers") + (is_lab ? " · untrained" : " · trained");
+  const TrainedShape& shape = frame.session.compute.trained;
+  const std::string both =
+      shape.kind == ModelKind::kEncoderDecoder ? std::to_string(shape.n_encoder_layers) + " + " : std::string();
+  state.facts = both + std::to_string(shape.n_layers) + (both.empty() && shape.n_layers == 1 ? " layer" : " layers") +
+                (is_lab ? " · untrained" : " · trained");
   if (frame.snapshot != nullptr) {
     state.facts += " · " + parameters_text(frame.snapshot->parameters.total()) + " parameters · " +
                    std::to_string(frame.snapshot->config.shape.vocab_size) + " words";

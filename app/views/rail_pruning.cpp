@@ -46,10 +46,19 @@ void removed_chips(const Frame& frame) {
 void rail_pruning(const Frame& frame) {
   heading(frame.look, "PRUNING");
   const Compute& compute = frame.session.compute;
-  const std::int64_t total = compute.trained.n_layers * compute.n_heads;
+  const bool has_encoder = compute.trained.kind == ModelKind::kEncoderDecoder;
+  const std::int64_t total = layers_of(compute.trained, AttentionStack::kEncoder) * compute.n_heads;
   label_and_number(
-      frame, "removed", std::to_string(compute.pruned.size()) + " / " + std::to_string(total) + " heads", frame.theme.text,
+      frame, "removed",
+      std::to_string(compute.pruned.size()) + " / " + std::to_string(total) + (has_encoder ? " encoder heads" : " heads"),
+      frame.theme.text,
       "Heads removed\nRows of W_Q and columns of W_O are really taken out, and W_K, W_V where no head reads them any more.");
+  if (has_encoder && compute.stack != AttentionStack::kEncoder) {
+    paragraph(frame.look,
+              "Of this model the encoder's heads can be removed, in its Encoder tab; what that does to the others shows here.",
+              small_text(frame.look));
+    return;
+  }
   if (compute.pruned.empty()) {
     paragraph(frame.look, "Ctrl+click a head, or press p over it, to remove it from the model and see what the loss says.",
               small_text(frame.look));

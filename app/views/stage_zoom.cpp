@@ -13,9 +13,9 @@ namespace {
 constexpr double kWheelStep = 1.25;
 constexpr double kLargestHeadsZoom = 16;
 
-std::int64_t n_tokens(const Frame& frame) {
-  return frame.snapshot == nullptr ? 0 : static_cast<std::int64_t>(frame.snapshot->seq());
-}
+bool has_tokens(const Frame& frame) { return frame.snapshot != nullptr && frame.snapshot->seq() > 0; }
+/// Where has_tokens.
+HeadSize size_of(const Frame& frame) { return HeadSize(*frame.snapshot); }
 
 bool shows_arcs(const Frame& frame) {
   return frame.session.view.stage == StageView::kHead && frame.session.view.drawing == HeadDrawing::kArcs;
@@ -40,7 +40,7 @@ ZoomSet heads_panned(const View& view, Point by) {
 
 ZoomSet arcs_panned(const Frame& frame, double tokens) {
   const View& view = frame.session.view;
-  const double n = std::max(1.0, static_cast<double>(n_tokens(frame)));
+  const double n = has_tokens(frame) ? static_cast<double>(frame.snapshot->seq()) : 1;
   return {.zoom = view.zoom, .pan_x = view.pan_x, .pan_y = std::clamp(view.pan_y + tokens / n, 0.0, 1.0), .stretch = view.stretch};
 }
 
@@ -60,11 +60,12 @@ void drag_overview(const Frame& frame, const FigureAnswer& answer) {
   if (!state.is_dragging_overview || answer.figure == nullptr || answer.figure->overviews.empty()) return;
   const Overview& overview = answer.figure->overviews.front();
   const Point share = share_in(overview.rect, answer.at);
-  const auto token = [&](double part) {
-    return std::min(overview.n_tokens - 1, static_cast<std::int64_t>(part * static_cast<double>(overview.n_tokens)));
+  const auto token = [](double part, std::int64_t n) {
+    return std::min(n - 1, static_cast<std::int64_t>(part * static_cast<double>(n)));
   };
   const View& view = frame.session.view;
-  const ZoomSet moved = centred_on(view, overview.n_tokens, token(share.y), token(share.x));
+  const ZoomSet moved =
+      centred_on(view, {overview.n_queries, overview.n_keys}, token(share.y, overview.n_queries), token(share.x, overview.n_keys));
   if (moved.pan_x != view.pan_x || moved.pan_y != view.pan_y) frame.send(moved, "zoom");
 }
 
@@ -80,7 +81,7 @@ void pan_by_drag(const Frame& frame, const Rect& area, const FigureAnswer& answe
   const TileRequest& r = grid->request;
   const double keys = static_cast<double>(r.col_end - r.col_begin) / (grid->rect.w * answer.scale);
   const double queries = static_cast<double>(r.row_end - r.row_begin) / (grid->rect.h * answer.scale);
-  frame.send(panned(view, n_tokens(frame), {-moved.x * keys, -moved.y * queries}), "zoom");
+  frame.send(panned(view, size_of(frame), {-moved.x * keys, -moved.y * queries}), "zoom");
 }
 
 void zoom_by_wheel(const Frame& frame, const Rect& area, const FigureAnswer& answer) {
@@ -98,7 +99,7 @@ void zoom_by_wheel(const Frame& frame, const Rect& area, const FigureAnswer& ans
   }
   const CellGrid* grid = head_grid(answer);
   if (grid == nullptr) return;
-  const ZoomSet next = zoomed(view, n_tokens(frame), factor, share_in(grid->rect, answer.at));
+  const ZoomSet next = zoomed(view, size_of(frame), factor, share_in(grid->rect, answer.at));
   if (next.zoom != view.zoom || next.pan_x != view.pan_x || next.pan_y != view.pan_y) frame.send(next, "zoom");
 }
 
@@ -122,15 +123,15 @@ void wheel_and_drag(const Frame& frame, const Rect& area, const FigureAnswer& an
 bool is_zoomed(const Frame& frame) {
   const View& view = frame.session.view;
   if (view.stage == StageView::kHeads) return view.heads_zoom > 1;
-  if (view.stage != StageView::kHead || n_tokens(frame) == 0) return false;
-  const TokenWindow window = window_of(view, n_tokens(frame));
-  return window.rows() < n_tokens(frame) || window.cols() < n_tokens(frame);
+  if (view.stage != StageView::kHead || !has_tokens(frame)) return false;
+  const TokenWindow window = window_of(view, size_of(frame));
+  return window.rows() < size_of(frame).queries || window.cols() < size_of(frame).keys;
 }
 
 bool can_zoom(const Frame& frame) {
   const View& view = frame.session.view;
   if (view.stage == StageView::kHeads) return view.heads_zoom < kLargestHeadsZoom;
-  return view.stage == StageView::kHead && n_tokens(frame) > 0 && view.zoom < largest_zoom(n_tokens(frame)) && !shows_arcs(frame);
+  return view.stage == StageView::kHead && has_tokens(frame) && view.zoom < largest_zoom(size_of(frame)) && !shows_arcs(frame);
 }
 
 void zoom_step(const Frame& frame, double factor) {
@@ -139,17 +140,17 @@ void zoom_step(const Frame& frame, double factor) {
     frame.send(heads_zoomed(view, factor, {0.5, 0.5}), "zoom");
     return;
   }
-  const std::int64_t n = n_tokens(frame);
-  if (view.stage != StageView::kHead || n == 0) return;
+  if (view.stage != StageView::kHead || !has_tokens(frame)) return;
+  const HeadSize size = size_of(frame);
   Point focus{0.5, 0.5};
-  const TokenWindow window = window_of(view, n);
+  const TokenWindow window = window_of(view, size);
   const auto share = [](std::int64_t token, std::int64_t begin, std::int64_t end) {
     return (static_cast<double>(token - begin) + 0.5) / static_cast<double>(end - begin);
   };
   if (view.query && view.key && window.contains(*view.query, *view.key)) {
     focus = {share(*view.key, window.col_begin, window.col_end), share(*view.query, window.row_begin, window.row_end)};
   }
-  frame.send(zoomed(view, n, factor, focus), "zoom");
+  frame.send(zoomed(view, size, factor, focus), "zoom");
 }
 
 void pan_step(const Frame& frame, int right, int down) {
@@ -158,13 +159,13 @@ void pan_step(const Frame& frame, int right, int down) {
     frame.send(heads_panned(view, {0.25 * right, 0.25 * down}), "zoom");
     return;
   }
-  const std::int64_t n = n_tokens(frame);
-  if (view.stage != StageView::kHead || n == 0) return;
-  const TokenWindow window = window_of(view, n);
+  if (view.stage != StageView::kHead || !has_tokens(frame)) return;
+  const HeadSize size = size_of(frame);
+  const TokenWindow window = window_of(view, size);
   // At least a token, so that a quarter of few is still a step.
   const double keys = std::max(1.0, static_cast<double>(window.cols()) / 4) * right;
   const double queries = std::max(1.0, static_cast<double>(window.rows()) / 4) * down;
-  frame.send(panned(view, n, {keys, queries}), "zoom");
+  frame.send(panned(view, size, {keys, queries}), "zoom");
 }
 
 }  // namespace headroom

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 #include <numeric>
+#include <optional>
 
 #include "core/tensor/error.h"
 
@@ -11,7 +12,8 @@ namespace {
 
 struct Exact {
   std::vector<double> products;
-  double scale = 0, row_max = 0, exp_sum = 0;
+  double scale = 0, soft_cap = 0, row_max = 0, exp_sum = 0;
+  std::optional<double> bias;
 };
 
 /// Each line from the rounded lines above it.
@@ -21,8 +23,18 @@ CellArithmetic chain(CellArithmetic cell, const Exact& exact, int decimals) {
   cell.sum = rounded(std::accumulate(exact.products.begin(), exact.products.end(), 0.0), decimals);
   cell.scale = rounded(exact.scale, decimals + 1);
   cell.score = rounded(cell.sum * cell.scale, decimals);
+  double last = cell.score;
+  if (exact.soft_cap > 0) {
+    cell.soft_cap = rounded(exact.soft_cap, decimals);
+    last = cell.capped = rounded(cell.soft_cap * std::tanh(cell.score / cell.soft_cap), decimals);
+  }
+  if (exact.bias) {
+    cell.has_bias = true;
+    cell.bias = rounded(*exact.bias, decimals);
+    last = cell.biased = rounded(last + cell.bias, decimals);
+  }
   cell.row_max = rounded(exact.row_max, decimals);
-  cell.shifted = rounded(cell.score - cell.row_max, decimals);
+  cell.shifted = rounded(last - cell.row_max, decimals);
   const double exponential = std::exp(cell.shifted);
   cell.exponential = exponential < 0.01 ? rounded_to_digits(exponential, 3) : rounded(exponential, decimals);
   cell.exp_sum = rounded(exact.exp_sum, decimals);
@@ -86,7 +98,7 @@ CellArithmetic explain_cell(const ForwardTrace& trace, std::int64_t layer, std::
     answer.v.assign(values.begin(), values.end());
   }
 
-  const auto n = static_cast<std::int64_t>(trace.ids.size());
+  const std::int64_t n = block.seq_k();
   const Tile row = evaluate_tile(trace, {.layer = layer,
                                          .head = head,
                                          .row_begin = query,
@@ -99,6 +111,8 @@ CellArithmetic explain_cell(const ForwardTrace& trace, std::int64_t layer, std::
                                          .pooling = Pooling::kMax});
   Exact exact;
   exact.scale = block.scale;
+  exact.soft_cap = block.soft_cap;
+  if (block.position_bias != nullptr) exact.bias = block.position_bias->at(index, key - query - block.mask.query_offset);
   exact.row_max = -INFINITY;
   for (const float score : row.values) {
     if (std::isnan(score)) continue;

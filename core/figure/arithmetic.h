@@ -10,8 +10,9 @@ namespace headroom {
 
 /// How one probability comes about, in decimals that add up as printed: each line follows from the printed numbers above it.
 ///
-///   sum = Σ products;  score = sum × scale;  shifted = score − row_max;  exponential = exp(shifted);
-///   probability = exponential / exp_sum
+///   sum = Σ products;  score = sum × scale;  capped = soft_cap × tanh(score / soft_cap) where the model has a cap;
+///   biased = what came before + bias where it has one for the distance;  shifted = the last of these − row_max;
+///   exponential = exp(shifted);  probability = exponential / exp_sum
 ///
 /// Every value is already rounded to `decimals`, `probability` to 3; exponentials and probabilities too small for that keep 3 and 2
 /// significant digits. The products are rounded so that their printed sum is the rounded sum
@@ -19,10 +20,13 @@ namespace headroom {
 struct CellArithmetic {
   bool is_visible = true;
   int decimals = 3;
-  std::vector<float> q, k;       ///< [d_head] exact, after rotation
-  std::vector<float> v;          ///< [d_head] the key's value vector, which the probability weighs; empty where the trace keeps none
+  std::vector<float> q, k;  ///< [d_head] exact, after rotation
+  std::vector<float> v;     ///< [d_head] the key's value vector, which the probability weighs; empty where the trace keeps none
   std::vector<double> products;  ///< [d_head]
   double sum = 0, scale = 0, score = 0;
+  double soft_cap = 0, capped = 0;  ///< soft_cap 0: the model has none
+  bool has_bias = false;
+  double bias = 0, biased = 0;
   double row_max = 0, shifted = 0, exponential = 0, exp_sum = 0;
   double probability = 0;
   std::int64_t n_visible = 0;  ///< keys that the query may see

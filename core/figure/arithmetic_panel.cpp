@@ -73,7 +73,8 @@ class ArithmeticPanel {
     return (area_.w - kLabelWidth) / static_cast<double>(std::max<std::size_t>(1, math_.products.size()));
   }
 
-  std::string token(std::int64_t index) const { return display_token(snapshot_.tokens[static_cast<std::size_t>(index)]); }
+  std::string query() const { return display_token(snapshot_.tokens[static_cast<std::size_t>(cell_.query)]); }
+  std::string key() const { return display_token(snapshot_.keys()[static_cast<std::size_t>(cell_.key)]); }
 
   /// "query was → key cat", in the colours of q and k.
   void draw_pair() {
@@ -83,14 +84,14 @@ class ArithmeticPanel {
     double x = area_.x;
     const double words = canvas_.width("query", canvas_.small()) + canvas_.width("key", canvas_.small());
     const double room = std::max(8.0, (area_.w - words - 2 * 14 - 3 * 8 - 8) / 2);
-    const auto part = [&](const char* word, std::int64_t index, Color color) {
+    const auto part = [&](const char* word, const std::string& token, Color color) {
       canvas_.fill({x, middle - 4, 8, 8}, color, 2);
       x += 14;
       x += canvas_.text({x, middle}, word, canvas_.small()) + 6;
-      x += canvas_.text({x, middle}, token(index), mono, room) + 12;
+      x += canvas_.text({x, middle}, token, mono, room) + 12;
     };
-    part("query", cell_.query, theme.q);
-    part("key", cell_.key, theme.k);
+    part("query", query(), theme.q);
+    part("key", key(), theme.k);
     y_ += kLine;
   }
 
@@ -170,7 +171,17 @@ class ArithmeticPanel {
     const int d = math_.decimals;
     const std::string n = std::to_string(math_.products.size());
     step({"sum of q·k over " + n + " dimensions", fixed(math_.sum, d)}, theme.text_dim);
-    step({"× " + fixed(math_.scale, d + 1) + " (1/√" + n + ") = score, nats", fixed(math_.score, d)}, theme.text_dim);
+    const bool is_usual = math_.scale == rounded(1 / std::sqrt(static_cast<double>(math_.products.size())), d + 1);
+    step({"× " + fixed(math_.scale, d + 1) + (is_usual ? " (1/√" + n + ")" : " (the model's own)") + " = score, nats",
+          fixed(math_.score, d)},
+         theme.text_dim);
+    if (math_.soft_cap > 0) {
+      const std::string cap = fixed(math_.soft_cap, 0);
+      step({"capped: " + cap + " × tanh(score / " + cap + ")", fixed(math_.capped, d)}, theme.text_dim);
+    }
+    if (math_.has_bias)
+      step({(math_.bias < 0 ? "− " : "+ ") + fixed(std::abs(math_.bias), d) + " (bias for the distance)", fixed(math_.biased, d)},
+           theme.text_dim);
     if (!math_.is_visible) {
       canvas_.text({area_.x, y_ + kLine / 2}, "masked: this query may not see this key", canvas_.small(), area_.w);
       y_ += kLine;
@@ -189,7 +200,7 @@ class ArithmeticPanel {
     const double height = 14, x = area_.x, w = area_.w;
     y_ += 4;
     canvas_.fill({x, y_ + kSmallLine / 2 - 4, 8, 8}, canvas_.theme().v, 2);
-    canvas_.text({x + 14, y_ + kSmallLine / 2}, "adds " + probability() + " × v of " + token(cell_.key), canvas_.small(), w - 14);
+    canvas_.text({x + 14, y_ + kSmallLine / 2}, "adds " + probability() + " × v of " + key(), canvas_.small(), w - 14);
     y_ += kSmallLine + 4;
     double largest = 0;
     for (const float c : math_.v)
@@ -199,7 +210,7 @@ class ArithmeticPanel {
       canvas_.fill({x + static_cast<double>(c) * pitch, y_, pitch, height},
                    diverging_color(canvas_.theme(), largest > 0 ? math_.v[c] / largest : 0));
     canvas_.hit({.shape = {x, y_, w, height},
-                 .tooltip = "value vector of " + token(cell_.key) + "\nits largest entry is " + fixed(largest, 3),
+                 .tooltip = "value vector of " + key() + "\nits largest entry is " + fixed(largest, 3),
                  .click = {},
                  .double_click = {},
                  .ctrl_click = {},

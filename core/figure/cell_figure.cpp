@@ -8,9 +8,10 @@ Figure cell_figure(const FigureInput& input) {
   if (!has_trace(input)) return message_figure(input, title, {"No picture yet", "Type a sentence, then choose a cell of a head."});
   const View& view = input.session.view;
   const Snapshot& snapshot = *input.snapshot;
-  const std::int64_t n = std::ssize(snapshot.tokens);
-  const auto is_token = [n](const std::optional<std::int64_t>& index) { return index && *index >= 0 && *index < n; };
-  if (!view.head || !exists(snapshot, *view.head) || !is_token(view.query) || !is_token(view.key)) {
+  const auto is_token = [](const std::optional<std::int64_t>& index, const std::vector<Token>& tokens) {
+    return index && *index >= 0 && *index < std::ssize(tokens);
+  };
+  if (!view.head || !exists(snapshot, *view.head) || !is_token(view.query, snapshot.tokens) || !is_token(view.key, snapshot.keys())) {
     return message_figure(
         input, title,
         {"No cell is chosen", "Open a head and click one of its cells: its q·k, scale, exponential and sum show here."});

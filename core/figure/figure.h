@@ -121,7 +121,7 @@ struct CellGrid {
 /// A small picture of a whole head: a click or a drag there moves what the large picture shows.
 struct Overview {
   Rect rect;
-  std::int64_t n_tokens = 0;
+  std::int64_t n_queries = 0, n_keys = 0;
   std::string tooltip;  ///< as HitRegion's
 };
 

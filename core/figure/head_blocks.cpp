@@ -43,9 +43,9 @@ std::vector<AttentionTile> block_tiles(const BlockPicture& picture) {
   const int row_level = block_level(w.rows(), picture.rect.h), col_level = block_level(w.cols(), picture.rect.w);
   const TokenScale down{w.row_begin, w.row_end, picture.rect.y, picture.rect.h};
   const TokenScale across{w.col_begin, w.col_end, picture.rect.x, picture.rect.w};
-  const std::vector<AxisBlock> cols = axis_blocks(w.col_begin, w.col_end, picture.n_tokens, col_level);
+  const std::vector<AxisBlock> cols = axis_blocks(w.col_begin, w.col_end, picture.size.keys, col_level);
   std::vector<AttentionTile> tiles;
-  for (const AxisBlock& row : axis_blocks(w.row_begin, w.row_end, picture.n_tokens, row_level)) {
+  for (const AxisBlock& row : axis_blocks(w.row_begin, w.row_end, picture.size.queries, row_level)) {
     for (const AxisBlock& col : cols) {
       if (tile_visibility(picture.mask, 0, {row.begin, row.end}, {col.begin, col.end}) == TileVisibility::kNone) continue;
       AttentionTile tile = picture.like;

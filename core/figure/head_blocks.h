@@ -32,7 +32,7 @@ struct BlockPicture {
   Rect rect;
   TokenWindow window;
   AttentionTile like;  ///< layer, head, quantity, pooling and colours of all tiles
-  std::int64_t n_tokens = 0;
+  HeadSize size = 0;
   const Mask& mask;
 };
 

@@ -59,44 +59,45 @@ class HeadCard {
   }
 
   void draw_heatmap(const Rect& area) {
-    const std::int64_t n = std::ssize(snapshot_.tokens);
+    const HeadSize size(snapshot_);
     const View& view = input_.session.view;
     std::vector<std::int64_t> rows, cols;
     if (input_.hovered_query) rows.push_back(*input_.hovered_query);
     if (view.query) rows.push_back(*view.query);
     if (input_.hovered_key) cols.push_back(*input_.hovered_key);
     if (view.key) cols.push_back(*view.key);
-    TokenAxis row_axis{snapshot_.tokens, 0, n, 0, 0, 0, 0, rows, labels_for(n)};
-    TokenAxis col_axis{snapshot_.tokens, 0, n, 0, 0, 0, 0, cols, labels_for(n)};
+    TokenAxis row_axis{snapshot_.tokens, 0, size.queries, 0, 0, 0, 0, rows, labels_for(size.queries)};
+    TokenAxis col_axis{snapshot_.keys(), 0, size.keys, 0, 0, 0, 0, cols, labels_for(size.keys)};
     row_axis.room = label_room(canvas_, row_axis, std::clamp(area.w * 0.24, 24.0, 80.0));
     col_axis.room = label_room(canvas_, col_axis, std::clamp(area.w * 0.2, 24.0, 64.0));
     const double left = row_axis.room + 12, lean = std::ceil(col_axis.room * kDiagonal) + 12;
-    double side = std::min({area.w - left - 8, area.h - lean - 4, 320.0});
+    const double keys = static_cast<double>(size.keys), queries = static_cast<double>(size.queries);
+    double width = std::min(area.w - left - 8, 320.0);
     // The last column's label leans out; labels near the right end may need the tile to be narrower.
-    side = std::min(side, area.w - left - std::max(0.0, lean - side / static_cast<double>(n) / 2));
-    const double cell = side / static_cast<double>(n);
-    if (cell >= 4) side = std::floor(cell) * static_cast<double>(n);
-    side = std::max(8.0, std::floor(side));
-    const Rect square{area.x + left, area.y + lean, side, side};
+    width = std::min(width, area.w - left - std::max(0.0, lean - width / keys / 2));
+    double cell = std::min(width / keys, std::min(area.h - lean - 4, 320.0) / queries);
+    if (cell >= 4) cell = std::floor(cell);
+    const auto side_of = [&](double n) { return std::max(8.0, std::floor(cell * n)); };
+    const Rect square{area.x + left, area.y + lean, side_of(keys), side_of(queries)};
     AttentionTile tile = make_overview_tile(input_, head_, square);
     set_value_range(tile, snapshot_);
     tile.shows_grid = true;
     canvas_.add(tile);
     canvas_.cells({.rect = square, .request = tile.request, .opens_head = false});
-    if (view.query && *view.query >= 0 && *view.query < n) {
-      const double pitch = side / static_cast<double>(n);
-      canvas_.outline({square.x - 1, square.y + static_cast<double>(*view.query) * pitch - 1, side + 2, pitch + 2},
+    if (view.query && *view.query >= 0 && *view.query < size.queries) {
+      const double pitch = square.h / queries;
+      canvas_.outline({square.x - 1, square.y + static_cast<double>(*view.query) * pitch - 1, square.w + 2, pitch + 2},
                       canvas_.theme().accent, pitch >= 8 ? 2 : 1, 2);
     }
     row_axis.start = square.y;
-    row_axis.length = side;
+    row_axis.length = square.h;
     row_axis.edge = square.x;
     col_axis.start = square.x;
-    col_axis.length = side;
+    col_axis.length = square.w;
     col_axis.edge = square.y;
     draw_row_labels(canvas_, row_axis);
     draw_column_labels(canvas_, col_axis);
-    y_ = square.y + side + 16;
+    y_ = square.y + square.h + 16;
   }
 
   void draw_patterns() {

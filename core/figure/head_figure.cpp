@@ -78,9 +78,8 @@ Figure head_figure(const FigureInput& input) {
     return canvas.take();
   }
   HeadPicture head{.head = *view.head, .query = {}, .key = {}, .area = area};
-  const std::int64_t n = std::ssize(snapshot.tokens);
-  head.query = inside(view.query, n);
-  head.key = inside(view.key, n);
+  head.query = inside(view.query, std::ssize(snapshot.tokens));
+  head.key = inside(view.key, std::ssize(snapshot.keys()));
   if (head.query && head.key) {
     const CellRef cell{head.head, *head.query, *head.key};
     const double wide = std::clamp(area.w * 0.36, 240.0, 360.0);

@@ -27,8 +27,8 @@ class Heatmap {
       : canvas_(canvas),
         view_(view),
         snapshot_(*canvas.input().snapshot),
-        n_(std::ssize(snapshot_.tokens)),
-        window_(window_of(canvas.input().session.view, n_)) {}
+        size_(snapshot_),
+        window_(window_of(canvas.input().session.view, size_)) {}
 
   void draw() {
     // The range is needed for the legend, whose height is needed for the picture: its place comes last.
@@ -46,14 +46,15 @@ class Heatmap {
   }
 
  private:
-  bool is_part() const { return window_.rows() < n_ || window_.cols() < n_; }
+  bool is_part() const { return window_.rows() < size_.queries || window_.cols() < size_.keys; }
 
   void make_legend() {
     legend_ = legend_of(like_);
     if (is_part()) {
       legend_.sentences.push_back("Queries " + count_text(window_.row_begin) + " to " + count_text(window_.row_end - 1) +
-                                  ", keys " + count_text(window_.col_begin) + " to " + count_text(window_.col_end - 1) + " of " +
-                                  count_text(n_) + ".");
+                                  (size_.is_square() ? "" : " of " + count_text(size_.queries)) + ", keys " +
+                                  count_text(window_.col_begin) + " to " + count_text(window_.col_end - 1) + " of " +
+                                  count_text(size_.keys) + ".");
     }
     const std::size_t place_of_cells = legend_.sentences.size();
     if (is_sampled_) legend_.sentences.push_back("The range is of sampled rows.");
@@ -61,7 +62,8 @@ class Heatmap {
     if (std::max(window_.rows(), window_.cols()) <= kBlockCells) return;
     // How many pairs a cell covers follows from its place, which follows from the legend's height: the widest is measured.
     legend_cells_ = place_of_cells;
-    legend_.sentences.insert(legend_.sentences.begin() + static_cast<std::ptrdiff_t>(place_of_cells), cells_sentence(n_, n_));
+    legend_.sentences.insert(legend_.sentences.begin() + static_cast<std::ptrdiff_t>(place_of_cells),
+                             cells_sentence(size_.queries, size_.keys));
   }
 
   std::string cells_sentence(std::int64_t rows, std::int64_t cols) const {
@@ -94,17 +96,17 @@ class Heatmap {
     return cols;
   }
   TokenAxis row_axis() const {
-    return {snapshot_.tokens, window_.row_begin, window_.row_end,   square_.y,     square_.h,
-            square_.x,        row_room_,         emphasised_rows(), labels_for(n_)};
+    return {snapshot_.tokens, window_.row_begin, window_.row_end,          square_.y, square_.h, square_.x,
+            row_room_,        emphasised_rows(), labels_for(size_.queries)};
   }
   TokenAxis column_axis() const {
-    return {snapshot_.tokens, window_.col_begin, window_.col_end,   square_.x,     square_.w,
-            square_.y,        column_room_,      emphasised_cols(), labels_for(n_)};
+    return {snapshot_.keys(), window_.col_begin, window_.col_end,       square_.x, square_.w, square_.y,
+            column_room_,     emphasised_cols(), labels_for(size_.keys)};
   }
 
   double profile_height() const {
     if (!view_.query || view_.area.h < kLeastHeightForProfile) return 0;
-    const double whole = window_.cols() < n_ ? kWholeRowHeight + kProfileGap : 0;
+    const double whole = window_.cols() < size_.keys ? kWholeRowHeight + kProfileGap : 0;
     return 12 + kPlotCaption + std::round(std::clamp(view_.area.h * 0.11, 36.0, 88.0)) + whole;
   }
 
@@ -146,8 +148,11 @@ class Heatmap {
           map = 0;
         }
       }
-      minimap_.w = minimap_.h = std::min(map, picture.h);
-      if (minimap_.w < kSmallestMinimap) minimap_ = {};
+      map = std::min(map, picture.h);
+      const double aspect = std::clamp(static_cast<double>(size_.keys) / static_cast<double>(size_.queries), 0.25, 4.0);
+      minimap_.w = std::floor(map * std::min(1.0, aspect));
+      minimap_.h = std::floor(map / std::max(1.0, aspect));
+      if (map < kSmallestMinimap) minimap_ = {};
     }
     const double beside = std::max(right, minimap_.w > 0 ? kMinimapGap + minimap_.w : 0);
     // The large picture stays where it was when the small one comes.
@@ -167,7 +172,7 @@ class Heatmap {
 
   void draw_tiles() {
     const std::vector<AttentionTile> tiles =
-        block_tiles({.rect = square_, .window = window_, .like = like_, .n_tokens = n_, .mask = snapshot_.trace->mask});
+        block_tiles({.rect = square_, .window = window_, .like = like_, .size = size_, .mask = mask()});
     const auto is_inside = [&](const AttentionTile& tile) { return intersection(tile.rect, square_) == tile.rect; };
     const bool is_whole = tiles.size() == 1 && tiles[0].rect == square_;
     if (!is_whole) canvas_.fill(square_, masked_color(canvas_.theme(), like_.colormap));
@@ -186,6 +191,8 @@ class Heatmap {
                    .cell_keys = std::int64_t{1} << block_level(window_.cols(), square_.w)});
     if (std::min(cell_w(), cell_h()) >= kPrintedCell) print_values();
   }
+  /// Of the head's own layer: a model's windows differ from layer to layer.
+  const Mask& mask() const { return snapshot_.trace->layers[static_cast<std::size_t>(view_.head.layer)].mask; }
   double cell_w() const { return square_.w / static_cast<double>(window_.cols()); }
   double cell_h() const { return square_.h / static_cast<double>(window_.rows()); }
 
@@ -193,7 +200,7 @@ class Heatmap {
   std::vector<ValueRange> row_ranges(const Tile& values) const {
     std::vector<ValueRange> ranges;
     std::vector<RowExtent> extents;
-    if (like_.scale == ColorScale::kPerRow && window_.cols() < n_) extents = row_extents(*snapshot_.trace, like_.request);
+    if (like_.scale == ColorScale::kPerRow && window_.cols() < size_.keys) extents = row_extents(*snapshot_.trace, like_.request);
     for (std::int64_t r = 0; r < like_.request.rows; ++r) {
       ranges.push_back(extents.empty() ? row_range(like_, values, r) : extent_range(like_, extents[static_cast<std::size_t>(r)]));
     }
@@ -285,7 +292,7 @@ class Heatmap {
                  .key = view_.key,
                  .hovered_key = canvas_.input().hovered_key};
     plot.rect.h -= kPlotCaption;
-    const bool has_whole = window_.cols() < n_;
+    const bool has_whole = window_.cols() < size_.keys;
     if (has_whole) plot.rect.h -= kWholeRowHeight + kProfileGap;
     draw_row_plot(canvas_, plot);
     TextStyle scale = canvas_.faint();
@@ -297,11 +304,11 @@ class Heatmap {
     if (has_whole) {
       RowPlot whole = plot;
       whole.begin = 0;
-      whole.end = n_;
+      whole.end = size_.keys;
       whole.rect = {plot.rect.x, bottom + kProfileGap, plot.rect.w, kWholeRowHeight};
       draw_row_plot(canvas_, whole);
       pooled = keys_a_bar(whole);
-      const double key = whole.rect.w / static_cast<double>(n_);
+      const double key = whole.rect.w / static_cast<double>(size_.keys);
       const double width = std::max(4.0, static_cast<double>(window_.cols()) * key);
       const double x = std::clamp(whole.rect.x + static_cast<double>(window_.col_begin) * key, whole.rect.x,
                                   whole.rect.x + whole.rect.w - width);
@@ -314,7 +321,7 @@ class Heatmap {
                           display_token(snapshot_.tokens[static_cast<std::size_t>(*view_.query)]) + ": probability of each key";
     if (peak.key >= 0) {
       caption += " · largest " + probability_text(peak.probability) + " at key " + count_text(peak.key) + " " +
-                 display_token(snapshot_.tokens[static_cast<std::size_t>(peak.key)]);
+                 display_token(snapshot_.keys()[static_cast<std::size_t>(peak.key)]);
     }
     if (like_.scale == ColorScale::kLog) caption += " · log scale";
     if (pooled > 1) {
@@ -329,7 +336,7 @@ class Heatmap {
   Canvas& canvas_;
   HeadPicture view_;
   const Snapshot& snapshot_;
-  std::int64_t n_ = 0;
+  HeadSize size_;
   TokenWindow window_;
   AttentionTile like_;  ///< how all tiles look; its request is of the whole window
   bool is_sampled_ = false;

@@ -53,8 +53,8 @@ struct RangeQuestion {
 HeadRange compute_range(const ForwardTrace& trace, const HeadRef& head, const RangeOf& of) {
   // Work is rows times keys times d_k: a few milliseconds, once.
   constexpr std::int64_t kMostPairs = 1 << 18, kFewestRows = 32;
-  const auto n = std::ssize(trace.ids);
-  const std::int64_t rows = std::min(n, std::max(kFewestRows, kMostPairs / n));
+  const auto n = std::ssize(trace.ids), keys = trace.key_ids.empty() ? n : std::ssize(trace.key_ids);
+  const std::int64_t rows = std::min(n, std::max(kFewestRows, kMostPairs / keys));
   HeadRange range;
   range.is_sampled = rows < n;
   const std::vector<RowExtent> extents = row_extents(trace, {.layer = head.layer,

@@ -13,9 +13,9 @@ std::int64_t index_in(double offset, double length, std::int64_t begin, std::int
   return std::clamp(begin + static_cast<std::int64_t>(std::floor(offset / length * n)), begin, end - 1);
 }
 
-std::string token_at(const Snapshot& snapshot, std::int64_t index) {
+std::string token_at(const std::vector<Token>& tokens, std::int64_t index) {
   const auto at = static_cast<std::size_t>(index);
-  return at < snapshot.tokens.size() ? display_token(snapshot.tokens[at]) : std::string("?");
+  return at < tokens.size() ? display_token(tokens[at]) : std::string("?");
 }
 
 }  // namespace
@@ -36,8 +36,8 @@ Hover hit_test(const Figure& figure, Point at) {
     const Overview& overview = *hover.overview;
     hover.region = nullptr;
     hover.grid = nullptr;
-    hover.key = index_in(at.x - overview.rect.x, overview.rect.w, 0, overview.n_tokens);
-    hover.query = index_in(at.y - overview.rect.y, overview.rect.h, 0, overview.n_tokens);
+    hover.key = index_in(at.x - overview.rect.x, overview.rect.w, 0, overview.n_keys);
+    hover.query = index_in(at.y - overview.rect.y, overview.rect.h, 0, overview.n_queries);
   } else if (hover.grid != nullptr) {
     const CellGrid& grid = *hover.grid;
     hover.query = index_in(at.y - grid.rect.y, grid.rect.h, grid.request.row_begin, grid.request.row_end);
@@ -53,8 +53,8 @@ Hover hit_test(const Figure& figure, Point at) {
 
 std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std::int64_t query, std::int64_t key) {
   const std::string head = "L" + std::to_string(grid.layer) + " H" + std::to_string(grid.head);
-  const std::string pair = "query " + std::to_string(query) + " " + token_at(snapshot, query) + "  →  key " + std::to_string(key) +
-                           " " + token_at(snapshot, key);
+  const std::string pair = "query " + std::to_string(query) + " " + token_at(snapshot.tokens, query) + "  →  key " +
+                           std::to_string(key) + " " + token_at(snapshot.keys(), key);
   std::string text = head + "\n" + pair;
   if (snapshot.trace == nullptr || grid.layer < 0 || static_cast<std::size_t>(grid.layer) >= snapshot.trace->layers.size())
     return text;
@@ -72,12 +72,11 @@ std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std:
 
 std::string covered_tooltip(const Snapshot& snapshot, const CellGrid& grid, std::int64_t query, std::int64_t key) {
   if (grid.cell_queries * grid.cell_keys <= 1 || snapshot.trace == nullptr) return "";
-  const auto n = std::ssize(snapshot.trace->ids);
   TileRequest cell = grid.request;
   cell.row_begin = query / grid.cell_queries * grid.cell_queries;
   cell.col_begin = key / grid.cell_keys * grid.cell_keys;
-  cell.row_end = std::min(n, cell.row_begin + grid.cell_queries);
-  cell.col_end = std::min(n, cell.col_begin + grid.cell_keys);
+  cell.row_end = std::min(std::ssize(snapshot.tokens), cell.row_begin + grid.cell_queries);
+  cell.col_end = std::min(std::ssize(snapshot.keys()), cell.col_begin + grid.cell_keys);
   cell.rows = cell.row_end - cell.row_begin;
   cell.cols = cell.col_end - cell.col_begin;
   if (cell.rows <= 0 || cell.cols <= 0 || cell.layer >= std::ssize(snapshot.trace->layers)) return "";
@@ -106,9 +105,9 @@ std::string covered_tooltip(const Snapshot& snapshot, const CellGrid& grid, std:
   const bool is_probs = cell.quantity == Quantity::kProbs;
   const auto value_text = [&](double value) { return is_probs ? probability_text(value) : fixed(value, 3) + " nats"; };
   const std::int64_t at_query = cell.row_begin + best / cell.cols, at_key = cell.col_begin + best % cell.cols;
-  return text + "\nlargest " + value_text(largest) + " at query " + count_text(at_query) + " " + token_at(snapshot, at_query) +
-         "  →  key " + count_text(at_key) + " " + token_at(snapshot, at_key) + ", mean " +
-         value_text(sum / static_cast<double>(n_visible));
+  return text + "\nlargest " + value_text(largest) + " at query " + count_text(at_query) + " " +
+         token_at(snapshot.tokens, at_query) + "  →  key " + count_text(at_key) + " " + token_at(snapshot.keys(), at_key) +
+         ", mean " + value_text(sum / static_cast<double>(n_visible));
 }
 
 }  // namespace headroom

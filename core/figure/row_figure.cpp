@@ -20,7 +20,7 @@ class RowPicture {
         snapshot_(*input.snapshot),
         head_(head),
         query_(query),
-        n_(std::ssize(snapshot_.tokens)),
+        n_(std::ssize(snapshot_.keys())),
         probabilities_(row_probabilities(snapshot_, head, query)),
         peak_(row_peak(*probabilities_, input.session.view.first_token)),
         canvas_(input, title()) {}
@@ -39,10 +39,10 @@ class RowPicture {
   }
 
  private:
-  std::string token(std::int64_t index) const { return display_token(snapshot_.tokens[static_cast<std::size_t>(index)]); }
+  std::string token(std::int64_t index) const { return display_token(snapshot_.keys()[static_cast<std::size_t>(index)]); }
   std::string title() const {
     return "Layer " + std::to_string(head_.layer) + ", head " + std::to_string(head_.head) + ", row " + count_text(query_) + " " +
-           token(query_);
+           display_token(snapshot_.tokens[static_cast<std::size_t>(query_)]);
   }
 
   void draw_title() {
@@ -78,7 +78,7 @@ class RowPicture {
     std::vector<std::int64_t> emphasised;
     if (input_.hovered_key) emphasised.push_back(*input_.hovered_key);
     if (input_.session.view.key) emphasised.push_back(*input_.session.view.key);
-    TokenAxis axis{snapshot_.tokens, 0, n_, 0, 0, 0, 0, emphasised, labels_for(n_)};
+    TokenAxis axis{snapshot_.keys(), 0, n_, 0, 0, 0, 0, emphasised, labels_for(n_)};
     axis.room = label_room(canvas_, axis, std::clamp(plot_area_.h * 0.3, 24.0, 112.0));
     const double lean = std::ceil(axis.room * kDiagonal) + 16;
     const double caption = kSmallLine + 4;
@@ -146,7 +146,7 @@ class RowPicture {
   const FigureInput& input_;
   const Snapshot& snapshot_;
   HeadRef head_;
-  std::int64_t query_ = 0, n_ = 0;
+  std::int64_t query_ = 0, n_ = 0;  ///< n_ keys
   std::shared_ptr<const std::vector<float>> probabilities_;
   RowPeak peak_;
   Canvas canvas_;

@@ -39,12 +39,13 @@ AttentionTile make_tile(const FigureInput& input, const HeadRef& head, const Rec
 }
 
 AttentionTile make_overview_tile(const FigureInput& input, const HeadRef& head, const Rect& rect) {
-  const auto n = static_cast<std::int64_t>(input.snapshot->seq());
-  AttentionTile tile = make_tile(input, head, rect, {0, n, 0, n});
-  if (n <= static_cast<std::int64_t>(kLongTokens)) return tile;
+  const HeadSize size(*input.snapshot);
+  AttentionTile tile = make_tile(input, head, rect, {0, size.queries, 0, size.keys});
+  if (std::max(size.queries, size.keys) <= static_cast<std::int64_t>(kLongTokens)) return tile;
   constexpr std::int64_t kSampledRows = 2;
   TileRequest& r = tile.request;
-  r.rows = r.cols = kThumbnailCells;
+  r.rows = std::min(kThumbnailCells, size.queries);
+  r.cols = std::min(kThumbnailCells, size.keys);
   r.row_samples = kSampledRows;
   const auto layer = static_cast<std::size_t>(head.layer), index = static_cast<std::size_t>(head.head);
   const auto& thumbnails = input.snapshot->thumbnails;
@@ -67,6 +68,8 @@ Sampling set_value_range(AttentionTile& tile, const Snapshot& snapshot) {
 }
 
 bool is_pruned(const Session& session, const HeadRef& head) {
+  const Compute& compute = session.compute;
+  if (compute.trained.kind == ModelKind::kEncoderDecoder && compute.stack != AttentionStack::kEncoder) return false;
   return std::binary_search(session.compute.pruned.begin(), session.compute.pruned.end(), head);
 }
 

@@ -16,8 +16,17 @@ double centre_of(const TokenAxis& axis, std::int64_t token) {
 bool is_emphasised(const TokenAxis& axis, std::int64_t token) {
   return std::find(axis.emphasised.begin(), axis.emphasised.end(), token) != axis.emphasised.end();
 }
+/// Of a pair: which of the sentences a token belongs to.
+bool is_of_second(const Token& token) { return token.part != 0 || token.type != 0; }
+bool is_pair(const std::vector<Token>& tokens) {
+  // A second sentence ends the row; a document has none.
+  return !tokens.empty() && (is_of_second(tokens.back()) || (tokens.size() > 1 && is_of_second(tokens[tokens.size() - 2])));
+}
+
 std::string label_of(const TokenAxis& axis, std::int64_t token) {
-  std::string word = display_token(axis.tokens[static_cast<std::size_t>(token)]);
+  const Token& shown = axis.tokens[static_cast<std::size_t>(token)];
+  std::string word = display_token(shown);
+  if (is_pair(axis.tokens)) word = (is_of_second(shown) ? "B: " : "A: ") + word;
   return axis.labels == TokenAxis::Labels::kNumbered ? count_text(token) + " " + word : word;
 }
 

@@ -31,7 +31,8 @@ class TokenPicture {
         layer_(layer),
         block_(snapshot_.trace->layers[static_cast<std::size_t>(layer)]),
         token_(chosen_token(input)),
-        vectors_(token_vectors(snapshot_, layer, token_)),
+        key_(chosen_key()),
+        vectors_(token_vectors(snapshot_, layer, token_, key_)),
         canvas_(input, "One token's way through layer " + std::to_string(layer)) {}
 
   Figure draw() {
@@ -61,6 +62,26 @@ class TokenPicture {
   }
 
  private:
+  bool is_cross() const { return !snapshot_.key_tokens.empty(); }
+  /// Of cross-attention: the source's token whose k and v are shown. The chosen one, else what the chosen head looks at most.
+  std::int64_t chosen_key() const {
+    const View& view = input_.session.view;
+    const auto n = std::ssize(snapshot_.keys());
+    if (view.key && *view.key >= 0 && *view.key < n) return *view.key;
+    if (!is_cross() || block_.heads.empty()) return 0;
+    const std::int64_t head = view.head && block_.index_of(view.head->head) >= 0 ? view.head->head : block_.heads.front();
+    const std::vector<float> row = evaluate_row(*snapshot_.trace, layer_, head, token_);
+    return std::max_element(row.begin(), row.end()) - row.begin();
+  }
+  std::string key_text() const {
+    return "source token " + std::to_string(key_) + " “" + display_token(snapshot_.keys()[static_cast<std::size_t>(key_)]) + "”";
+  }
+
+  /// Only rotary positions turn q and k.
+  const char* rotated() const {
+    return snapshot_.config.positions == PositionKind::kRotary && !is_cross() ? ", after rotation" : "";
+  }
+
   std::size_t n_heads() const { return static_cast<std::size_t>(std::max<std::int64_t>(1, n_all_heads())); }
   /// Rows of the picture: every head of the unpruned layer, so that a removed one keeps its place.
   std::int64_t n_all_heads() const {
@@ -85,8 +106,10 @@ class TokenPicture {
     const std::string token = display_token(snapshot_.tokens[static_cast<std::size_t>(token_)]);
     const double used = canvas_.text(
         {area.x, middle}, "Token " + std::to_string(token_) + " “" + token + "” in layer " + std::to_string(layer_), name, area.w);
-    canvas_.parts({area.x + used + 12, middle}, "vectors of this pass, computed · click a token of the sentence for another",
-                  canvas_.faint(), area.w - used - 12);
+    const std::string whose = is_cross() ? "k and v of " + key_text() + " · " : std::string();
+    canvas_.parts({area.x + used + 12, middle},
+                  whose + "vectors of this pass, computed · click a token of the sentence for another", canvas_.faint(),
+                  area.w - used - 12);
   }
 
   /// Nine columns: x, q, k, v, attention, head out, concatenation, W_O, out.
@@ -99,7 +122,7 @@ class TokenPicture {
     add("q", heads + " × " + d_k);
     add("k", kv + " × " + d_k);
     add("v", kv + " × " + d_k);
-    add("attends", std::to_string(snapshot_.tokens.size()) + (snapshot_.tokens.size() == 1 ? " key" : " keys"));
+    add("attends", std::to_string(snapshot_.keys().size()) + (snapshot_.keys().size() == 1 ? " key" : " keys"));
     add("head out", heads + " × " + d_k);
     add("concat", joined);
     add("W_O", d_model + " × " + joined);
@@ -204,8 +227,8 @@ class TokenPicture {
 
   void draw_vectors() {
     upright(0, vectors_.normed,
-            snapshot_.config.norm_place == NormPlace::kBefore ? "x, normed: what W_Q, W_K and W_V read"
-                                                              : "x: what W_Q, W_K and W_V read");
+            snapshot_.config.norm_place != NormPlace::kAfter ? "x, normed: what W_Q, W_K and W_V read"
+                                                             : "x: what W_Q, W_K and W_V read");
     for (std::int64_t head = 0; head < n_all_heads(); ++head) {
       const std::int64_t index = block_.index_of(head);
       const std::string name = "head " + std::to_string(head);
@@ -220,15 +243,17 @@ class TokenPicture {
                      .name = "pruned " + name});
         continue;
       }
-      across({1, y_of(head)}, part(vectors_.q, index), "q of " + name + ", after rotation");
+      across({1, y_of(head)}, part(vectors_.q, index), "q of " + name + rotated());
       label({1, y_of(head)}, "H" + std::to_string(head));
       draw_attention(head);
       across({5, y_of(head)}, part(vectors_.head_out, index), "output of " + name);
     }
     for (std::int64_t kv = 0; kv < n_kv(); ++kv) {
       if (n_kv() < std::ssize(block_.heads)) label({2, y_of_kv(kv)}, "K/V " + std::to_string(kv));
-      across({2, y_of_kv(kv)}, part(vectors_.k, kv), "k of K/V head " + std::to_string(kv) + ", after rotation");
-      across({3, y_of_kv(kv)}, part(vectors_.v, kv), "v of K/V head " + std::to_string(kv));
+      across({2, y_of_kv(kv)}, part(vectors_.k, kv),
+             "k of K/V head " + std::to_string(kv) + (is_cross() ? ", of " + key_text() : rotated()));
+      across({3, y_of_kv(kv)}, part(vectors_.v, kv),
+             "v of K/V head " + std::to_string(kv) + (is_cross() ? ", of " + key_text() : ""));
     }
     upright(6, vectors_.head_out, "head outputs side by side");
     draw_matrix();
@@ -280,7 +305,7 @@ class TokenPicture {
   /// This token's row of the head: where its q finds its keys.
   void draw_attention(std::int64_t head) {
     const Stage& stage = stages_[4];
-    const std::int64_t n = std::ssize(snapshot_.tokens);
+    const std::int64_t n = std::ssize(snapshot_.keys());
     AttentionTile tile =
         make_tile(input_, {layer_, head}, {stage.x, y_of(head) - height_ / 2, stage.w, height_}, {token_, token_ + 1, 0, n});
     tile.request.quantity = Quantity::kProbs;
@@ -337,7 +362,7 @@ class TokenPicture {
   const Snapshot& snapshot_;
   std::int64_t layer_;
   const LayerTrace& block_;
-  std::int64_t token_;
+  std::int64_t token_, key_;
   TokenVectors vectors_;
   Canvas canvas_;
   Rect flow_, rows_;

@@ -5,7 +5,9 @@ namespace {
 
 const char* reading(const TrainedShape& shape) {
   if (shape.kind == ModelKind::kMasked) return "Sees both sides and fills in hidden words (BERT's architecture)";
-  if (shape.kind == ModelKind::kEncoderDecoder) return "Translates (BART's architecture); its encoder is what the views show";
+  if (shape.kind == ModelKind::kEncoderDecoder)
+    return "Reads one text and writes another (an encoder and a decoder, which reads the encoder through cross-attention)";
+  if (shape.positions == PositionKind::kRelative) return "Sees what came before and predicts the next word; relative positions";
   return shape.positions == PositionKind::kRotary
              ? "Sees what came before and predicts the next word; rotary positions"
              : "Sees what came before and predicts the next word; learned positions (GPT-2's architecture)";
@@ -15,7 +17,9 @@ const char* reading(const TrainedShape& shape) {
 
 std::string model_sentence(const TrainedShape& shape) {
   std::string text = reading(shape);
-  text += ": " + std::to_string(shape.n_layers) + " layers of " + std::to_string(shape.n_heads) + " heads";
+  text += ": ";
+  if (shape.kind == ModelKind::kEncoderDecoder) text += std::to_string(shape.n_encoder_layers) + " and ";
+  text += std::to_string(shape.n_layers) + " layers of " + std::to_string(shape.n_heads) + " heads";
   if (shape.n_kv_heads != shape.n_heads)
     text += " over " + std::to_string(shape.n_kv_heads) + " K/V head" + (shape.n_kv_heads == 1 ? "" : "s");
   if (shape.d_ff == 0) text += ", no MLP";

@@ -1,6 +1,9 @@
 #include "core/session/on_demand.h"
 
+#include <algorithm>
+#include <cmath>
 #include <string>
+#include <utility>
 
 #include "core/analysis/head_view.h"
 #include "core/model/long_pass.h"
@@ -27,15 +30,34 @@ FirstLayerVectors alone(const Snapshot& snapshot, std::int64_t layer, std::int64
   return first_layer_vectors(*snapshot.params, snapshot.trace->ids[static_cast<std::size_t>(token)], token);
 }
 
+/// Row `row` of `tensor` predicts; null where nothing was computed. `own` is the tensor where it belongs to no one else.
+struct Logits {
+  const Tensor* tensor = nullptr;
+  std::int64_t row = 0;
+  std::shared_ptr<const Tensor> own;
+};
+
+Logits logits_after(const Snapshot& snapshot, std::int64_t position) {
+  check_token(snapshot, position);
+  const ForwardTrace& trace = *snapshot.trace;
+  if (predicted(snapshot.config) == LossOf::kHiddenTokens) return {snapshot.hidden_logits.get(), position, nullptr};
+  if (!trace.logits.empty()) return {&trace.logits, position, nullptr};
+  if (trace.output.empty() || !snapshot.params) return {};
+  ThreadPool caller(1);  // the engine's threads are the engine's
+  const auto made = std::make_shared<const Tensor>(logits_of(*snapshot.params, trace, position, caller));
+  return {made.get(), 0, made};
+}
+
 }  // namespace
 
-TokenVectors token_vectors(const Snapshot& snapshot, std::int64_t layer, std::int64_t token) {
+TokenVectors token_vectors(const Snapshot& snapshot, std::int64_t layer, std::int64_t token, std::int64_t key) {
   check_token(snapshot, token);
+  if (snapshot.trace->key_ids.empty()) key = token;
   const LayerTrace& block = layer_of(*snapshot.trace, layer);
   TokenVectors vectors{.normed = row_of(block.normed, token),
                        .q = row_of(block.attention.q, token),
-                       .k = row_of(block.attention.k, token),
-                       .v = row_of(block.attention.v, token),
+                       .k = row_of(block.attention.k, key),
+                       .v = row_of(block.attention.v, key),
                        .head_out = row_of(block.attention.head_out, token),
                        .out = row_of(block.attention.out, token)};
   if (vectors.normed.empty() || vectors.v.empty()) {
@@ -53,14 +75,32 @@ std::vector<float> token_values(const Snapshot& snapshot, std::int64_t layer, st
 }
 
 std::vector<Prediction> predictions_after(const Snapshot& snapshot, std::int64_t position, std::size_t n) {
-  check_token(snapshot, position);
-  const ForwardTrace& trace = *snapshot.trace;
-  if (predicted(snapshot.config) == LossOf::kHiddenTokens)
-    return snapshot.hidden_logits ? top_predictions(*snapshot.hidden_logits, position, n) : std::vector<Prediction>();
-  if (!trace.logits.empty()) return top_predictions(trace.logits, position, n);
-  if (trace.output.empty() || !snapshot.params) return {};
-  ThreadPool caller(1);  // the engine's threads are the engine's
-  return top_predictions(logits_of(*snapshot.params, trace, position, caller), 0, n);
+  const Logits logits = logits_after(snapshot, position);
+  return logits.tensor == nullptr ? std::vector<Prediction>() : top_predictions(*logits.tensor, logits.row, n);
+}
+
+std::optional<Odds> odds_of(const Snapshot& snapshot, std::int64_t position, std::int32_t id) {
+  const Logits logits = logits_after(snapshot, position);
+  if (logits.tensor == nullptr || id < 0 || id >= logits.tensor->dim(1)) return std::nullopt;
+  const std::span<const float> row = logits.tensor->row(logits.row);
+  const double own = row[static_cast<std::size_t>(id)];
+  double highest = -INFINITY, sum = 0;
+  for (const float value : row)
+    highest = std::max(highest, static_cast<double>(value));
+  Odds odds{.probability = 0, .rank = 1};
+  for (std::size_t other = 0; other < row.size(); ++other) {
+    const double value = row[other];
+    sum += std::exp(value - highest);
+    if (value > own || (value == own && std::cmp_less(other, id))) ++odds.rank;
+  }
+  odds.probability = std::exp(own - highest) / sum;
+  return odds;
+}
+
+std::int64_t followed_by(const Snapshot& snapshot, std::int64_t position) {
+  const bool is_hidden = predicted(snapshot.config) == LossOf::kHiddenTokens;
+  const std::int64_t at = is_hidden ? position : position + 1;
+  return at >= 0 && at < std::ssize(snapshot.tokens) ? at : -1;
 }
 
 std::string why_no_predictions(const Snapshot& snapshot) {

@@ -1,6 +1,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -19,8 +20,9 @@ struct TokenVectors {
   std::vector<float> head_out;  ///< [n_heads * d_head]
   std::vector<float> out;       ///< [d_model] after W_O
 };
+/// Of cross-attention k and v are those of the source's token `key`.
 /// Errors  ShapeError when the trace has no such layer or token.
-TokenVectors token_vectors(const Snapshot& snapshot, std::int64_t layer, std::int64_t token);
+TokenVectors token_vectors(const Snapshot& snapshot, std::int64_t layer, std::int64_t token, std::int64_t key = 0);
 
 /// v of one token in one layer. Shape  [n_kv_heads * d_head], or empty where it is not there. Errors  as token_vectors.
 std::vector<float> token_values(const Snapshot& snapshot, std::int64_t layer, std::int64_t token);
@@ -29,6 +31,17 @@ std::vector<float> token_values(const Snapshot& snapshot, std::int64_t layer, st
 /// where they were not computed.
 /// Errors  ShapeError when there is no such token.
 std::vector<Prediction> predictions_after(const Snapshot& snapshot, std::int64_t position, std::size_t n);
+
+/// How probable one word is after a token, or of a masked model in its place.
+struct Odds {
+  double probability = 0;
+  std::int64_t rank = 0;  ///< among all words, from 1; equal logits in the order of ids
+};
+/// Nothing where it was not computed. Errors  ShapeError when there is no such token.
+std::optional<Odds> odds_of(const Snapshot& snapshot, std::int64_t position, std::int32_t id);
+
+/// The word that really stands where a prediction after `position` belongs: the next token, or of a masked model the token itself. -1: none.
+std::int64_t followed_by(const Snapshot& snapshot, std::int64_t position);
 
 /// One sentence on why there are no predictions.
 std::string why_no_predictions(const Snapshot& snapshot);

@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
 #include <vector>
 
 #include "core/model/lens.h"
@@ -15,6 +16,18 @@ namespace headroom {
 struct TokenLens {
   std::shared_ptr<const ForwardTrace> trace;  ///< of the snapshot that it was asked for: whose it is
   LogitLens lens;
+};
+
+/// What is known of the lens, for views.
+struct LensState {
+  std::shared_ptr<const TokenLens> lens;  ///< the newest; null until something was looked through
+  std::string failure;                    ///< one sentence when the newest wish failed
+
+  /// The lens of this token of this pass, or null.
+  const LogitLens* of(const std::shared_ptr<const ForwardTrace>& trace, std::int64_t position) const {
+    return lens && lens->trace == trace && lens->lens.position == position ? &lens->lens : nullptr;
+  }
+  bool operator==(const LensState&) const = default;
 };
 
 /// A wish that the model writes on after all that `compute` has read.

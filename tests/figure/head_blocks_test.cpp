@@ -93,7 +93,7 @@ TEST(BlockTiles, CoverThePictureWithoutGapOrOverlap) {
     window.col_end = window.col_begin + cols;
     const Rect rect{37, 51, 640, 433};
     const std::vector<AttentionTile> tiles =
-        block_tiles({.rect = rect, .window = window, .like = like_of(Pooling::kMean), .n_tokens = n, .mask = mask});
+        block_tiles({.rect = rect, .window = window, .like = like_of(Pooling::kMean), .size = n, .mask = mask});
     std::map<double, double> widths, heights;  // by left and top edges
     for (const AttentionTile& tile : tiles) {
       const auto [w, is_new_column] = widths.try_emplace(tile.rect.x, tile.rect.w);
@@ -120,7 +120,7 @@ TEST(BlockTiles, CoverThePictureWithoutGapOrOverlap) {
 TEST(BlockTiles, LeaveAwayWhatTheMaskHidesWhole) {
   Mask causal;
   const auto tiles = block_tiles(
-      {.rect = {0, 0, 512, 512}, .window = {0, 512, 0, 512}, .like = like_of(Pooling::kMax), .n_tokens = 512, .mask = causal});
+      {.rect = {0, 0, 512, 512}, .window = {0, 512, 0, 512}, .like = like_of(Pooling::kMax), .size = 512, .mask = causal});
   EXPECT_EQ(tiles.size(), 10U) << "4 × 4 blocks without the 6 above the diagonal";
   for (const AttentionTile& tile : tiles)
     EXPECT_LE(tile.request.col_begin, tile.request.row_begin);
@@ -129,7 +129,7 @@ TEST(BlockTiles, LeaveAwayWhatTheMaskHidesWhole) {
   local.pattern.window = 16;
   EXPECT_EQ(
       block_tiles(
-          {.rect = {0, 0, 512, 512}, .window = {0, 512, 0, 512}, .like = like_of(Pooling::kMax), .n_tokens = 512, .mask = local})
+          {.rect = {0, 0, 512, 512}, .window = {0, 512, 0, 512}, .like = like_of(Pooling::kMax), .size = 512, .mask = local})
           .size(),
       7U)
       << "the diagonal and what is just below it";
@@ -142,7 +142,7 @@ TEST(BlockTiles, AMoveByLessThanABlockAsksForTheSameTiles) {
     for (const AttentionTile& tile : block_tiles({.rect = {0, 0, 600, 600},
                                      .window = {first, first + 3000, first, first + 3000},
                                      .like = like_of(Pooling::kMean),
-                                     .n_tokens = 100000,
+                                     .size = 100000,
                                      .mask = mask})) {
       EXPECT_EQ(tile.request.pooling, Pooling::kMean);
       all.push_back(tile.request);

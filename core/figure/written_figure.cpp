@@ -1,0 +1,160 @@
+#include "core/figure/written_figure.h"
+
+#include <algorithm>
+#include <cmath>
+#include <string>
+#include <vector>
+
+#include "core/figure/canvas.h"
+#include "core/figure/number_text.h"
+#include "core/figure/prediction_rows.h"
+#include "core/session/on_demand.h"
+
+namespace headroom {
+namespace {
+
+constexpr const char* kTitle = "What the model writes";
+constexpr double kChipHeight = 36, kChipGap = 4;
+constexpr std::size_t kAlternatives = 5;
+
+/// One written token and what the model gave it.
+struct Step {
+  std::int64_t token = 0;  ///< its place in the text
+  std::string word;
+  std::optional<Odds> odds;
+  std::vector<Prediction> others;  ///< most probable first, the written one among them or not
+};
+
+class WrittenPicture {
+ public:
+  explicit WrittenPicture(const FigureInput& input)
+      : input_(input), snapshot_(*input.snapshot), canvas_(input, kTitle), area_(panel_area(input.size)) {
+    for (std::int64_t i = first(); i < std::ssize(text()); ++i)
+      steps_.push_back(step_of(i));
+  }
+
+  Figure draw() {
+    const bool is_own = snapshot_.compute.continuation.empty();
+    const std::string how =
+        is_own ? "the decoder by itself, always the most probable word" : "the model's own probabilities, computed";
+    double y =
+        area_.y + canvas_.panel_title({area_.x, area_.y}, "WRITTEN", counted(steps_.size(), "token") + " · " + how, area_.w) + 8;
+    y = draw_chips(y);
+    draw_table(y + 12);
+    return canvas_.take();
+  }
+
+ private:
+  static std::string counted(std::size_t n, const std::string& what) {
+    return count_text(static_cast<std::int64_t>(n)) + " " + what + (n == 1 ? "" : "s");
+  }
+  const std::vector<Token>& text() const { return snapshot_.target.empty() ? snapshot_.tokens : snapshot_.target; }
+  std::int64_t first() const { return std::ssize(text()) - static_cast<std::int64_t>(snapshot_.n_written); }
+  /// Whether the rows that the views show are those that wrote.
+  bool shows_rows() const { return snapshot_.target.empty() || snapshot_.compute.stack != AttentionStack::kEncoder; }
+
+  Step step_of(std::int64_t i) const {
+    Step step{.token = i, .word = display_token(text()[static_cast<std::size_t>(i)]), .odds = {}, .others = {}};
+    if (!shows_rows() || i < 1) return step;
+    step.odds = odds_of(snapshot_, i - 1, text()[static_cast<std::size_t>(i)].id);
+    step.others = predictions_after(snapshot_, i - 1, kAlternatives);
+    return step;
+  }
+
+  std::string tooltip(const Step& step) const {
+    std::string tip = "token " + count_text(step.token) + " " + step.word;
+    if (!step.odds) return tip + "\nits probability shows in the Decoder and Cross tabs";
+    tip += "\nprobability " + probability_text(step.odds->probability) + ", rank " + count_text(step.odds->rank);
+    for (const Prediction& other : step.others)
+      tip += "\n" + spelled(snapshot_, other.id) + " " + probability_text(other.probability);
+    const Token& before = text()[static_cast<std::size_t>(step.token - 1)];
+    return tip + "\nclick chooses the row that wrote it: token " + count_text(step.token - 1) + " " + display_token(before);
+  }
+
+  void react(const Rect& shape, const Step& step, const std::string& what) {
+    const bool leads = shows_rows() && step.token > 0;
+    canvas_.hit({.shape = shape,
+                 .tooltip = tooltip(step),
+                 .click = leads ? std::optional<Action>(QuerySelected{step.token - 1}) : std::nullopt,
+                 .double_click = {},
+                 .ctrl_click = {},
+                 .name = what + " " + std::to_string(step.token)});
+  }
+  bool is_chosen(const Step& step) const { return shows_rows() && input_.session.view.query == step.token - 1; }
+
+  /// The tokens one after another, each over its probability. Returns where they end.
+  double draw_chips(double y) {
+    const double right = area_.x + area_.w, bottom = area_.y + area_.h;
+    double x = area_.x;
+    for (const Step& step : steps_) {
+      const std::string odds = step.odds ? probability_text(step.odds->probability) : "–";
+      TextStyle word = canvas_.mono(), number = canvas_.faint();
+      const double width = std::min(160.0, std::ceil(std::max(canvas_.width(step.word, word), canvas_.width(odds, number))) + 14);
+      if (x > area_.x && x + width > right) {
+        x = area_.x;
+        y += kChipHeight + kChipGap;
+      }
+      if (y + kChipHeight > bottom) return y;
+      const Rect chip{x, y, width, kChipHeight};
+      canvas_.fill(chip, canvas_.theme().raised, 4);
+      if (step.odds) {
+        const double share = std::clamp(step.odds->probability, 0.0, 1.0);
+        canvas_.fill({chip.x + 3, chip.y + chip.h - 4, (chip.w - 6) * share, 2}, canvas_.theme().attention, 1);
+      }
+      if (is_chosen(step)) canvas_.outline(chip, canvas_.theme().accent, 1.5, 4);
+      canvas_.text({x + 7, y + 11}, step.word, word, width - 12);
+      canvas_.text({x + 7, y + 24}, odds, number, width - 12);
+      react(chip, step, "written");
+      x += width + kChipGap;
+    }
+    return y + kChipHeight;
+  }
+
+  /// Each step with its alternatives, where the page has room for them.
+  void draw_table(double y) {
+    const double bottom = area_.y + area_.h;
+    if (!shows_rows() || y + kLine + 2 * kSmallLine > bottom) return;
+    y += canvas_.panel_title({area_.x, y}, "STEP BY STEP", "most probable words of each, and their probabilities", area_.w) + 4;
+    const double index = std::ceil(canvas_.width("0,000", canvas_.mono())), word = 112, number = 64;
+    for (const Step& step : steps_) {
+      if (y + kSmallLine > bottom) return;
+      const double middle = y + kSmallLine / 2;
+      TextStyle right = canvas_.mono();
+      right.anchor = Anchor::kRight;
+      canvas_.text({area_.x + index, middle}, count_text(step.token), right);
+      canvas_.text({area_.x + index + 12, middle}, step.word, canvas_.mono(), word);
+      if (step.odds) canvas_.text({area_.x + index + 12 + word + number, middle}, probability_text(step.odds->probability), right);
+      std::string others;
+      for (const Prediction& other : step.others)
+        others += (others.empty() ? "" : " · ") + spelled(snapshot_, other.id) + " " + probability_text(other.probability);
+      const double left = area_.x + index + word + number + 32;
+      canvas_.parts({left, middle}, others, canvas_.small(), area_.x + area_.w - left);
+      react({area_.x, y, area_.w, kSmallLine}, step, "step");
+      y += kSmallLine;
+    }
+  }
+
+  const FigureInput& input_;
+  const Snapshot& snapshot_;
+  Canvas canvas_;
+  Rect area_;
+  std::vector<Step> steps_;
+};
+
+}  // namespace
+
+Figure written_figure(const FigureInput& input) {
+  if (!has_trace(input))
+    return message_figure(input, kTitle, {"No picture yet", "Type a sentence: the model can write on after it."});
+  const Snapshot& snapshot = *input.snapshot;
+  if (snapshot.compute.trained.kind == ModelKind::kMasked)
+    return message_figure(input, kTitle,
+                          {"This model does not write", "It tells hidden words from both sides; a model that reads on writes."});
+  if (snapshot.n_written == 0)
+    return message_figure(
+        input, kTitle,
+        {"Nothing written yet", "Press Write: the model goes on after the text, and every view shows what each step looked at."});
+  return WrittenPicture(input).draw();
+}
+
+}  // namespace headroom

@@ -1,0 +1,11 @@
+#pragma once
+
+#include "core/figure/views.h"
+
+namespace headroom {
+
+/// The tokens that the model wrote, each with its probability; a click chooses the row that wrote it. On a page also the alternatives of each
+/// step.
+Figure written_figure(const FigureInput& input);
+
+}  // namespace headroom

@@ -2,6 +2,7 @@
 
 #include "core/formats/family.h"
 #include "core/formats/slot_list.h"
+#include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
@@ -150,7 +151,14 @@ std::vector<TensorSlot> slots(ModelParams& params) {
 /// A BART that was saved without its output is that of transformers' BartModel: a tied output is the embedding, an own one is missing.
 void settle(const Family::HasTensor& has, ModelConfig& config) {
   config.has_output_bias = has("final_logits_bias");
-  if (config.ties_embeddings || has("lm_head.weight")) return;
+  if (config.ties_embeddings) return;
+  for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}) {
+    const bool is_there = has(name) || has(std::string("model.") + name);
+    if (is_there && (has("shared.weight") || has("model.shared.weight")))
+      throw Error(std::string("config.json does not tie the embeddings, and the file has ") + name +
+                  " beside shared.weight: stacks with embeddings of their own are not supported");
+  }
+  if (has("lm_head.weight")) return;
   config.predicts = false;
   config.ties_embeddings = true;
 }

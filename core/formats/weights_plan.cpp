@@ -109,8 +109,13 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   WeightsPlan plan;
   plan.notices = files.notices();
   const Family& family = family_named(params.config.family);
-  if (family.settle != nullptr)
-    family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, name)); }, params.config);
+  if (family.settle != nullptr) {
+    try {
+      family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, name)); }, params.config);
+    } catch (const Error& error) {
+      throw Error(shown_path(files.path()) + ": " + error.what());
+    }
+  }
   const std::vector<TensorSlot> slots = tensor_slots(params);
   const std::string prefix = prefix_of(files, family, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;

@@ -113,8 +113,10 @@ inline double largest_error(std::span<const float> a, std::span<const float> b) 
   return largest;
 }
 
-/// exp(scale q·k - logsumexp) of every head against [layers, heads, q, k]; what the mask hides is 0 there.
-inline double largest_probs_error(const std::vector<LayerTrace>& layers, const Mask& mask, const Tensor& theirs) {
+/// exp(score - logsumexp) of every head against [layers, heads, q, k]; what the mask hides is 0 there.
+/// Queries from `n_rows` on are not looked at: padding.
+inline double largest_probs_error(const std::vector<LayerTrace>& layers, const Mask& mask, const Tensor& theirs,
+                                  std::int64_t n_rows = INT64_MAX) {
   if (theirs.rank() != 4 || theirs.dim(0) != std::ssize(layers)) return INFINITY;
   const std::int64_t n_heads = theirs.dim(1), n_q = theirs.dim(2), n_k = theirs.dim(3);
   double largest = 0;
@@ -123,13 +125,18 @@ inline double largest_probs_error(const std::vector<LayerTrace>& layers, const M
     for (std::int64_t h = 0; h < n_heads; ++h)
       for (std::int64_t i = 0; i < n_q; ++i)
         for (std::int64_t j = 0; j < n_k; ++j, ++at) {
+          if (i >= n_rows) continue;
           double score = 0;
           for (std::int64_t c = 0; c < layer.d_head; ++c)
             score += static_cast<double>(layer.attention.q.row(i)[static_cast<std::size_t>(h * layer.d_head + c)]) *
                      static_cast<double>(layer.attention.k.row(
                          j)[static_cast<std::size_t>(layer.kv_head_of[static_cast<std::size_t>(h)] * layer.d_head + c)]);
+          score *= static_cast<double>(layer.scale);
+          const auto cap = static_cast<double>(layer.soft_cap);
+          if (cap > 0) score = cap * std::tanh(score / cap);
+          if (layer.position_bias) score += static_cast<double>(layer.position_bias->at(h, j - i));
           const double sum = static_cast<double>(layer.attention.logsumexp.row(h)[static_cast<std::size_t>(i)]);
-          const double ours = is_visible(mask, 0, i, j) ? std::exp(static_cast<double>(layer.scale) * score - sum) : 0;
+          const double ours = is_visible(mask, 0, i, j) ? std::exp(score - sum) : 0;
           largest = std::max(largest, std::abs(ours - static_cast<double>(theirs.data()[at])));
         }
   return largest;

@@ -28,7 +28,8 @@ using testing_files::TemporaryFolder;
 constexpr const char* kTokenizer =
     R"({"version":"1.0","pre_tokenizer":{"type":"Whitespace"},"model":{"type":"WordLevel","vocab":{"<bos>":0,"<unk>":1,"<mask>":2,"<eos>":3,"a":4,"b":5},"unk_token":"<unk>"}})";
 
-std::string description(const Tensor& tensor) {
+std::string description(const Tensor& stored) {
+  const Tensor tensor = stored.widened();
   std::string text = shape_text(tensor.shape());
   for (const float value : tensor.span()) {
     text += ' ';

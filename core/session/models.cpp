@@ -5,6 +5,7 @@
 
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
+#include "core/formats/shards.h"
 #include "core/model/surgery.h"
 #include "core/session/validity.h"
 #include "core/tensor/error.h"
@@ -84,11 +85,17 @@ void check_lab_memory(const ModelConfig& config, std::int64_t machine) {
 
 ModelStore::Stamp ModelStore::stamp_of(const fs::path& folder) {
   Stamp stamp{folder, {}};
-  for (const char* name : {"config.json", "model.safetensors", "tokenizer.json"}) {
+  std::vector<std::string> names = weight_file_names(folder);
+  if (names.empty()) return stamp;
+  names.insert(names.end(), {"config.json", "tokenizer.json"});
+  for (const std::string& name : names) {
     std::error_code size_error, time_error;
     const std::uintmax_t size = fs::file_size(folder / name, size_error);
     const auto time = fs::last_write_time(folder / name, time_error);
-    if (size_error || time_error) return {folder, {}};
+    if (size_error || time_error) {
+      if (name == "tokenizer.json") continue;  // a model can be looked at without
+      return {folder, {}};
+    }
     stamp.files.emplace_back(size, static_cast<std::int64_t>(time.time_since_epoch().count()));
   }
   return stamp;

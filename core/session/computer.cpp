@@ -76,6 +76,7 @@ std::shared_ptr<const Snapshot> Computer::compute(const Compute& compute, std::u
   const State::Clock::time_point start = state_->arrival.value_or(State::Clock::now());
   state_->arrival.reset();
   const Progress report = progress ? progress : [](const std::string&, double) {};
+  if (compute.model_source == ModelSource::kCapture) return state_->capture_snapshot(compute, {id, start}, {stop, report});
   PreparedModel model = state_->models.open(compute, stop, report);
   if (stop.stop_requested()) throw Cancelled();
   const ReadText& read = state_->read(model, compute, stop);
@@ -91,6 +92,8 @@ std::shared_ptr<const Snapshot> Computer::compute(const Compute& compute, std::u
 std::shared_ptr<const Snapshot> Computer::refine(const std::shared_ptr<const Snapshot>& shown, std::stop_token stop,
                                                  const Progress& progress) {
   State& state = *state_;
+  if (shown->compute.model_source == ModelSource::kCapture)
+    return state.refined_capture(shown, {stop, progress ? progress : [](const std::string&, double) {}});
   if (!shown->is_long || shown->version != state.last.version) return shown;
   const Progress report = progress ? progress : [](const std::string&, double) {};
   const Compute& compute = shown->compute;

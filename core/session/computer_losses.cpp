@@ -45,6 +45,7 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
   const Progress report = progress ? progress : [](const std::string&, double) {};
   State& state = *state_;
   const Compute& compute = snapshot->compute;
+  if (compute.model_source == ModelSource::kCapture) return snapshot;
   // It would draw all layers of random parameters, for a loss that says nothing.
   if (snapshot->is_long && snapshot->is_untrained) return snapshot;
   const PreparedModel model = state.models.prepare(compute, stop, report);

@@ -4,6 +4,7 @@
 #include <utility>
 #include <vector>
 
+#include "core/session/capture_source.h"
 #include "core/session/devices.h"
 #include "core/session/engine.h"
 #include "core/session/held_out.h"
@@ -14,8 +15,8 @@
 
 namespace headroom {
 
-/// What a Computer keeps between calls. Pictures are made in computer.cpp, those of an encoder-decoder in computer_translation.cpp, losses in
-/// computer_losses.cpp, and what is asked for beside a picture in computer_wishes.cpp.
+/// What a Computer keeps between calls. Pictures are made in computer.cpp, those of an encoder-decoder in computer_translation.cpp, of a
+/// capture in computer_capture.cpp, losses in computer_losses.cpp, and what is asked for beside a picture in computer_wishes.cpp.
 struct Computer::State {
   using Clock = std::chrono::steady_clock;
   using Control = std::pair<std::stop_token, Progress>;
@@ -49,6 +50,7 @@ struct Computer::State {
     std::uint64_t version = 0;  ///< of the last snapshot of the picture
     Clock::time_point start;    ///< when its request arrived
   } last;
+  CaptureStore captures;
   Translation translation;  ///< the last; without a pass: none
   std::uint64_t held_out_model = 0;
   std::optional<HeldOutText> held_out;
@@ -79,6 +81,11 @@ struct Computer::State {
   const Translation& translated(const PreparedModel& model, const Compute& compute, const ReadText& source, const Control& control);
   std::shared_ptr<const Snapshot> translation_snapshot(const PreparedModel& model, const Compute& compute, const Request& request,
                                                        const Control& control);
+  /// A text of a capture, read and looked at. Errors  Error; Cancelled.
+  std::shared_ptr<CaptureView> look_at_capture(const Compute& compute, const CaptureStore::Opened& opened, const Control& control);
+  std::shared_ptr<const Snapshot> capture_snapshot(const Compute& compute, const Request& request, const Control& control);
+  /// The same heads judged by more rows, or `shown` when there are none.
+  std::shared_ptr<const Snapshot> refined_capture(const std::shared_ptr<const Snapshot>& shown, const Control& control);
   /// Mean loss of `params` on the held-out text, remembered under what the parameters are and the mask.
   double loss(const PreparedModel& model, const ModelParams& params, Compute of,
               const std::pair<std::stop_token, std::function<void(double)>>& control);

@@ -17,6 +17,8 @@ std::shared_ptr<const TokenLens> Computer::lens(const std::shared_ptr<const Snap
   State& state = *state_;
   const Progress report = progress ? progress : [](const std::string&, double) {};
   const Compute& compute = snapshot->compute;
+  if (compute.model_source == ModelSource::kCapture)
+    throw Error("A capture holds attention, not the residual stream that the lens reads.");
   if (snapshot->is_long) throw Error("The lens needs the residual stream of every layer, which is not kept of a long text.");
   if (!snapshot->config.predicts) throw Error("An encoder by itself predicts nothing, at no layer.");
   const PreparedModel model = state.models.prepare(compute, stop, report);
@@ -53,6 +55,7 @@ std::shared_ptr<const Written> Computer::write(const WriteRequest& request, std:
   const Progress report = progress ? progress : [](const std::string&, double) {};
   const Compute& compute = request.compute;
   const WritePlan& plan = request.plan;
+  if (compute.model_source == ModelSource::kCapture) throw Error("A capture holds attention, not a model that could write on.");
   const PreparedModel model = state.models.prepare(compute, stop, report);
   const ModelConfig& config = model.params->config;
   if (config.kind == ModelKind::kMasked)
@@ -95,6 +98,8 @@ std::shared_ptr<const Written> Computer::write(const WriteRequest& request, std:
 std::shared_ptr<const Snapshot> Computer::add_other_device_timing(const std::shared_ptr<const Snapshot>& snapshot,
                                                                   std::stop_token stop, const Progress& progress) {
   const Progress report = progress ? progress : [](const std::string&, double) {};
+  if (snapshot->compute.model_source == ModelSource::kCapture)
+    throw Error("A capture was computed elsewhere: there is nothing to time on this machine.");
   if (snapshot->compute.trained.kind == ModelKind::kEncoderDecoder)
     throw Error("An encoder-decoder runs on the CPU only: there is no other device's time.");
   if (snapshot->is_long)

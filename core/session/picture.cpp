@@ -117,10 +117,8 @@ void add_hidden_tokens(Picture& picture, const PassRequest& request, const Pictu
     return;
   }
   tools.progress("hidden tokens", 0.4);
-  ForwardOptions options{.mask = request.mask,
-                         .token_types = request.token_types,
-                         .keep = ForwardOptions::Keep::kLogitsOnly,
-                         .stop = tools.stop};
+  ForwardOptions options{
+      .mask = request.mask, .token_types = request.token_types, .keep = ForwardOptions::Keep::kLogitsOnly, .stop = tools.stop};
   picture.hidden_logits = std::make_shared<const Tensor>(
       hidden_token_logits(request.params, request.ids, tools.mask_id, tools.devices.pool(), options));
   picture.losses = hidden_token_losses(*picture.hidden_logits, request.ids);
@@ -243,9 +241,14 @@ Picture deep_picture(const Picture& picture, const PassRequest& request, const P
   return made;
 }
 
-bool can_refine(const Picture& picture) {
-  return picture.is_long && static_cast<std::size_t>(picture.n_refined) + 1 < kSamplings.size();
+void sample_heads_first(Picture& picture, const PictureTools& tools) {
+  picture.n_refined = 0;
+  sample_heads(picture, tools);
 }
+
+bool has_more_samplings(const Picture& picture) { return static_cast<std::size_t>(picture.n_refined) + 1 < kSamplings.size(); }
+
+bool can_refine(const Picture& picture) { return picture.is_long && has_more_samplings(picture); }
 
 Picture refined_picture(const Picture& picture, const PictureTools& tools) {
   Picture made = picture;

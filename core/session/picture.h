@@ -65,6 +65,9 @@ struct PictureTools {
 Picture short_picture(const PassRequest& request, const PictureTools& tools);
 /// Fills in what is read off the heads of a short text's pass.
 void look_at_heads(Picture& picture, const PictureTools& tools);
+/// The same from few sampled rows; refined_picture looks at more.
+void sample_heads_first(Picture& picture, const PictureTools& tools);
+bool has_more_samplings(const Picture& picture);
 
 /// The first layer of a long text, its heads from few sampled rows.
 Picture first_layer_picture(const PassRequest& request, const PictureTools& tools);

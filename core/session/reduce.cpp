@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "core/formats/file.h"
+#include "core/session/capture_source.h"
 #include "core/session/names.h"
 #include "core/session/validity.h"
 
@@ -66,7 +67,8 @@ struct Reducer {
   bool check_head(const HeadRef& head) {
     if (has_head(compute, head)) return true;
     add_notice(notice, "There is no head " + head_text(head) + ": this model has " +
-                           std::to_string(layers_of(compute.trained, compute.stack)) + " layers of " + std::to_string(compute.n_heads) + " heads, counted from 0.");
+                           std::to_string(layers_of(compute.trained, compute.stack)) + " layers of " +
+                           std::to_string(compute.n_heads) + " heads, counted from 0.");
     return false;
   }
 
@@ -194,7 +196,12 @@ struct Reducer {
     if (before == AttentionStack::kEncoder || compute.stack == AttentionStack::kEncoder) view.query.reset();
     view.key.reset();
   }
-  void operator()(const BatchEntrySet& action) { compute.batch_entry = std::max<std::int64_t>(0, action.entry); }
+  void operator()(const BatchEntrySet& action) {
+    if (compute.batch_entry == action.entry) return;
+    compute.batch_entry = std::max<std::int64_t>(0, action.entry);
+    view.query.reset();  // the chosen row and column were tokens of another text
+    view.key.reset();
+  }
   void operator()(const DirectionSet& action) { compute.mask.direction = action.direction; }
 
   void operator()(const PatternSet& action) {
@@ -370,6 +377,12 @@ struct Reducer {
 
 Reduced reduce(const Session& session, const Action& action) {
   Reduced result{session, ""};
+  if (session.compute.model_source == ModelSource::kCapture) {
+    if (const auto why = why_not_on_capture(action)) {
+      result.notice = *why;
+      return result;
+    }
+  }
   std::visit(Reducer{result.session, result.notice}, action);
   // One owner of validity: whatever an action brought, the answer can be computed and drawn.
   for (const std::string& sentence : make_valid(result.session))

@@ -31,6 +31,18 @@ void valid_enum(E& value, E fallback) {
   if (*enum_name(value) == '\0') value = fallback;
 }
 
+/// A capture has what was captured: nothing of it can be set.
+void make_valid_capture(Compute& compute) {
+  compute.parameters = ParameterSource::kTrained;
+  compute.n_heads = compute.trained.n_heads;
+  compute.n_kv_heads = compute.trained.n_kv_heads;
+  compute.d_model = compute.trained.d_model;
+  compute.mask = Mask{.direction = own_direction(compute.trained, compute.stack)};
+  compute.pruned.clear();
+  compute.continuation.clear();
+  compute.depth = Depth::kFirstLayer;
+}
+
 void make_valid_shape(Compute& compute, std::vector<std::string>& notices) {
   if (const auto problem = shape_problem(compute.trained)) {
     notices.push_back(*problem + " The shape of grammar-base was taken instead.");
@@ -265,6 +277,7 @@ std::vector<std::string> make_valid(Session& session) {
   compute.mask.query_offset = 0;
   compute.mask.key_lengths.clear();
   make_valid_shape(compute, notices);
+  if (compute.model_source == ModelSource::kCapture) make_valid_capture(compute);
   for (std::string& notice : make_valid(compute.mask.pattern))
     notices.push_back(std::move(notice));
   make_valid_pruning(compute, notices);

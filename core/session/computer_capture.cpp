@@ -73,6 +73,14 @@ std::shared_ptr<const Snapshot> Computer::State::capture_snapshot(const Compute&
   if (opened.is_gone)
     made->notices.push_back("The capture " + shown_path(compute.model) + " is no longer there: what was opened is still shown.");
   made->notices.insert(made->notices.end(), pass.notices.begin(), pass.notices.end());
+  made->capture = std::make_shared<const CapturedText>(CapturedText{.n_entries = facts.n_entries,
+                                                                    .text = pass.text,
+                                                                    .model = facts.model,
+                                                                    .tool = facts.tool,
+                                                                    .knows_d_head = facts.d_head > 0,
+                                                                    .bytes = static_cast<std::int64_t>(facts.bytes),
+                                                                    .summary = pass.report.summary(),
+                                                                    .notices = made->notices});
   made->trace = pass.trace;
   made->no_prediction = view->picture.no_prediction;
   made->heads = view->picture.heads;

@@ -9,6 +9,7 @@
 #include "core/analysis/head_metrics.h"
 #include "core/formats/tokenizer.h"
 #include "core/model/forward.h"
+#include "core/session/captured_text.h"
 #include "core/session/session.h"
 
 namespace headroom {
@@ -90,6 +91,8 @@ struct Snapshot {
   bool is_long = false;
   std::shared_ptr<const ModelParams> params;  ///< of a long text: what is not kept of it is computed from them when looked at
   std::optional<PassEstimate> deeper;         ///< of a long text whose deeper layers are not in the trace
+
+  std::shared_ptr<const CapturedText> capture;  ///< of ModelSource::kCapture: what the file says; else null
 
   std::optional<HeldOutLoss> held_out;  ///< arrives in a later snapshot with the same id
 

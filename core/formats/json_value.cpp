@@ -2,8 +2,8 @@
 
 #include <algorithm>
 #include <charconv>
+#include <functional>
 #include <nlohmann/json.hpp>
-#include <unordered_map>
 
 #include "core/formats/file.h"
 #include "core/formats/json_problem.h"
@@ -12,6 +12,43 @@
 
 namespace headroom {
 namespace {
+
+using Members = std::vector<std::pair<std::string, JsonValue>>;
+
+/// Finds an object's members by name: a vocabulary has 250,000 of them. A hash table of places, open addressing, once there are many.
+class MemberIndex {
+ public:
+  /// The member's place, or members.size() when it is new: the caller adds it there.
+  std::size_t find_or_add(const Members& members, std::string_view name) {
+    const std::size_t n = members.size();
+    if (n < kFew) {
+      const auto found = std::find_if(members.begin(), members.end(), [&](const auto& member) { return member.first == name; });
+      return static_cast<std::size_t>(found - members.begin());
+    }
+    if (2 * (n + 1) > slots_.size()) {
+      slots_.assign(std::max(4 * kFew, 2 * slots_.size()), 0);
+      for (std::size_t i = 0; i < n; ++i)
+        slots_[slot_of(members, members[i].first)] = static_cast<std::uint32_t>(i + 1);
+    }
+    std::uint32_t& slot = slots_[slot_of(members, name)];
+    if (slot != 0) return slot - 1;
+    slot = static_cast<std::uint32_t>(n + 1);
+    return n;
+  }
+
+ private:
+  static constexpr std::size_t kFew = 16;
+
+  std::size_t slot_of(const Members& members, std::string_view name) const {
+    const std::size_t mask = slots_.size() - 1;
+    std::size_t slot = std::hash<std::string_view>{}(name)&mask;
+    while (slots_[slot] != 0 && members[slots_[slot] - 1].first != name)
+      slot = (slot + 1) & mask;
+    return slot;
+  }
+
+  std::vector<std::uint32_t> slots_;  // 1 + the place, 0 where free
+};
 
 /// Builds a JsonValue from nlohmann's events; the stack is our own, so depth costs no machine stack.
 class Builder : public nlohmann::json_sax<nlohmann::json> {
@@ -69,7 +106,7 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
   struct Open {
     JsonValue value;
     std::string key;
-    std::unordered_map<std::string, std::size_t> index;  // of each member: a vocabulary has 100,000 of them
+    MemberIndex index;
   };
 
   bool open(JsonValue::Type type) {
@@ -92,14 +129,16 @@ class Builder : public nlohmann::json_sax<nlohmann::json> {
     }
     Open& parent = open_.back();
     if (parent.value.type == JsonValue::Type::kArray) {
+      if (parent.value.items.empty()) parent.value.items.reserve(2);  // most lists are pairs, or long
       parent.value.items.push_back(std::move(value));
       return true;
     }
-    const auto [found, is_new] = parent.index.try_emplace(parent.key, parent.value.members.size());
-    if (is_new) {
-      parent.value.members.emplace_back(parent.key, std::move(value));
+    Members& members = parent.value.members;
+    const std::size_t found = parent.index.find_or_add(members, parent.key);
+    if (found == members.size()) {
+      members.emplace_back(std::move(parent.key), std::move(value));
     } else {
-      parent.value.members[found->second].second = std::move(value);
+      members[found].second = std::move(value);
       document.duplicates.push_back(parent.key);
     }
     return true;

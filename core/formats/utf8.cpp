@@ -2,6 +2,8 @@
 
 #include <utf8proc.h>
 
+#include <cstring>
+
 namespace headroom {
 namespace {
 
@@ -83,6 +85,12 @@ std::u32string to_utf32(std::string_view text) {
 
 std::optional<std::size_t> find_invalid_utf8(std::string_view text) {
   for (std::size_t i = 0; i < text.size();) {
+    std::uint64_t eight = 0;  // most bytes are ASCII
+    if (i + 8 <= text.size()) std::memcpy(&eight, text.data() + i, 8);
+    if (i + 8 <= text.size() && (eight & 0x8080808080808080u) == 0) {
+      i += 8;
+      continue;
+    }
     const Utf8Step step = decode_utf8(text, i);
     if (!step.is_valid) return i;
     i += step.bytes;

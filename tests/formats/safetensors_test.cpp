@@ -183,7 +183,7 @@ TEST(Safetensors, FileTruncatedAfterOpeningIsTold) {
   EXPECT_THAT(message_of([&] { file.read_float(file.tensors()[0]); }), HasSubstr("changed while reading"));
 }
 
-TEST(Safetensors, TerabyteThatIsNotThereOpensAtOnce) {
+TEST(Safetensors, S36TerabytesThatAreNotThereOpenAtOnce) {
   const TemporaryFolder folder;
   const std::uint64_t n = std::uint64_t{1} << 41;
   const std::string header =

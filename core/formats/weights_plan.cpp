@@ -60,7 +60,8 @@ bool is_wide(const ModelParams& params, const Tensor* tensor) {
 }
 
 std::uint64_t memory_of(const SlotReading& step) {
-  if (step.slot.layout == SlotLayout::kZeros || step.slot.layout == SlotLayout::kNoneIfZero) return 0;
+  if (step.slot.layout == SlotLayout::kNoneIfZero)
+    return (step.entry->end - step.entry->begin) / static_cast<std::uint64_t>(dtype_bits(step.entry->dtype) / 8) * sizeof(float);
   std::uint64_t bytes = 0;
   for (const TensorPart& part : step.slot.parts) {
     std::uint64_t n = 1;

@@ -16,6 +16,9 @@ namespace {
 
 namespace fs = std::filesystem;
 
+/// Models that stay in memory: the one shown and the one before it.
+constexpr std::size_t kKept = 2;
+
 /// Name of the first dimension in which a folder differs from what the Session was made for, as a sentence's middle.
 std::string shape_difference(const ModelShape& asked, const ModelShape& found) {
   struct Pair {
@@ -133,14 +136,16 @@ const ModelStore::Loaded& ModelStore::load(const fs::path& folder, std::vector<s
     std::rotate(it, it + 1, loaded_.end());
     return loaded_.back();
   }
+  const bool is_again = it != loaded_.end();
+  // The one before the last goes first: of three large models not all need to fit at once. The last stays, should this one fail.
+  if (!is_again && loaded_.size() == kKept) loaded_.erase(loaded_.begin());
   LoadedModel model = load_model_folder(
       folder, [&](double share) { progress("reading the model", share); }, stop);
   const TrainedShape shape(model.params.config);
   GenerationIds write_ids = read_generation_ids(folder, shape.vocab_size);
   ++counters_.models_loaded;
-  if (it != loaded_.end()) loaded_.erase(it);
+  if (is_again) loaded_.erase(it);
   loaded_.push_back({stamp, std::make_shared<const LoadedModel>(std::move(model)), shape, std::move(write_ids), ++last_id_});
-  if (loaded_.size() > 2) loaded_.erase(loaded_.begin());
   return loaded_.back();
 }
 

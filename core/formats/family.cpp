@@ -44,6 +44,16 @@ std::string find_score_problem(const ModelConfig& config, const std::string& fam
   return {};
 }
 
+void leave_out_missing_output(const ConfigReader& reader, const Family& family, ModelConfig& config) {
+  using Type = JsonValue::Type;
+  const JsonValue* classes = reader.set("architectures");
+  const bool is_headless = classes != nullptr && classes->is(Type::kArray) && !classes->items.empty() &&
+                           classes->items[0].is(Type::kString) && classes->items[0].string == family.headless;
+  if (!is_headless || config.ties_embeddings) return;
+  config.predicts = false;
+  config.ties_embeddings = true;
+}
+
 const char* activation_name(MlpKind mlp) {
   switch (mlp) {
     case MlpKind::kGelu:

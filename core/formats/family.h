@@ -64,6 +64,8 @@ Family bart_family();
 
 /// One sentence on what is not plain about a model's scores, embedding and output, for families where all is; empty when nothing is.
 std::string find_score_problem(const ModelConfig& config, const std::string& family);
+/// A decoder saved as its headless class has no output of its own: it predicts nothing, unless its embedding is its output.
+void leave_out_missing_output(const ConfigReader& reader, const Family& family, ModelConfig& config);
 /// The activation of an MLP, of a gated one what its gate goes through: "gelu", "gelu_new", "relu", "silu".
 const char* activation_name(MlpKind mlp);
 

@@ -10,7 +10,7 @@ constexpr RopeDialect kRope{.theta = "rotary_emb_base", .share = "rotary_pct", .
 /// What the output is called in files, and since lately.
 constexpr const char *kOutput = "embed_out.weight", *kNewOutput = "lm_head.weight";
 
-void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
+void read(const ConfigReader& reader, const Family& family, ModelConfig& config) {
   ModelShape& shape = config.shape;
   shape.vocab_size = reader.integer("vocab_size", ConfigReader::kVocabulary);
   shape.d_model = reader.integer("hidden_size", ConfigReader::kWidth);
@@ -26,16 +26,10 @@ void read(const ConfigReader& reader, const Family&, ModelConfig& config) {
   config.mlp = reader.activation("hidden_act", "gelu");
   config.rms_norm_eps = reader.real("layer_norm_eps", 1e-30, 1, 1e-5f);
   config.ties_embeddings = reader.flag("tie_word_embeddings", false);
+  leave_out_missing_output(reader, family, config);
   config.has_qkv_bias = config.has_o_bias = reader.flag("attention_bias", true);
   config.has_mlp_bias = true;
   read_rope(reader, kRope, config);
-}
-
-/// A file without an output of its own predicts nothing.
-void settle(const Family::HasTensor& has, ModelConfig& config) {
-  if (config.ties_embeddings || has(kOutput) || has(kNewOutput)) return;
-  config.predicts = false;
-  config.ties_embeddings = true;
 }
 
 std::string problem(const ModelConfig& config) {
@@ -135,7 +129,6 @@ Family gpt_neox_family() {
           .layer_prefixes = {"layers."},
           .ignored = {".attention.bias", ".attention.masked_bias", "rotary_emb.inv_freq"},
           .read = read,
-          .settle = settle,
           .problem = problem,
           .write = write,
           .slots = slots};

@@ -77,6 +77,7 @@ void read(const ConfigReader& reader, const Family& family, ModelConfig& config)
   // Below float32's smallest normal number an epsilon is none.
   config.rms_norm_eps = reader.real("rms_norm_eps", 1e-30, 1, dialect.absent_eps);
   config.ties_embeddings = reader.flag("tie_word_embeddings", dialect.absent_tie);
+  leave_out_missing_output(reader, family, config);
   const bool has_all = dialect.attention_bias == AttentionBias::kAsTold && reader.flag("attention_bias", false);
   config.has_qkv_bias = has_all || dialect.attention_bias == AttentionBias::kQkv;
   config.has_o_bias = has_all;
@@ -87,13 +88,6 @@ void read(const ConfigReader& reader, const Family& family, ModelConfig& config)
   config.windows = read_windows(reader, dialect.window, config.shape.n_layers);
   read_rope(reader, dialect.rope, config);
   if (dialect.read_more != nullptr) dialect.read_more(reader, config);
-}
-
-/// A file without an output of its own predicts nothing: the model under an embedder.
-void settle(const Family::HasTensor& has, ModelConfig& config) {
-  if (config.ties_embeddings || has("lm_head.weight")) return;
-  config.predicts = false;
-  config.ties_embeddings = true;
 }
 
 /// Of windows, which layers of the family can have which.
@@ -184,7 +178,6 @@ Family llama_family(const LlamaDialect& dialect) {
           .layer_prefixes = {"layers."},
           .ignored = {"rotary_emb.inv_freq"},
           .read = read,
-          .settle = settle,
           .problem = problem,
           .write = write,
           .slots = llama_slots};

@@ -25,32 +25,74 @@ inline ModelConfig family_config(const std::string& family) {
     config.has_qkv_bias = false;
     return config;
   }
+  if (family == "t5") {
+    config.kind = ModelKind::kEncoderDecoder;
+    config.n_encoder_layers = 3;
+    config.shape.n_kv_heads = 4;
+    config.shape.d_head = 5;  // heads need not fill d_model
+    config.positions = PositionKind::kRelative;
+    config.relative_buckets = 6;
+    config.relative_max_distance = 7;
+    config.attention_scale = 1;
+    config.mlp = MlpKind::kRelu;
+    config.has_qkv_bias = false;
+    config.logit_scale = 1 / std::sqrt(12.0f);
+    return config;
+  }
   config.shape.d_model = 15;  // d_k may be odd without rotary positions
   config.shape.n_heads = config.shape.n_kv_heads = 3;
   config.shape.d_head = 5;
   config.norm = NormKind::kLayer;
   config.positions = PositionKind::kLearned;
   config.mlp = MlpKind::kGeluTanh;
-  config.rms_norm_eps = family == "bert" ? 1e-12f : 1e-5f;
+  config.rms_norm_eps = family == "bert" || family == "distilbert" ? 1e-12f : 1e-5f;
   config.has_qkv_bias = config.has_o_bias = config.has_mlp_bias = true;
   if (family == "gpt2") return config;
   config.norm_place = NormPlace::kAfter;
   config.has_embedding_norm = config.has_output_bias = true;
-  config.kind = family == "bert" ? ModelKind::kMasked : ModelKind::kEncoderDecoder;
-  config.has_head_transform = family == "bert";
+  config.kind = family == "bart" ? ModelKind::kEncoderDecoder : ModelKind::kMasked;
+  config.has_head_transform = family != "bart";
   if (family == "bart") config.n_encoder_layers = 3;
+  if (family != "roberta" && family != "xlm-roberta") return config;
+  config.skipped_positions = 2;
+  config.mlp = MlpKind::kGelu;
+  return config;
+}
+
+/// The encoder of a T5 as a model by itself, with an output: relative positions in one stack.
+inline ModelConfig relative_config() {
+  ModelConfig config = family_config("t5");
+  config.kind = ModelKind::kMasked;
+  config.n_encoder_layers = 0;
   return config;
 }
 
 inline const std::vector<std::string> kFamilies = {"qwen2", "llama", "mistral", "gpt2", "bert", "bart"};
+inline const std::vector<std::string> kReadEncoders = {"roberta", "xlm-roberta", "distilbert", "t5"};  ///< that nothing here trains
 
 /// Every tensor of the model, whatever it is.
 template <typename Params, typename Visit>
 void for_each_tensor(Params& params, const Visit& visit) {
-  for (auto* tensor : {&params.embedding, &params.positions, &params.embedding_norm, &params.embedding_norm_bias,
-                       &params.final_norm, &params.final_norm_bias, &params.head_dense, &params.head_dense_bias, &params.head_norm,
-                       &params.head_norm_bias, &params.lm_head, &params.output_bias, &params.encoder_positions,
-                       &params.encoder_embedding_norm, &params.encoder_embedding_norm_bias})
+  for (auto* tensor : {&params.embedding,
+                       &params.positions,
+                       &params.embedding_norm,
+                       &params.embedding_norm_bias,
+                       &params.final_norm,
+                       &params.final_norm_bias,
+                       &params.head_dense,
+                       &params.head_dense_bias,
+                       &params.head_norm,
+                       &params.head_norm_bias,
+                       &params.lm_head,
+                       &params.output_bias,
+                       &params.encoder_positions,
+                       &params.encoder_embedding_norm,
+                       &params.encoder_embedding_norm_bias,
+                       &params.token_types,
+                       &params.relative_bias,
+                       &params.encoder_relative_bias,
+                       &params.encoder_final_norm,
+                       &params.encoder_final_norm_bias})
     visit(*tensor);
   for (auto* layers : {&params.layers, &params.encoder_layers})
     for (auto& layer : *layers)
@@ -80,7 +122,12 @@ void for_each_tensor(Params& params, const Visit& visit) {
                            &layer.w_up,
                            &layer.b_up,
                            &layer.w_down,
-                           &layer.b_down})
+                           &layer.b_down,
+                           &layer.b_gate,
+                           &layer.q_norm,
+                           &layer.k_norm,
+                           &layer.attention_out_norm,
+                           &layer.mlp_out_norm})
         visit(*tensor);
 }
 

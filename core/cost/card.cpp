@@ -10,21 +10,40 @@ namespace {
 
 std::string with_commas(std::int64_t n) { return grouped_digits(n); }
 
-/// A sum that is written as it is computed: each term is a count and its text.
+/// A sum that is written as it is computed: each term is a count and its text. Layers of two stacks that hold the same are one term.
 class Sum {
  public:
   void add(std::int64_t n, const std::string& text) {
     if (n == 0) return;
     n_ += n;
-    text_ += (text_.empty() ? "" : " + ") + text;
+    terms_.push_back({"", text, ""});
   }
-  PartCount part(CardPart part) const { return {part, n_, text_}; }
-  std::int64_t n() const { return n_; }
-  bool is_empty() const { return text_.empty(); }
+  /// "32 layers · text", where `each` is what one layer has.
+  void add_layers(std::int64_t layers, const std::string& stack, std::int64_t each, const std::string& text) {
+    if (layers == 0 || each == 0) return;
+    n_ += layers * each;
+    const std::string counted = with_commas(layers);
+    for (Term& term : terms_) {
+      if (term.layers.empty() || term.text != text || term.stack == stack) continue;
+      term.layers = "(" + term.layers.substr(0, term.layers.find(' ')) + " + " + counted + ") layers";
+      return;
+    }
+    terms_.push_back({counted + " " + stack + (layers == 1 ? "layer" : "layers"), text, stack});
+  }
+  PartCount part(CardPart part) const {
+    PartCount count{part, n_, ""};
+    for (const Term& term : terms_)
+      count.formula += (count.formula.empty() ? "" : " + ") + (term.layers.empty() ? "" : term.layers + " · ") + term.text;
+    return count;
+  }
+  bool is_empty() const { return terms_.empty(); }
 
  private:
+  struct Term {
+    std::string layers, text, stack;
+  };
   std::int64_t n_ = 0;
-  std::string text_;
+  std::vector<Term> terms_;
 };
 
 struct Stack {
@@ -35,11 +54,6 @@ struct Stack {
 std::vector<Stack> stacks_of(const ModelCard& card) {
   if (card.kind == CardKind::kEncoderDecoder) return {{&card.encoder, "encoder "}, {&card.decoder, "decoder "}};
   return {{&card.main_stack(), ""}};
-}
-
-std::string layers_text(const Stack& stack) {
-  const std::int64_t n = *stack.stack->n_layers;
-  return with_commas(n) + " " + stack.name + (n == 1 ? "layer" : "layers");
 }
 
 /// Matrices between d_model and `width` columns of heads in every layer, with what is added to the result.
@@ -56,7 +70,7 @@ void add_projection(Sum& sum, const ModelCard& card, const Stack& stack, const P
   std::string text = with_commas(d) + " · (" + with_commas(projection.heads) + " · " + with_commas(*card.d_head) + ")";
   if (bias > 0) text = "(" + text + " + " + with_commas(bias) + ")";
   if (projection.times > 1) text = std::to_string(projection.times) + " · " + text;
-  sum.add(*stack.stack->n_layers * projection.times * (d * width + bias), layers_text(stack) + " · " + text);
+  sum.add_layers(*stack.stack->n_layers, stack.name, projection.times * (d * width + bias), text);
 }
 
 class Counter {
@@ -159,10 +173,10 @@ class Counter {
       std::string text = std::to_string(matrices) + " · " + with_commas(d) + " · " + with_commas(d_ff);
       if (bias > 0) text = "(" + text + " + " + with_commas(bias) + ")";
       if (block.n_experts > 1) text = with_commas(block.n_experts) + " experts · " + text;
-      sum.add(*stack.stack->n_layers * block.n_experts * one, layers_text(stack) + " · " + text);
+      sum.add_layers(*stack.stack->n_layers, stack.name, block.n_experts * one, text);
       if (block.n_experts > 1) {
-        sum.add(*stack.stack->n_layers * block.n_experts * d,
-                layers_text(stack) + " · " + with_commas(d) + " · " + with_commas(block.n_experts) + " (router)");
+        sum.add_layers(*stack.stack->n_layers, stack.name, block.n_experts * d,
+                       with_commas(d) + " · " + with_commas(block.n_experts) + " (router)");
         idle_ += *stack.stack->n_layers * (block.n_experts - block.n_experts_used) * one;
       }
     }
@@ -179,10 +193,9 @@ class Counter {
       const std::int64_t layers = stack.stack->n_layers.value_or(0);
       const bool has_cross = stack.stack == &card_.decoder && card_.kind == CardKind::kEncoderDecoder;
       const std::int64_t in_block = block.norms_per_block + (has_cross ? 1 : 0);
-      if (layers > 0)
-        sum.add(layers * in_block * width, layers_text(stack) + " · " + std::to_string(in_block) + " · " + width_text);
-      if (block.has_qk_norm && layers > 0)
-        sum.add(layers * 2 * card_.d_head.value_or(0), layers_text(stack) + " · 2 · " + with_commas(card_.d_head.value_or(0)));
+      sum.add_layers(layers, stack.name, in_block * width, std::to_string(in_block) + " · " + width_text);
+      if (block.has_qk_norm)
+        sum.add_layers(layers, stack.name, 2 * card_.d_head.value_or(0), "2 · " + with_commas(card_.d_head.value_or(0)));
       const std::int64_t more = (block.has_final_norm ? 1 : 0) + (block.has_embedding_norm ? 1 : 0);
       sum.add(more * width, (more == 2 ? "2 · " : "") + width_text);
     }

@@ -46,7 +46,7 @@ double draw_notes(Canvas& canvas, const Rect& area, const ShownCard& shown, std:
 /// The numbers that a card is read for, large. Returns the height used.
 double draw_tiles(Canvas& canvas, const Rect& area, const ModelCard& card) {
   const std::vector<CardFact> facts = card_facts(card, canvas.input().session.view);
-  constexpr double kHeight = 40, kLeast = 92;
+  constexpr double kHeight = 40, kLeast = 86;
   const auto per_row = static_cast<std::size_t>(std::clamp(std::floor(area.w / kLeast), 1.0, static_cast<double>(facts.size())));
   const std::size_t rows = (facts.size() + per_row - 1) / per_row, columns = (facts.size() + rows - 1) / rows;
   const double width = area.w / static_cast<double>(columns);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <utility>
 
 #include "core/cost/thousands.h"
 #include "core/figure/number_text.h"
@@ -42,56 +43,105 @@ std::string contexts_text(std::int64_t tokens) {
   return tokens >= 8192 && tokens % 1024 == 0 ? count_text(tokens / 1024) + " Ki" : count_text(tokens);
 }
 
-}  // namespace
+/// How much of a row there is room for.
+enum class Density { kFull, kOneLine, kTight };
 
-double draw_card_rows(Canvas& canvas, const Rect& area, const std::vector<CardRow>& rows) {
-  const double label = std::min(label_width(canvas, rows), area.w * 0.4);
-  double y = area.y;
-  for (std::size_t i = 0; i < rows.size(); ++i) {
-    const CardRow& row = rows[i];
-    TextStyle name = canvas.small(), formula = canvas.faint(), result = canvas.mono();
+class RowList {
+ public:
+  RowList(Canvas& canvas, const Rect& area, const std::vector<CardRow>& rows)
+      : canvas_(canvas), area_(area), rows_(rows), label_(std::min(label_width(canvas, rows), area.w * 0.4)) {
+    for (const Density density : {Density::kFull, Density::kOneLine, Density::kTight}) {
+      density_ = density;
+      if (height() <= area.h) break;
+    }
+    // Sums stay; of the others the last ones give way.
+    double used = height();
+    for (std::size_t i = rows.size(); i-- > 0 && used > area.h;) {
+      if (rows[i].is_total) continue;
+      if (n_left_out_++ == 0) used += kRow;  // the line that says so
+      used -= height_of(rows[i]);
+      first_left_out_ = i;
+    }
+  }
+
+  double draw() {
+    double y = area_.y;
+    bool has_said = n_left_out_ == 0;
+    for (std::size_t i = 0; i < rows_.size(); ++i) {
+      if (i < first_left_out_ || rows_[i].is_total) {
+        y += draw_row(rows_[i], y);
+      } else if (!std::exchange(has_said, true)) {
+        canvas_.text({area_.x, y + kRow / 2}, "… " + count_text(n_left_out_) + " more in a larger window", canvas_.faint(),
+                     area_.w);
+        y += kRow;
+      }
+    }
+    return y - area_.y;
+  }
+
+ private:
+  double beside(const CardRow& row) const { return area_.w - label_ - canvas_.width(row.line.result, canvas_.mono()) - 12; }
+  /// Lines of a formula that does not fit between label and result.
+  std::vector<std::string> below(const CardRow& row) const {
+    if (density_ != Density::kFull || canvas_.width(row.line.formula, canvas_.faint()) <= beside(row)) return {};
+    std::vector<std::string> lines = canvas_.wrap(row.line.formula, canvas_.faint(), area_.w - 12);
+    if (lines.size() > 2) lines.resize(2);
+    return lines;
+  }
+  double bar_height() const { return density_ == Density::kTight ? kBar - 1 : kBar + 3; }
+  double height_of(const CardRow& row) const {
+    return kRow + 15 * static_cast<double>(below(row).size()) + (row.share ? bar_height() : 0) + (row.is_total ? 4 : 0);
+  }
+  double height() const {
+    double sum = 0;
+    for (const CardRow& row : rows_)
+      sum += height_of(row);
+    return sum;
+  }
+
+  double draw_row(const CardRow& row, double top) {
+    TextStyle name = canvas_.small(), formula = canvas_.faint(), result = canvas_.mono();
     result.anchor = Anchor::kRight;
+    double y = top;
     if (row.is_total) {
       name.face = FontFace::kSansMedium;
-      name.color = canvas.theme().text;
-    }
-    const double result_w = canvas.width(row.line.result, result);
-    const double beside = area.w - label - result_w - 12;
-    const bool fits = canvas.width(row.line.formula, formula) <= beside;
-    std::vector<std::string> below;
-    if (!fits) below = canvas.wrap(row.line.formula, formula, area.w - 12);
-    if (below.size() > 2) below.resize(2);
-    const double height = kRow + static_cast<double>(below.size()) * 15 + (row.share ? kBar + 3 : 0) + (row.is_total ? 4 : 0);
-    const bool is_last = i + 1 == rows.size();
-    if (y + height + (is_last ? 0 : kRow) > area.y + area.h && y > area.y) {
-      canvas.text({area.x, y + kRow / 2},
-                  "… " + count_text(static_cast<std::int64_t>(rows.size() - i)) + " more in a larger window", canvas.faint(),
-                  area.w);
-      return y + kRow - area.y;
-    }
-    if (row.is_total) {
-      canvas.line({area.x, y + 2}, {area.x + area.w, y + 2}, canvas.theme().border);
+      name.color = canvas_.theme().text;
+      canvas_.line({area_.x, y + 2}, {area_.x + area_.w, y + 2}, canvas_.theme().border);
       y += 4;
     }
     const double middle = y + kRow / 2;
-    canvas.text({area.x, middle}, row.line.label, name, label - 8);
-    if (fits) canvas.text({area.x + label, middle}, row.line.formula, formula, beside);
-    canvas.text({area.x + area.w, middle}, row.line.result, result, area.w - label);
+    const std::vector<std::string> lines = below(row);
+    canvas_.text({area_.x, middle}, row.line.label, name, label_ - 8);
+    if (lines.empty()) canvas_.text({area_.x + label_, middle}, row.line.formula, formula, beside(row));
+    canvas_.text({area_.x + area_.w, middle}, row.line.result, result, area_.w - label_);
     y += kRow;
-    for (const std::string& line : below) {
-      canvas.text({area.x + 12, y + 6}, line, formula, area.w - 12);
+    for (const std::string& line : lines) {
+      canvas_.text({area_.x + 12, y + 6}, line, formula, area_.w - 12);
       y += 15;
     }
     if (row.share) {
-      canvas.bar({area.x, y, area.w, kBar}, *row.share, row.color);
-      y += kBar + 3;
+      canvas_.bar({area_.x, y - (density_ == Density::kTight ? 1 : 0), area_.w, kBar}, *row.share, row.color);
+      y += bar_height();
     }
-    if (!row.tooltip.empty())
-      canvas.hit({.shape = {area.x, middle - kRow / 2, area.w, y - middle + kRow / 2},
-                  .tooltip = row.tooltip,
-                  .name = "card/" + row.line.label});
+    const std::string tooltip =
+        !row.tooltip.empty() ? row.tooltip : row.line.label + ", computed\n" + row.line.formula + " = " + row.line.result;
+    canvas_.hit({.shape = {area_.x, top, area_.w, y - top}, .tooltip = tooltip, .name = "card/" + row.line.label});
+    return y - top;
   }
-  return y - area.y;
+
+  Canvas& canvas_;
+  Rect area_;
+  const std::vector<CardRow>& rows_;
+  double label_;
+  Density density_ = Density::kFull;
+  std::size_t first_left_out_ = static_cast<std::size_t>(-1);
+  std::int64_t n_left_out_ = 0;
+};
+
+}  // namespace
+
+double draw_card_rows(Canvas& canvas, const Rect& area, const std::vector<CardRow>& rows) {
+  return RowList(canvas, area, rows).draw();
 }
 
 double draw_card_parameters(Canvas& canvas, const Rect& area, const ShownCard& shown) {

@@ -37,7 +37,8 @@ struct CardNote {
 };
 std::vector<CardNote> card_notes(const ShownCard& shown);
 
-/// Lines of arithmetic: label, formula, result; with `share` a thin bar below. A formula that does not fit beside goes below.
+/// Lines of arithmetic: label, formula, result; with `share` a thin bar below. A formula that does not fit beside goes below, or is shortened
+/// where there is too little room (its tooltip has it whole).
 struct CardRow {
   CardLine line;
   std::optional<double> share;
@@ -45,7 +46,7 @@ struct CardRow {
   std::string tooltip;
   bool is_total = false;
 };
-/// Returns the height used. What has no room is left out from the end, and the last line says so.
+/// Returns the height used. What has no room is left out from the end, but for sums, and a line says so.
 double draw_card_rows(Canvas& canvas, const Rect& area, const std::vector<CardRow>& rows);
 
 // The panels of one card, each with its title. Each returns the height used.

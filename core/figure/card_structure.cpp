@@ -100,8 +100,8 @@ double draw_card_structure(Canvas& canvas, const Rect& area, const ModelCard& ca
   std::string text = count_text(*stack.n_layers) + (*stack.n_layers == 1 ? " layer" : " layers") + " · " +
                      count_text(*stack.n_heads) + " heads = " + count_text(*stack.n_layers * *stack.n_heads) + " heads";
   if (has_both && card.encoder.n_layers && card.encoder.n_heads)
-    text = count_text(*card.encoder.n_layers * *card.encoder.n_heads) + " heads in the encoder; in the decoder " +
-           count_text(*stack.n_layers * *stack.n_heads) + " over its own text and as many over the encoder's";
+    text = count_text(*card.encoder.n_layers * *card.encoder.n_heads) + " heads in the encoder, " +
+           count_text(*stack.n_layers * *stack.n_heads) + " in the decoder, as many across";
   if (windows > 0) {
     const std::int64_t window = *std::max_element(stack.windows.begin(), stack.windows.end());
     text += " · low: " + count_text(windows) + (windows == 1 ? " layer sees" : " layers see") + " only the last " +

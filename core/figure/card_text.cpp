@@ -106,18 +106,17 @@ std::vector<CardFact> card_facts(const ModelCard& card, const View& view) {
   facts.push_back(parameters);
   const std::string type = kv_type_name(view.kv_type);
   const auto cache = card_cache(card, view.kv_type, context);
-  CardFact token{"KV of a token, " + type, std::nullopt, card.kind == CardKind::kEncoder ? "none" : "not told",
+  CardFact token{"KV a token", std::nullopt, card.kind == CardKind::kEncoder ? "none" : "not told",
                  card.kind == CardKind::kEncoder ? "KV cache\nAn encoder reads a whole text at once and keeps no cache."
                                                  : "KV cache\nBytes that one more token takes, all layers together."};
-  CardFact all{"KV of " + count_text(context) + " tokens", std::nullopt, token.text,
-               "KV cache\nOf one sequence at the context chosen above."};
+  CardFact all{"KV in all", std::nullopt, token.text, "KV cache\nOf one sequence of " + count_text(context) + " tokens."};
   if (cache) {
     token.value = static_cast<double>(cache->bytes_per_token);
     token.text = short_bytes_text(*token.value);
-    token.tooltip += "\ncomputed: " + grouped_digits(cache->bytes_per_token) + " B";
+    token.tooltip += "\ncomputed: " + grouped_digits(cache->bytes_per_token) + " B in " + type;
     all.value = static_cast<double>(cache->bytes);
     all.text = short_bytes_text(*all.value);
-    all.tooltip += "\ncomputed: " + grouped_digits(cache->bytes) + " B";
+    all.tooltip += "\ncomputed: " + grouped_digits(cache->bytes) + " B in " + type;
   }
   facts.push_back(token);
   facts.push_back(all);

@@ -37,6 +37,9 @@ std::string heads_problem(std::int64_t width, std::int64_t h, PositionKind posit
 
 std::string trained_heads_problem(const ModelShape& trained, std::int64_t h, PositionKind positions) {
   if (h == trained.n_heads) return {};
+  if (positions == PositionKind::kRelative)
+    return "h = " + number(h) + " is not the trained " + number(trained.n_heads) +
+           ", and each trained head has its own bias for every distance";
   const std::int64_t width = trained.n_heads * trained.d_head;
   std::string problem = heads_problem(width, h, positions);
   if (!problem.empty()) return problem;

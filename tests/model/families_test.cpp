@@ -26,6 +26,7 @@ std::vector<ModelConfig> one_stack_configs() {
   configs.push_back(test::family_config("gpt2"));
   configs.back().has_embedding_norm = true;
   configs.back().mlp = MlpKind::kGelu;
+  configs.push_back(test::relative_config());
   return configs;
 }
 
@@ -90,7 +91,9 @@ TEST(LayerNorm, AgreesWithDoubleAlsoInPlace) {
 }
 
 TEST(CountParameters, CountsEveryTensorOnce) {
-  for (const std::string& family : test::kFamilies) {
+  std::vector<std::string> families = test::kFamilies;
+  families.insert(families.end(), test::kReadEncoders.begin(), test::kReadEncoders.end());
+  for (const std::string& family : families) {
     for (const std::int64_t d_ff : {10, 0}) {
       ModelConfig config = test::family_config(family);
       config.shape.d_ff = d_ff;
@@ -195,6 +198,15 @@ TEST(FamilySurgery, WithoutRotaryPositionsHeadsMayBeOdd) {
   EXPECT_EQ(snapped.value, 3);
   EXPECT_EQ(snapped.why, "h = 4 does not divide 15; d_k = 15 / h must be whole");
   EXPECT_THAT(valid_kv_heads(shape, 5, PositionKind::kLearned), ElementsAre(1, 5));
+}
+
+TEST(FamilySurgery, EachHeadKeepsItsOwnRelativePositions) {
+  const ModelConfig config = test::relative_config();
+  EXPECT_THAT(valid_heads(config.shape, PositionKind::kRelative), ElementsAre(4));
+  EXPECT_EQ(snap_heads(config.shape, 2, PositionKind::kRelative).why,
+            "h = 2 is not the trained 4, and each trained head has its own bias for every distance");
+  EXPECT_THROW(slice_heads(test::stirred_params(config, 3), 2), ShapeError);
+  EXPECT_THAT(valid_lab_heads(12, PositionKind::kRelative), ElementsAre(1, 2, 3, 4, 6, 12)) << "random ones are drawn for any h";
 }
 
 TEST(LongForward, EqualsTheShortPassInEveryForm) {

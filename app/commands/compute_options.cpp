@@ -10,9 +10,11 @@
 #include "app/commands/command.h"
 #include "app/window/gpu_provider.h"
 #include "core/cost/kv_cache.h"
+#include "core/figure/lens_figure.h"
 #include "core/formats/file.h"
 #include "core/formats/plain_text.h"
 #include "core/formats/utf8.h"
+#include "core/session/capture_source.h"
 #include "core/session/engine.h"
 #include "core/session/names.h"
 #include "core/session/reduce.h"
@@ -98,12 +100,17 @@ void apply_pruning(Session& session, std::string_view text) {
     const std::int64_t n_layers = layers_of(session.compute.trained, session.compute.stack);
     if (head.layer >= n_layers || head.head >= session.compute.n_heads) {
       throw UsageError("--prune " + escape_for_display(part) + ": the model has layers 0 to " + std::to_string(n_layers - 1) +
-                       " with heads 0 to " +
-                       std::to_string(session.compute.n_heads - 1));
+                       " with heads 0 to " + std::to_string(session.compute.n_heads - 1));
     }
     const auto& pruned = session.compute.pruned;
     if (std::find(pruned.begin(), pruned.end(), head) == pruned.end()) session = reduce(session, HeadPruneToggled{head}).session;
   }
+}
+
+void apply_capture(Session& session, const std::string& path) {
+  Reduced opened = reduce(session, capture_opened(std::filesystem::absolute(path).lexically_normal()));
+  if (opened.session.compute.model_source != ModelSource::kCapture) throw Error(opened.notice);
+  session = std::move(opened.session);
 }
 
 void apply_model(Session& session, const std::string& model, const std::filesystem::path& assets) {
@@ -112,6 +119,10 @@ void apply_model(Session& session, const std::string& model, const std::filesyst
       session = reduce(session, ModelOpened{ModelSource::kBundled, model, bundled.shape}).session;
       return;
     }
+  }
+  if (is_capture_path(model)) {
+    apply_capture(session, model);
+    return;
   }
   const auto folder = std::filesystem::absolute(model).lexically_normal();
   session = reduce(session, ModelOpened{ModelSource::kFolder, folder.string(), read_model_shape(folder)}).session;
@@ -133,9 +144,23 @@ void apply_number(Session& session, const Action& action, std::int64_t Compute::
 void ComputeOptions::add_to(CLI::App& command) {
   command.add_option("--session", session_path, "Begin with a saved session (*.headroom.json) instead of the default one")
       ->type_name("FILE");
-  command.add_option("--model", model, "A bundled model's name, or a Hugging Face folder")->type_name("DIR");
+  command.add_option("--model", model, "A bundled model's name, a Hugging Face folder, or a capture")->type_name("DIR");
+  command.add_option("--capture", capture, "A file of attention that was computed elsewhere (*.safetensors, *.npz, *.npy)")
+      ->type_name("FILE");
+  command.add_option("--entry", entry, "Of a capture with several texts: which, counted from 0")->type_name("N");
   command.add_option("--text", text, "The sentence")->type_name("T");
   command.add_option("--text-file", text_file, "The sentence, from a file")->type_name("FILE");
+  command
+      .add_option(
+          "--second", second,
+          "The second sentence of a pair (BERT), or what the decoder has written (T5, BART); without it the decoder writes by "
+          "itself")
+      ->type_name("T");
+  command.add_option("--stack", stack, "Of an encoder-decoder: encoder, self (the decoder's own) or cross attention")
+      ->check(CLI::IsMember({"encoder", "self", "cross"}))
+      ->type_name("NAME");
+  command.add_flag("--write", writes,
+                   "Let the model write on first, as write.tokens, write.temperature, write.top_k, write.top_p and write.seed say");
   command.add_option("--heads", heads, "h: slice the matrices into so many heads")->type_name("N");
   command.add_option("--kv-heads", kv_heads, "Mean-pool K and V into so many heads")->type_name("N");
   command.add_option("--d-model", d_model, "Another width: seeded random (untrained) parameters")->type_name("N");
@@ -160,13 +185,27 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
       print_note(notice);
     session = std::move(parsed.session);
   }
+  if (model && capture) throw UsageError("--model and --capture cannot both be given");
   if (model) apply_model(session, *model, assets);
+  if (capture) apply_capture(session, *capture);
+  const bool changes_model = text || text_file || d_model || heads || kv_heads || mask || prune || backend;
+  if (session.compute.model_source == ModelSource::kCapture && changes_model)
+    throw UsageError(std::string(kCaptureIsFixed) +
+                     " So --text, --heads, --kv-heads, --d-model, --mask, --prune and --backend go with models.");
+  if (entry) session = reduce(session, BatchEntrySet{*entry}).session;
   if (text && text_file) throw UsageError("--text and --text-file cannot both be given");
   if (text || text_file) {
     auto edited = reduce(session, TextEdited{text ? *text : read_plain_text(*text_file)});
     if (!edited.notice.empty()) print_note(edited.notice);
     session = std::move(edited.session);
   }
+  const auto act = [&](const Action& action) {
+    Reduced reduced = reduce(session, action);
+    if (!reduced.notice.empty()) print_note(reduced.notice);
+    session = std::move(reduced.session);
+  };
+  if (second) act(SecondTextEdited{*second});
+  if (stack) act(StackSet{*enum_from_name<AttentionStack>(*stack)});
   if (d_model) apply_number(session, DModelSet{*d_model}, &Compute::d_model, {"--d-model", *d_model});
   if (heads) apply_number(session, HeadsCountSet{*heads}, &Compute::n_heads, {"--heads", *heads});
   if (kv_heads) apply_number(session, KvHeadsSet{*kv_heads}, &Compute::n_kv_heads, {"--kv-heads", *kv_heads});
@@ -179,6 +218,12 @@ Session ComputeOptions::session(const std::filesystem::path& assets) const {
     auto result = set_session_value(session, pair.substr(0, at), pair.substr(at + 1), assets);
     if (!result.notice.empty()) print_note(result.notice);
     session = std::move(result.session);
+  }
+  if (writes) {
+    EngineOptions options;
+    options.assets = assets;
+    const auto written = Computer(std::move(options)).write({session.compute, session.write});
+    act(ContinuationSet{written->ids});
   }
   return session;
 }
@@ -210,6 +255,13 @@ std::shared_ptr<const Snapshot> compute_now(const Session& session, const Comput
   for (auto next = computer.refine(snapshot); next != snapshot; next = computer.refine(snapshot)) {
     if (next->deeper && !snapshot->deeper) print_note(depth_note(*next));
     snapshot = std::move(next);
+  }
+  if (request.lens != nullptr) {
+    if (const std::string why = why_no_lens(*snapshot); why.empty()) {
+      request.lens->lens = computer.lens(snapshot, lens_token(session.view, *snapshot));
+    } else {
+      request.lens->failure = why;
+    }
   }
   if (request.needs_held_out_loss) snapshot = computer.add_held_out_loss(snapshot);
   for (const auto& notice : snapshot->notices)

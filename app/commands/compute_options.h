@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "core/session/requests.h"
 #include "core/session/session.h"
 #include "core/session/snapshot.h"
 #include "core/session/speed.h"
@@ -20,8 +21,9 @@ namespace headroom {
 /// The options that say what is computed, the same on every command: each is one control of the window's left rail.
 struct ComputeOptions {
   std::string session_path;
-  std::optional<std::string> model, text, text_file, mask, prune, backend;
-  std::optional<std::int64_t> heads, kv_heads, d_model;
+  std::optional<std::string> model, capture, text, text_file, second, stack, mask, prune, backend;
+  std::optional<std::int64_t> entry, heads, kv_heads, d_model;
+  bool writes = false;           ///< the model writes on, as write.* say
   std::vector<std::string> set;  ///< KEY=VALUE, as in `headroom session set`
 
   void add_to(CLI::App& command);
@@ -36,6 +38,7 @@ struct ComputeRequest {
   std::filesystem::path assets;
   bool needs_held_out_loss = false;
   std::size_t max_tokens = kMaxTokens;
+  LensState* lens = nullptr;  ///< filled with the lens of the session's token, or why there is none
 };
 std::shared_ptr<const Snapshot> compute_now(const Session& session, const ComputeRequest& request);
 

@@ -137,6 +137,8 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
         "that shows the Train stage");
   ComputeRequest compute{assets};
   compute.needs_held_out_loss = request.view == "window";  // the rail shows it
+  LensState lens;
+  if (request.view == "lens" || (request.view == "window" && session.view.bottom == BottomPanel::kLens)) compute.lens = &lens;
   auto snapshot = compute_now(session, compute);
   if (tile) {
     session = show_tile(session, *tile, HeadSize(*snapshot), std::ssize(snapshot->trace->layers));
@@ -146,6 +148,7 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   if (!options.with_times) snapshot = without_times(snapshot);
   AppModel model = export_model(session, snapshot);
   model.speed = speed;
+  model.lens = lens;
   if (session.view.stage == StageView::kCard) model.cards = cards_now(session, assets);
   if (trains) model.training.input = train_now(session, assets);
   const auto csv = [&] { return trains ? train_csv(*model.training.input.report) : to_csv(*speed.report); };
@@ -161,10 +164,10 @@ void add_export_command(CommandLine& line) {
   auto options = std::make_shared<ExportOptions>();
   options->compute.add_to(*command);
   command
-      ->add_option(
-          "--view", options->view,
-          "heads, head, row, token, kv, timing, card, window; trained now: train; or measured now: speed, ladder, roofline, "
-          "growth, devices")
+      ->add_option("--view", options->view,
+                   "heads, head, row, token, lens, write, kv, timing, card, window; trained now: train; or measured now: speed, "
+                   "ladder, roofline, "
+                   "growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
       ->type_name("VIEW");
@@ -207,6 +210,8 @@ void add_export_command(CommandLine& line) {
       "  headroom export --view heads --size 1600x900 --theme light --out heads.pdf\n"
       "  headroom export --session lesson.headroom.json --view window --scale 2 --out window.png\n"
       "  headroom export --view head --set view.head=3.1 --text \"the dogs that the cat chased were loud\" --out head.svg\n"
+      "  headroom export --view lens --set view.query=4 --out lens.pdf\n"
+      "  headroom export --view write --set write.tokens=12 --write --out written.png\n"
       "  headroom export --text-file long.txt --view head --tile 0.3:0-1023,0-1023 --size 1600x1200 --out head.png\n"
       "  headroom export --view ladder --set view.speed_tokens=1024 --out ladder.pdf\n"
       "  headroom export --view train --recipe agreement --tokens 200k --out train.png\n"

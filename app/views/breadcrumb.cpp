@@ -25,10 +25,23 @@ struct Step {
   std::optional<Action> go;
 };
 
-std::string quoted_token(const Frame& frame, std::int64_t index) {
-  if (frame.snapshot == nullptr || index < 0 || index >= static_cast<std::int64_t>(frame.snapshot->seq()))
-    return std::to_string(index);
-  return "“" + token_line(frame.snapshot->tokens[static_cast<std::size_t>(index)], FontFace::kSans) + "”";
+std::string quoted_token(const std::vector<Token>& tokens, std::int64_t index) {
+  if (index < 0 || index >= std::ssize(tokens)) return std::to_string(index);
+  return "“" + token_line(tokens[static_cast<std::size_t>(index)], FontFace::kSans) + "”";
+}
+std::string query_text(const Frame& frame, std::int64_t query) {
+  return frame.snapshot == nullptr ? std::to_string(query) : quoted_token(frame.snapshot->tokens, query);
+}
+std::string key_text(const Frame& frame, std::int64_t key) {
+  return frame.snapshot == nullptr ? std::to_string(key) : quoted_token(frame.snapshot->keys(), key);
+}
+
+/// "All heads", and of an encoder-decoder in which stack.
+std::string all_heads_text(const Compute& compute) {
+  if (compute.trained.kind != ModelKind::kEncoderDecoder) return "All heads";
+  return compute.stack == AttentionStack::kEncoder ? "Encoder heads"
+         : compute.stack == AttentionStack::kCross ? "Cross heads"
+                                                   : "Decoder heads";
 }
 
 std::array<Step, 5> steps_of(const Frame& frame) {
@@ -62,7 +75,8 @@ std::array<Step, 5> steps_of(const Frame& frame) {
   const bool has_head = view.head.has_value(), has_row = has_head && view.query.has_value(),
              has_cell = has_row && view.key.has_value();
   std::array<Step, 5> steps{
-      {{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
+      {{all_heads_text(frame.session.compute), "breadcrumb/heads", "Every layer × head in one picture.", true,
+        StageViewSet{StageView::kHeads}},
        {"head", "breadcrumb/head", "Click a heatmap to choose a head.", has_head, {}},
        {"row", "breadcrumb/row", "Choose a token: one row is what it looks at.", has_row, {}},
        {"cell", "breadcrumb/cell", "Choose one cell: one query with one key.", has_cell, {}},
@@ -73,12 +87,12 @@ std::array<Step, 5> steps_of(const Frame& frame) {
     steps[1].go = HeadOpened{*view.head};
   }
   if (has_row) {
-    steps[2].text = "row " + quoted_token(frame, *view.query);
+    steps[2].text = "row " + query_text(frame, *view.query);
     steps[2].tip = "What this token looks at, without a chosen cell.";
     steps[2].go = QuerySelected{*view.query};
   }
   if (has_cell) {
-    steps[3].text = "cell " + quoted_token(frame, *view.key);
+    steps[3].text = "cell " + key_text(frame, *view.key);
     steps[3].tip = "This cell in the large head.";
     steps[3].go = HeadOpened{*view.head};
     steps[4].go = HeadOpened{*view.head};

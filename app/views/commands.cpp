@@ -8,6 +8,7 @@
 
 #include "app/views/find_token.h"
 #include "app/views/navigate.h"
+#include "app/views/stack_tabs.h"
 #include "app/views/stage_zoom.h"
 #include "app/views/train.h"
 #include "core/session/train_text.h"
@@ -195,6 +196,30 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) { f.send(StageViewSet{StageView::kSpeed}, "stage"); },
      nullptr,
      [](const Frame& f) { return view(f).stage == StageView::kSpeed; }},
+    {"view/stack",
+     "Encoder, decoder or cross-attention",
+     "Of a model with an encoder and a decoder: which of its attentions is looked at; again for the next.",
+     {kE, kPlain},
+     next_stack,
+     has_stacks},
+    {"view/lens",
+     "Logit lens",
+     "What each layer would say next, were it the last; again for the times.",
+     {kG, kPlain},
+     [](const Frame& f) {
+       f.send(BottomPanelSet{view(f).bottom == BottomPanel::kLens ? BottomPanel::kTiming : BottomPanel::kLens});
+     },
+     nullptr,
+     [](const Frame& f) { return view(f).bottom == BottomPanel::kLens; }},
+    {"view/write",
+     "Writing",
+     "How the model writes on, and what it wrote; again for the times.",
+     {kW, kPlain},
+     [](const Frame& f) {
+       f.send(BottomPanelSet{view(f).bottom == BottomPanel::kWrite ? BottomPanel::kTiming : BottomPanel::kWrite});
+     },
+     nullptr,
+     [](const Frame& f) { return view(f).bottom == BottomPanel::kWrite; }},
     {"view/card",
      "Card",
      "What a configuration tells of a model: parameters, KV cache, work.",

@@ -13,7 +13,7 @@ namespace headroom {
 namespace {
 
 // The first ones in the order of StageView.
-constexpr std::array<MenuChoice, 14> kViews{{
+constexpr std::array<MenuChoice, 16> kViews{{
     {"export/view/heads", "heads", "Every layer × head."},
     {"export/view/head", "head", "The chosen head, large."},
     {"export/view/token", "token", "The chosen token's way."},
@@ -24,6 +24,8 @@ constexpr std::array<MenuChoice, 14> kViews{{
     {"export/view/roofline", "roofline", "Kernels under the machine's limits."},
     {"export/view/growth", "growth", "Time and memory over the number of tokens."},
     {"export/view/devices", "devices", "The layer on the CPU and on the GPU."},
+    {"export/view/lens", "lens", "What each layer would say next at the chosen token."},
+    {"export/view/write", "write", "What the model wrote, step by step with its alternatives."},
     {"export/view/row", "row", "The chosen token's row: its probability of every key."},
     {"export/view/kv", "kv", "The KV cache."},
     {"export/view/timing", "timing", "Stage times of the last pass."},

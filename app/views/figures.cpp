@@ -12,6 +12,8 @@
 #include "app/widgets/widget_map.h"
 #include "core/figure/card_figures.h"
 #include "core/figure/head_window.h"
+#include "core/figure/lens_figure.h"
+#include "core/figure/written_figure.h"
 
 namespace headroom {
 namespace {
@@ -51,6 +53,10 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
                                      experiment_picture(frame.model.training.experiment, frame.session.train_view.experiment));
     case FigureKind::kCard:
       return card_figure(input, frame.model.cards);
+    case FigureKind::kLens:
+      return lens_figure(input, frame.model.lens);
+    case FigureKind::kWritten:
+      return written_figure(input);
   }
   return {};
 }
@@ -100,8 +106,8 @@ void send_click(const Frame& frame, const Hover& hover, const ItemState& state) 
     frame.send(CellSelected{hover.query, hover.key}, "cell");
     // A plot of a whole row reaches beyond what the large picture shows.
     if (hover.grid->column_keys != nullptr && frame.snapshot != nullptr) {
-      const auto n = static_cast<std::int64_t>(frame.snapshot->seq());
-      if (const auto moved = bringing_into_view(frame.session.view, n, hover.query, hover.key)) frame.send(*moved, "cell");
+      if (const auto moved = bringing_into_view(frame.session.view, HeadSize(*frame.snapshot), hover.query, hover.key))
+        frame.send(*moved, "cell");
     }
   } else if (region != nullptr && region->click) {
     frame.send(*region->click);
@@ -145,6 +151,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
                       .speed = kind == FigureKind::kSpeed ? state.speed_version : 0,
                       .training = training_version(state.train, kind),
                       .cards = kind == FigureKind::kCard ? state.card.version : 0,
+                      .lens = kind == FigureKind::kLens ? state.lens_version : 0,
                       .size = size,
                       .theme = frame.theme.name,
                       .scale = frame.model.scale,

@@ -49,6 +49,10 @@ void count_changes(const AppModel& model, UiScratch::State& state) {
     state.card.seen = model.cards;
     ++state.card.version;
   }
+  if (state.seen_lens != model.lens) {
+    state.seen_lens = model.lens;
+    ++state.lens_version;
+  }
   TrainScratch& train = state.train;
   const TrainInput& input = model.training.input;
   if (train.seen.report != input.report) ++train.report_version;

@@ -46,7 +46,9 @@ struct AppModel {
   EngineProgress progress;
   std::string failure;  ///< of the newest request; empty when it went well
   TimingHistory timing;
-  SpeedState speed;  ///< what was measured, and what is; kept while tabs are switched
+  LensState lens;           ///< what was looked through last
+  bool is_writing = false;  ///< the model writes on
+  SpeedState speed;         ///< what was measured, and what is; kept while tabs are switched
   TrainingState training;
   CardState cards;  ///< what the Card stage shows, once it was read
   Settings settings;
@@ -84,6 +86,10 @@ struct MeasureOtherDevice {};
 struct MeasureSpeed {
   SpeedSection section = SpeedSection::kAll;
 };  ///< for the session's shape; kAll measures every part
+struct LookThrough {
+  std::int64_t token;
+};                  ///< the logit lens of a token of the snapshot; asked for again while it is on its way, it is not asked twice
+struct WriteOn {};  ///< the model writes on after the session's text, as its WritePlan says
 struct ChangeSettings {
   Settings settings;
 };
@@ -103,7 +109,7 @@ struct Quit {};
 using Command =
     std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
                  OrderTraining, UseTrained, SaveTrained, SaveTrainPlan, HealModel, RunExperiment, CancelExperiment, AnswerClosing,
-                 AnswerKeptRun, ChangeSettings, ForgetRecent, DismissToast, CopyText, ShowNotice, Quit>;
+                 AnswerKeptRun, LookThrough, WriteOn, ChangeSettings, ForgetRecent, DismissToast, CopyText, ShowNotice, Quit>;
 
 /// What one frame leads to.
 struct Outbox {

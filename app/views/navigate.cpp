@@ -12,8 +12,7 @@ namespace {
 /// A zoomed picture goes along with what is chosen in it.
 void follow(const Frame& frame, std::int64_t query, std::optional<std::int64_t> key) {
   if (frame.session.view.stage != StageView::kHead) return;
-  const auto n = static_cast<std::int64_t>(frame.snapshot->seq());
-  if (const auto moved = bringing_into_view(frame.session.view, n, query, key)) frame.send(*moved, "move");
+  if (const auto moved = bringing_into_view(frame.session.view, HeadSize(*frame.snapshot), query, key)) frame.send(*moved, "move");
 }
 
 }  // namespace
@@ -32,7 +31,7 @@ void move_selection(const Frame& frame, int down, int right) {
       frame.send(HeadSelected{HeadRef{0, 0}}, "move");
       return;
     }
-    const std::int64_t layer = std::clamp<std::int64_t>(view.head->layer + down, 0, compute.trained.n_layers - 1);
+    const std::int64_t layer = std::clamp<std::int64_t>(view.head->layer + down, 0, layers_of(compute.trained, compute.stack) - 1);
     const std::int64_t head = std::clamp<std::int64_t>(view.head->head + right, 0, compute.n_heads - 1);
     if (HeadRef{layer, head} != *view.head) frame.send(HeadSelected{HeadRef{layer, head}}, "move");
     return;
@@ -47,7 +46,7 @@ void move_selection(const Frame& frame, int down, int right) {
     return;
   }
   const std::int64_t query = std::clamp<std::int64_t>(view.query.value_or(0) + down, 0, last);
-  const std::int64_t key = std::clamp<std::int64_t>(*view.key + right, 0, last);
+  const std::int64_t key = std::clamp<std::int64_t>(*view.key + right, 0, std::ssize(frame.snapshot->keys()) - 1);
   frame.send(CellSelected{query, key}, "move");
   follow(frame, query, key);
 }
@@ -68,7 +67,7 @@ void step_closer(const Frame& frame) {
   if (!view.query) {
     frame.send(QuerySelected{last});
   } else if (!view.key) {
-    frame.send(CellSelected{*view.query, std::min(*view.query, last)});
+    frame.send(CellSelected{*view.query, std::min(*view.query, std::ssize(frame.snapshot->keys()) - 1)});
   }
 }
 

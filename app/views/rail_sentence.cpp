@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <ranges>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -11,18 +12,24 @@
 #include "app/views/flow.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
+#include "core/session/texts.h"
 
 namespace headroom {
 namespace {
 
-/// The sentence with the unknown word's bytes replaced. Offsets are checked: the snapshot may be older than the text.
-std::optional<std::string> with_word(const Frame& frame, const Snapshot& snapshot, const UnknownWord& unknown,
-                                     const std::string& word) {
+/// The edit that puts `word` in the unknown one's place. Offsets are checked: the snapshot may be older than the texts.
+std::optional<Action> with_word(const Frame& frame, const Snapshot& snapshot, const UnknownWord& unknown, const std::string& word) {
   const Token& token = snapshot.tokens[unknown.token];
-  std::string text = frame.session.compute.text;
-  if (snapshot.compute.text != text || token.end > text.size() || token.begin >= token.end) return std::nullopt;
+  const bool is_target =
+      snapshot.compute.trained.kind == ModelKind::kEncoderDecoder && snapshot.compute.stack != AttentionStack::kEncoder;
+  const bool is_second = is_target || token.part == 1;
+  const Compute& now = frame.session.compute;
+  if (snapshot.compute.text != now.text || snapshot.compute.second != now.second) return std::nullopt;
+  std::string text = is_second ? now.second : now.text;
+  if (token.end > text.size() || token.begin >= token.end) return std::nullopt;
   text.replace(token.begin, token.end - token.begin, word);
-  return text;
+  if (is_second) return SecondTextEdited{std::move(text)};
+  return TextEdited{std::move(text)};
 }
 
 void unknown_words(const Frame& frame, const Snapshot& snapshot) {
@@ -48,7 +55,7 @@ void unknown_words(const Frame& frame, const Snapshot& snapshot) {
       flow.place(text_extent(frame.look, word, style).w);
       const std::string name = "rail/suggest " + std::to_string(unknown.token) + " " + word;
       if (link(frame.look, name, word, "A word that the model knows, near in spelling. Click to write it instead.")) {
-        if (auto text = with_word(frame, snapshot, unknown, word)) frame.send(TextEdited{*std::move(text)});
+        if (auto edit = with_word(frame, snapshot, unknown, word)) frame.send(*std::move(edit));
       }
     }
     flow.end();
@@ -59,14 +66,73 @@ void unknown_words(const Frame& frame, const Snapshot& snapshot) {
   }
 }
 
+/// Whether the open model's tokenizer could not be read, so that its texts are ids.
+bool takes_ids(const Frame& frame) {
+  return frame.snapshot != nullptr && frame.snapshot->compute.model == frame.session.compute.model &&
+         frame.snapshot->tokenizer != nullptr && takes_ids(*frame.snapshot->tokenizer);
+}
+
+bool has_encoder(const Frame& frame) { return frame.session.compute.trained.kind == ModelKind::kEncoderDecoder; }
+
+/// A second sentence beside the first: a model that reads pairs, and a tokenizer that says how they stand.
+bool reads_pairs(const Frame& frame) {
+  if (!frame.session.compute.trained.reads_pairs) return false;
+  return frame.snapshot == nullptr || frame.snapshot->tokenizer == nullptr || frame.snapshot->tokenizer->has_pair_template();
+}
+
+void second_text(const Frame& frame) {
+  gap(frame.look, 8);
+  heading(frame.look, has_encoder(frame) ? "TARGET" : "SECOND SENTENCE");
+  const bool writes_itself = has_encoder(frame) && frame.session.compute.second.empty();
+  const std::optional<SharedText> edited = sentence_box(
+      frame.look,
+      {.name = "rail/second",
+       .tooltip = has_encoder(frame)
+                      ? "What the decoder has written so far. Empty: it writes by itself, always the most probable word. "
+                        "Type a beginning of your own to see how the decoder reads it."
+                      : "A second sentence, read beside the first: its tokens are of type B, and a [SEP] stands between "
+                        "the two. Empty: there is one sentence.",
+       .placeholder = has_encoder(frame) ? "Empty: the model writes by itself" : "Type a second sentence…",
+       .text = frame.session.compute.second,
+       .width = ImGui::GetContentRegionAvail().x,
+       .min_lines = 1},
+      frame.state.second);
+  if (edited) frame.send(SecondTextEdited{*edited}, "second text");
+  if (!writes_itself || frame.snapshot == nullptr || frame.snapshot->n_written == 0 || frame.snapshot->tokenizer == nullptr) return;
+  gap(frame.look, 4);
+  std::vector<std::int32_t> ids;
+  for (const Token& token : frame.snapshot->target)
+    ids.push_back(token.id);
+  paragraph(frame.look, "Written by the model: " + imgui_drawable(frame.snapshot->tokenizer->decode(ids), FontFace::kSans),
+            small_text(frame.look));
+}
+
+/// What the model wrote after the text, where it reads on.
+void written_text(const Frame& frame) {
+  const Snapshot* snapshot = frame.snapshot;
+  if (snapshot == nullptr || snapshot->n_written == 0 || !snapshot->target.empty() || snapshot->tokenizer == nullptr) return;
+  gap(frame.look, 4);
+  std::vector<std::int32_t> ids;
+  for (const Token& token : std::span(snapshot->tokens).last(std::min(snapshot->n_written, snapshot->tokens.size())))
+    ids.push_back(token.id);
+  paragraph(frame.look, "Written on by the model: " + imgui_drawable(snapshot->tokenizer->decode(ids), FontFace::kSans),
+            small_text(frame.look));
+}
+
 void sentence(const Frame& frame) {
-  heading(frame.look, "SENTENCE");
+  heading(frame.look, takes_ids(frame) ? "TOKEN IDS" : has_encoder(frame) ? "SOURCE" : "SENTENCE");
+  if (takes_ids(frame))
+    paragraph(frame.look, "This model's tokenizer could not be read: the text is token ids, with spaces between them.",
+              small_text(frame.look));
   const std::optional<SharedText> edited = sentence_box(
       frame.look,
       {.name = "rail/sentence",
-       .tooltip = "Type any sentence: every heatmap follows each key. The bundled models know a few hundred words; others are "
-                  "marked and near ones offered. A text file can be dropped on the window.",
-       .placeholder = "Type a sentence…",
+       .tooltip =
+           takes_ids(frame)
+               ? "Token ids of this model's vocabulary, such as 12 55 901: its tokenizer could not be read."
+               : "Type any sentence: every heatmap follows each key. The bundled models know a few hundred words; others are "
+                 "marked and near ones offered. A text file can be dropped on the window.",
+       .placeholder = takes_ids(frame) ? "Type token ids: 12 55 901" : "Type a sentence…",
        .text = frame.session.compute.text,
        .width = ImGui::GetContentRegionAvail().x},
       frame.state.sentence);
@@ -81,6 +147,8 @@ void rail_sentence(const Frame& frame) {
   } else {
     sentence(frame);
   }
+  if (has_encoder(frame) || reads_pairs(frame)) second_text(frame);
+  written_text(frame);
   gap(frame.look, 6);
   if (frame.snapshot == nullptr) {
     paragraph(frame.look, "Reading the model…", small_text(frame.look));

@@ -26,9 +26,12 @@ std::string token_tip(const Snapshot& snapshot, std::size_t index) {
   if (token.is_unknown) {
     tip += "The model does not know this word: it reads <unk> (id " + std::to_string(token.id) + ") in its place.";
   } else {
-    tip += "Id " + std::to_string(token.id) + " in the vocabulary. " +
-           (token.is_special ? "Added by the tokenizer; it stands before every text."
-                             : "Click to choose its row: what this token looks at.");
+    const std::size_t text = snapshot.target.empty() ? snapshot.tokens.size() : snapshot.target.size();
+    const bool is_written = snapshot.tokens.size() == text && index + snapshot.n_written >= text;
+    tip += "Id " + std::to_string(token.id) + " in the vocabulary. " + (token.part == 1 ? "Of the second sentence. " : "") +
+           (is_written         ? "Written by the model. Click to choose its row: what this token looks at."
+            : token.is_special ? "Added by the tokenizer, not typed. Click to choose its row."
+                               : "Click to choose its row: what this token looks at.");
   }
   return tip;
 }

@@ -6,6 +6,7 @@
 
 #include "app/views/depth_card.h"
 #include "app/views/figures.h"
+#include "app/views/stack_tabs.h"
 #include "app/views/stage_options.h"
 #include "app/views/stage_zoom.h"
 #include "app/widgets/controls.h"
@@ -149,6 +150,9 @@ void draw_stage(const Frame& frame) {
     draw_speed(frame, area);
     return;
   }
+  const double stacks = draw_stack_tabs(frame, area);
+  area.y += stacks;
+  area.h -= stacks;
   const double margin = look.px(12);
   area = {area.x + margin, area.y + margin, area.w - 2 * margin, area.h - 2 * margin};
   if (frame.snapshot == nullptr) {

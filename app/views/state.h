@@ -26,6 +26,7 @@ struct FigureKey {
   std::uint64_t speed = 0;     ///< of what was measured
   std::uint64_t training = 0;  ///< of what training handed out
   std::uint64_t cards = 0;     ///< of the cards that were read
+  std::uint64_t lens = 0;      ///< of what was looked through
   Size size;
   ThemeName theme = ThemeName::kDark;
   double scale = 0;
@@ -53,9 +54,11 @@ enum class FigureKind {
   kTrainScores,
   kTrainAblation,
   kTrainExperiment,
-  kCard
+  kCard,
+  kLens,
+  kWritten
 };
-inline constexpr std::size_t kFigureKinds = 16;
+inline constexpr std::size_t kFigureKinds = 18;
 
 enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText, kTrainText, kTrainFolder, kTrainPlan, kClosing };
 
@@ -105,7 +108,7 @@ struct DocumentState {
 
 struct UiScratch::State {
   WidgetMemory widgets;
-  SentenceBoxMemory sentence;
+  SentenceBoxMemory sentence, second;
   FindState find;
   TextDialogState text_dialog;
   DocumentState document;
@@ -120,6 +123,8 @@ struct UiScratch::State {
   TrainScratch train;
   SpeedState seen_speed;
   std::uint64_t speed_version = 0;  ///< counts changes of what was measured
+  LensState seen_lens;
+  std::uint64_t lens_version = 0;  ///< counts changes of what was looked through
   CardScratch card;
 
   std::array<char, 200> head_search{};  ///< what the overview's search field holds

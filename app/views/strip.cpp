@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "app/views/bottom_panels.h"
 #include "app/views/figures.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
@@ -150,12 +151,23 @@ void draw_strip(const Frame& frame) {
   const auto column = [&](double left, double right) {
     return Column{{strip.x + left + padding, strip.y + padding * 0.9, right - left - 2 * padding, height - padding * 1.6}};
   };
-  timing_column(frame, column(0, first));
-  kv_column(frame, column(first, second));
+  const BottomPanel shown = frame.session.view.bottom;
+  Column left = column(0, shown == BottomPanel::kTiming ? first : second);
+  const double tabs = draw_bottom_tabs(frame, {strip.x + frame.look.px(8), left.inner.y, 0, left.inner.h}) - frame.look.px(4);
+  left.inner.x += tabs;
+  left.inner.w -= tabs;
+  if (shown == BottomPanel::kTiming) {
+    timing_column(frame, left);
+    kv_column(frame, column(first, second));
+  } else if (shown == BottomPanel::kLens) {
+    draw_lens_panel(frame, left.inner);
+  } else {
+    draw_write_panel(frame, left.inner);
+  }
   prediction_column(frame, column(second, strip.w));
   ImDrawList& list = *ImGui::GetWindowDrawList();
-  for (const double x : {first, second})
-    fill_rect(list, {strip.x + x, strip.y, hair, height}, frame.theme.border);
+  if (shown == BottomPanel::kTiming) fill_rect(list, {strip.x + first, strip.y, hair, height}, frame.theme.border);
+  fill_rect(list, {strip.x + second, strip.y, hair, height}, frame.theme.border);
 }
 
 }  // namespace headroom

@@ -16,9 +16,9 @@ struct Codes {
 };
 
 #if IMGUI_VERSION_NUM >= 18700
-constexpr Codes kLetters[] = {{ImGuiKey_A}, {ImGuiKey_C}, {ImGuiKey_E}, {ImGuiKey_F}, {ImGuiKey_L}, {ImGuiKey_M},
-                              {ImGuiKey_N}, {ImGuiKey_O}, {ImGuiKey_P}, {ImGuiKey_Q}, {ImGuiKey_S}, {ImGuiKey_T},
-                              {ImGuiKey_V}, {ImGuiKey_X}, {ImGuiKey_Y}, {ImGuiKey_Z}};
+constexpr Codes kLetters[] = {{ImGuiKey_A}, {ImGuiKey_C}, {ImGuiKey_E}, {ImGuiKey_F}, {ImGuiKey_G}, {ImGuiKey_L},
+                              {ImGuiKey_M}, {ImGuiKey_N}, {ImGuiKey_O}, {ImGuiKey_P}, {ImGuiKey_Q}, {ImGuiKey_S},
+                              {ImGuiKey_T}, {ImGuiKey_V}, {ImGuiKey_W}, {ImGuiKey_X}, {ImGuiKey_Y}, {ImGuiKey_Z}};
 constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_1, ImGuiKey_Keypad1},
                              {ImGuiKey_2, ImGuiKey_Keypad2},
@@ -46,8 +46,8 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_Delete}};
 #else
 // GLFW's codes; letters and digits are their ASCII capitals.
-constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'L'}, {'M'}, {'N'}, {'O'},
-                              {'P'}, {'Q'}, {'S'}, {'T'}, {'V'}, {'X'}, {'Y'}, {'Z'}};
+constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'G'}, {'L'}, {'M'}, {'N'}, {'O'},
+                              {'P'}, {'Q'}, {'S'}, {'T'}, {'V'}, {'W'}, {'X'}, {'Y'}, {'Z'}};
 constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'5', 325}, {'6', 326},
                              {'=', 334}, {'-', 333}, {290},      {300},      {256},      {257, 335}, {258},
                              {' '},      {263},      {262},      {265},      {264},      {266},      {267},
@@ -70,10 +70,10 @@ bool went_down(int code, KeyRepeat repeat) {
 #endif
 }
 
-constexpr std::array kNames{"",  "A", "C",       "E",         "F",    "L",   "M",         "N",     "O",     "P", "Q",
-                            "S", "T", "V",       "X",         "Y",    "Z",   "0",         "1",     "2",     "3", "4",
-                            "5", "+", "−",       "F1",        "F11",  "Esc", "Enter",     "Tab",   "Space", "←", "→",
-                            "↑", "↓", "Page Up", "Page Down", "Home", "End", "Backspace", "Delete"};
+constexpr std::array kNames{"",      "A", "C", "E", "F", "G",       "L",         "M",    "N",   "O",         "P",
+                            "Q",     "S", "T", "V", "W", "X",       "Y",         "Z",    "0",   "1",         "2",
+                            "3",     "4", "5", "6", "+", "−",       "F1",        "F11",  "Esc", "Enter",     "Tab",
+                            "Space", "←", "→", "↑", "↓", "Page Up", "Page Down", "Home", "End", "Backspace", "Delete"};
 
 }  // namespace
 

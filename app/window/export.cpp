@@ -9,6 +9,8 @@
 #include "app/window/picture_file.h"
 #include "app/window/window.h"
 #include "core/figure/card_figures.h"
+#include "core/figure/lens_figure.h"
+#include "core/figure/written_figure.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -20,6 +22,8 @@ Figure figure_of(const std::string& view, const FigureInput& input, const AppMod
   if (view == "row") return row_figure(input);
   if (view == "token") return token_figure(input);
   if (view == "kv") return kv_figure(input);
+  if (view == "lens") return lens_figure(input, model.lens);
+  if (view == "write") return written_figure(input);
   if (view == "card") return card_figure(input, model.cards);
   if (view == "train") return train_figure(input, model.training.input);
   if (view == "speed") return speed_figure(input, model.speed);
@@ -53,8 +57,8 @@ void check(const ExportRequest& request) {
 }  // namespace
 
 const std::vector<std::string>& export_views() {
-  static const std::vector<std::string> views{"heads",  "head",     "row",    "token",   "train", "speed",  "card",
-                                              "ladder", "roofline", "growth", "devices", "kv",    "timing", "window"};
+  static const std::vector<std::string> views{"heads", "head",   "row",      "token",  "train",   "speed", "card",   "lens",
+                                              "write", "ladder", "roofline", "growth", "devices", "kv",    "timing", "window"};
   return views;
 }
 

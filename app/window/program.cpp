@@ -53,6 +53,7 @@ void Program::State::session_changed() {
   follow_session_in_cards();
   if (session().compute == submitted) return;
   submitted = session().compute;
+  model.is_writing = false;  // it is stopped: what it followed is no longer there
   engine->submit(submitted);
 }
 
@@ -62,6 +63,7 @@ void Program::State::take_answers() {
       take_speed(answer);
       continue;
     }
+    if (take_wish(answer)) continue;
     if (!answer.failure.empty()) {
       model.failure = answer.failure;
       tell(Toast::Kind::kError, answer.failure);
@@ -122,7 +124,12 @@ void Program::State::run(const Command& command) {
         if constexpr (std::is_same_v<T, OpenPath>) open(c.path);
         if constexpr (std::is_same_v<T, SaveSession>) save(c.path);
         if constexpr (std::is_same_v<T, ExportFigure>) export_figure(c);
-        if constexpr (std::is_same_v<T, CancelWork>) engine->cancel();
+        if constexpr (std::is_same_v<T, CancelWork>) {
+          engine->cancel();
+          model.is_writing = false;
+        }
+        if constexpr (std::is_same_v<T, LookThrough>) look_through(c.token);
+        if constexpr (std::is_same_v<T, WriteOn>) write_on();
         if constexpr (std::is_same_v<T, MeasureOtherDevice>) engine->measure_other_device();
         if constexpr (std::is_same_v<T, MeasureSpeed>) measure_speed(c.section);
         if constexpr (std::is_same_v<T, ChangeSettings>) change_settings(c.settings);

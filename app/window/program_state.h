@@ -39,6 +39,8 @@ struct Program::State {
   double monitor_scale = 1;
   double session_changed_at = kForever, settings_changed_at = kForever;
   std::uint64_t timed_id = 0;
+  std::shared_ptr<const ForwardTrace> looked_through;  ///< what the last wish for a lens was about, and its token
+  std::int64_t looked_token = -1;
   bool has_told_unwritable = false, is_closed = false;
   bool closes = false;                    ///< the person said so, or nothing trains
   std::string read_cards_of;              ///< card_key() of what was read or is being read
@@ -81,6 +83,10 @@ struct Program::State {
   void take_answers();
   void take_speed(const Answer& answer);
   void measure_speed(SpeedSection section);
+  // What is asked for beside the picture: program_wishes.cpp.
+  void look_through(std::int64_t token);
+  void write_on();
+  bool take_wish(const Answer& answer);
 
   void load_state_folder();
 

@@ -162,12 +162,17 @@ std::string why_no_lens(const Snapshot& snapshot) {
   return snapshot.config.predicts ? "" : "An encoder by itself predicts nothing, at no layer.";
 }
 
+std::int64_t lens_token(const View& view, const Snapshot& snapshot) {
+  const std::int64_t n = std::ssize(snapshot.tokens);
+  return view.query && *view.query >= 0 && *view.query < n ? *view.query : n - 1;
+}
+
 Figure lens_figure(const FigureInput& input, const LensState& state) {
   if (!has_trace(input))
     return message_figure(input, kTitle, {"No picture yet", "Type a sentence: what each layer would say next shows here."});
   if (const std::string why = why_no_lens(*input.snapshot); !why.empty())
     return message_figure(input, kTitle, {"No lens on this text", why});
-  const LogitLens* lens = state.of(input.snapshot->trace, chosen_token(input));
+  const LogitLens* lens = state.of(input.snapshot->trace, lens_token(input.session.view, *input.snapshot));
   if (lens != nullptr) return LensPicture(input, *lens).draw();
   if (!state.failure.empty()) return message_figure(input, kTitle, {"No lens", state.failure});
   return message_figure(input, kTitle,

@@ -24,12 +24,11 @@ std::string really_text(const Snapshot& snapshot, std::int64_t at) {
 
 }  // namespace
 
-std::int64_t chosen_token(const View& view, const Snapshot& snapshot) {
-  const std::int64_t n = std::ssize(snapshot.tokens);
-  return view.query && *view.query >= 0 && *view.query < n ? *view.query : n - 1;
+std::int64_t chosen_token(const FigureInput& input) {
+  const std::int64_t n = std::ssize(input.snapshot->tokens);
+  const std::optional<std::int64_t>& query = input.session.view.query;
+  return query && *query >= 0 && *query < n ? *query : n - 1;
 }
-
-std::int64_t chosen_token(const FigureInput& input) { return chosen_token(input.session.view, *input.snapshot); }
 
 std::string spelled(const Snapshot& snapshot, std::int32_t id) {
   if (snapshot.tokenizer == nullptr) return "id " + std::to_string(id);

@@ -11,7 +11,6 @@ namespace headroom {
 double draw_predictions(Canvas& canvas, const Rect& area, std::int64_t position);
 
 /// The token that a figure is about: the chosen one, else the last.
-std::int64_t chosen_token(const View& view, const Snapshot& snapshot);
 std::int64_t chosen_token(const FigureInput& input);
 
 /// What the vocabulary calls an id, as it is drawn.

@@ -31,6 +31,13 @@ Token bare_token(const Tokenizer& tokenizer, std::int32_t id) {
   return token;
 }
 
+bool takes_ids(const Tokenizer& tokenizer) {
+  const std::int64_t last = tokenizer.vocab_size() - 1;
+  // No vocabulary spells its words by their own ids.
+  return last >= 0 && last <= INT32_MAX && tokenizer.token_text(0) == "0" &&
+         tokenizer.token_text(static_cast<std::int32_t>(last)) == std::to_string(last);
+}
+
 ReadText read_first(const TextSource& from, const Compute& compute, std::stop_token stop) {
   const bool is_pair = from.config.kind == ModelKind::kMasked && !compute.second.empty();
   ReadText read;
@@ -38,6 +45,8 @@ ReadText read_first(const TextSource& from, const Compute& compute, std::stop_to
     read = read_encoding(from.tokenizer, from.tokenizer.encode_pair(compute.text, compute.second, from.max_tokens, stop), stop);
   } else {
     read = read_text(from.tokenizer, compute.text, from.max_tokens, stop);
+    if (read.ids.empty() && takes_ids(from.tokenizer))
+      throw Error("This model's tokenizer could not be read, so the sentence is token ids: type some, such as 12 55 901.");
     if (is_pair) read.notices.push_back("The tokenizer has no template for two sentences: the second one was not read.");
   }
   const bool writes_here = from.config.kind == ModelKind::kCausal;

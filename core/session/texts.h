@@ -11,6 +11,9 @@ namespace headroom {
 /// A token that no text spelled: the model wrote it, or begins with it.
 Token bare_token(const Tokenizer& tokenizer, std::int32_t id);
 
+/// Whether texts are ids, for the model's own tokenizer could not be read (make_ids_tokenizer).
+bool takes_ids(const Tokenizer& tokenizer);
+
 /// How a Session's texts are read.
 struct TextSource {
   const Tokenizer& tokenizer;

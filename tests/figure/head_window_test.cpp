@@ -49,6 +49,42 @@ TEST(HeadWindow, ShowingAWindowGivesItBack) {
   }
 }
 
+TEST(HeadWindow, OfARectangleShowsAllAndGivesAnyWindowBack) {
+  EXPECT_EQ(window_of({}, {9, 30}), (TokenWindow{0, 9, 0, 30}));
+  EXPECT_EQ(window_of({}, {1, 4000}), (TokenWindow{0, 1, 0, 4000}));
+  EXPECT_EQ(largest_zoom({1, 4000}), 500) << "one query, but keys to zoom into";
+  View view;
+  view.zoom = 4;
+  EXPECT_EQ(window_of(view, {40, 400}), (TokenWindow{0, 10, 0, 100}));
+  std::mt19937_64 random(4);
+  for (int i = 0; i < 20000; ++i) {
+    const auto length = [&] { return static_cast<std::int64_t>(8 + random() % 3000); };
+    const HeadSize size(length(), length());
+    const auto side = [&](std::int64_t n) { return static_cast<std::int64_t>(8 + random() % static_cast<std::uint64_t>(n - 7)); };
+    const auto begin = [&](std::int64_t shown, std::int64_t n) {
+      return static_cast<std::int64_t>(random() % static_cast<std::uint64_t>(n - shown + 1));
+    };
+    const std::int64_t rows = side(size.queries), cols = side(size.keys);
+    TokenWindow window{.row_begin = begin(rows, size.queries), .row_end = 0, .col_begin = begin(cols, size.keys), .col_end = 0};
+    window.row_end = window.row_begin + rows;
+    window.col_end = window.col_begin + cols;
+    ASSERT_EQ(window_of(with(showing(window, size)), size), window) << size.queries << " x " << size.keys;
+  }
+}
+
+TEST(HeadWindow, ARectangleIsZoomedAndPannedOnEachSideByItself) {
+  const HeadSize size(20, 200);
+  const View closer = with(zoomed({}, size, 2, {0.5, 0.5}));
+  EXPECT_EQ(window_of(closer, size), (TokenWindow{5, 15, 50, 150}));
+  EXPECT_EQ(window_of(with(panned(closer, size, {10, -3})), size), (TokenWindow{2, 12, 60, 160}));
+  EXPECT_EQ(window_of(with(centred_on(closer, size, 19, 199)), size), (TokenWindow{10, 20, 100, 200}));
+  const auto moved = bringing_into_view(closer, size, 2, 199);
+  ASSERT_TRUE(moved.has_value());
+  EXPECT_EQ(window_of(with(*moved), size), (TokenWindow{2, 12, 100, 200}));
+  EXPECT_FALSE(bringing_into_view(closer, size, 6, 60).has_value());
+  EXPECT_FALSE(bringing_into_view(closer, size, 25, 60).has_value()) << "there is no such query";
+}
+
 TEST(HeadWindow, ZoomKeepsWhatLiesUnderThePointer) {
   constexpr std::int64_t kTokens = 100000;
   View view = with({.zoom = 3, .pan_x = 0.3, .pan_y = 0.6});

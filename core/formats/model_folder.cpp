@@ -49,6 +49,7 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
   try {
     model.tokenizer = read_tokenizer(model, model.notices);
     compare_vocabularies(model, model.notices);
+    give_back_free_memory();  // a tokenizer's JSON takes several times what is kept of it
 
     const WeightFiles files(folder);
     const WeightsPlan plan = plan_weights(files, model.params);
@@ -70,6 +71,7 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
       if (n > 0 && n_non_finite == 0) first_non_finite = step.entry->name;
       n_non_finite += n;
     }
+    check_stop();
     files.check_unchanged();
     if (n_non_finite > 0)
       model.notices.push_back(counted(n_non_finite, "parameter") + (n_non_finite == 1 ? " is" : " are") +
@@ -81,6 +83,7 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
   for (auto* layers : {&model.params.layers, &model.params.encoder_layers})
     for (LayerParams& layer : *layers)
       set_unpruned(layer, shape.n_heads, shape.n_kv_heads);
+  give_back_free_memory();  // the room of pieces
   if (progress) progress(1);
   return model;
 }

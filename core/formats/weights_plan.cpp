@@ -1,5 +1,9 @@
 #include "core/formats/weights_plan.h"
 
+#if __has_include(<malloc.h>)
+#include <malloc.h>
+#endif
+
 #include <algorithm>
 #include <charconv>
 #include <fstream>
@@ -184,6 +188,12 @@ std::uint64_t available_memory() {
   const std::uint64_t used = read_number("/sys/fs/cgroup/memory.current", "");
   if (limit > 0) bytes = std::min(bytes == 0 ? limit : bytes, limit > used ? limit - used : 1);
   return bytes;
+}
+
+void give_back_free_memory() {
+#ifdef __GLIBC__
+  malloc_trim(0);
+#endif
 }
 
 }  // namespace headroom

@@ -27,5 +27,7 @@ std::uint64_t pass_memory(const ModelConfig& config);
 
 /// Bytes of memory that a large allocation may count on: the machine's and the control group's, or nothing known (0).
 std::uint64_t available_memory();
+/// Memory that was freed but is still held for later allocations goes back to the system, where the C library can.
+void give_back_free_memory();
 
 }  // namespace headroom

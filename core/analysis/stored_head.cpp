@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <string>
+#include <utility>
 
 #include "core/tensor/error.h"
 
@@ -40,7 +41,7 @@ std::vector<Part> cut(const CellRequest& request) {
 /// What one row of cells has gathered.
 class CellRow {
  public:
-  CellRow(const score_detail::PoolJob& job)
+  explicit CellRow(const score_detail::PoolJob& job)
       : job_(job),
         largest_(static_cast<std::size_t>(job.columns.n)),
         sums_(largest_.size()),
@@ -159,7 +160,7 @@ StoredCells pool_stored(const StoredHead& head, const CellRequest& request, cons
   StoredCells cells{std::vector<float>(n_cells, std::numeric_limits<float>::quiet_NaN()), std::vector<std::uint8_t>(n_cells)};
   const std::vector<Part> parts = cut(request);
   const auto run_part = [&](std::int64_t item, int) {
-    const auto [first, end] = parts[static_cast<std::size_t>(item)];
+    const std::size_t first = parts[static_cast<std::size_t>(item)].first, end = parts[static_cast<std::size_t>(item)].end;
     CellRow gathered(request.job);
     std::size_t i = first;
     head.for_each_row(std::span(request.rows).subspan(first, end - first), effort.stop, [&](const StoredRow& row) {

@@ -5,9 +5,13 @@
 #include <optional>
 #include <utility>
 
+#include "core/cost/thousands.h"
+#include "core/formats/capture.h"
+#include "core/formats/card_reader.h"
 #include "core/formats/json_value.h"
 #include "core/formats/model_folder.h"
 #include "core/formats/safetensors_header.h"
+#include "core/formats/tensor_listing.h"
 #include "core/formats/utf8.h"
 #include "core/formats/weights_plan.h"
 #include "core/tensor/error.h"
@@ -58,9 +62,97 @@ void add_config_facts(const ModelConfig& config, Inspection& result) {
   add("context", shape.max_positions);
 }
 
+/// What a configuration of any family tells; labels that are there already stay as they are.
+void add_card_facts(const ModelCard& card, Inspection& result) {
+  const auto add = [&](const std::string& label, const std::string& value) {
+    const bool is_there =
+        std::any_of(result.facts.begin(), result.facts.end(), [&](const auto& fact) { return fact.first == label; });
+    if (!is_there && !value.empty()) result.facts.emplace_back(label, value);
+  };
+  const auto count = [&](const char* label, std::optional<std::int64_t> n) { add(label, n ? std::to_string(*n) : ""); };
+  const CardStack& stack = card.main_stack();
+  add("family", escape_for_display(card.family));
+  if (card.kind == CardKind::kEncoderDecoder) count("encoder layers", card.encoder.n_layers);
+  count("layers", stack.n_layers);
+  count("heads", stack.n_heads);
+  count("kv_heads", stack.n_kv_heads);
+  count("d_model", card.d_model);
+  count("d_k", card.d_head);
+  count("d_ff", stack.d_ff);
+  const CardParameters parameters = count_parameters(card);
+  count("parameters", parameters.total);
+  count("vocabulary", card.vocab);
+  count("context", card.context);
+  add("sharing", sharing_text(stack));
+  for (const PartCount& part : parameters.parts)
+    if (part.n.value_or(0) > 0)
+      add(std::string("parameters of ") + card_part_name(part.part), part.formula + " = " + grouped_digits(*part.n));
+  for (const CardLine& line : card_lines(card, KvType::kFloat16, card.context.value_or(2048)).cache)
+    add("KV cache in float16, " + line.label, line.formula + " = " + line.result);
+}
+
+/// The card beside what the program itself reads of it, and what it cannot tell.
+void inspect_card(const fs::path& config, Inspection& result) {
+  const ModelCard card = read_card_file(config);
+  add_card_facts(card, result);
+  for (const std::vector<std::string>* sentences : {&card.missing, &card.notices})
+    for (const std::string& sentence : *sentences)
+      if (std::find(result.notices.begin(), result.notices.end(), sentence) == result.notices.end())
+        result.notices.push_back(sentence);
+}
+
+void list_tensors_of(const fs::path& path, Inspection& result) {
+  const TensorListing listing = list_tensors(path);
+  for (const ListedTensor& tensor : listing.tensors)
+    result.tensors.push_back({tensor.name, tensor.dtype, tensor.shape, tensor.bytes});
+  result.notices.insert(result.notices.end(), listing.notices.begin(), listing.notices.end());
+}
+
+/// Attentions that another program left: what there is of them, and what its sampled rows hold.
+void inspect_capture(const fs::path& path, Inspection& result) {
+  result.kind = Kind::kCapture;
+  const Capture capture(path);
+  const CaptureFacts& facts = capture.facts();
+  const auto add = [&](const char* label, std::int64_t value) {
+    if (value > 0) result.facts.emplace_back(label, std::to_string(value));
+  };
+  if (!facts.model.empty()) result.facts.emplace_back("model", escape_for_display(facts.model));
+  if (!facts.tool.empty()) result.facts.emplace_back("written by", escape_for_display(facts.tool));
+  add("layers", facts.n_layers);
+  add("encoder layers", facts.n_encoder_layers);
+  add("heads", facts.n_heads);
+  add("kv_heads", facts.n_kv_heads);
+  add("d_k", facts.d_head);
+  add("queries", facts.seq_q);
+  add("keys", facts.seq_k);
+  add("texts", facts.n_entries);
+  result.facts.emplace_back("bytes", std::to_string(facts.bytes));
+  for (const NumericArray& array : capture.file().arrays) {
+    std::string shape = "[";
+    std::uint64_t bytes = array.format.bytes;
+    for (const std::int64_t n : array.shape) {
+      shape += (shape.size() == 1 ? "" : ", ") + std::to_string(n);
+      bytes *= static_cast<std::uint64_t>(n);  // the product is known to fit
+    }
+    result.tensors.push_back({escape_for_display(array.name), number_name(array.format), shape + "]", bytes});
+  }
+  const CapturePass pass = capture.read({});
+  const std::vector<std::string> problems = pass.report.problems();
+  result.facts.emplace_back("rows", pass.report.summary());
+  for (const std::string& notice : pass.notices)
+    if (problems.empty() || notice != problems.front()) result.notices.push_back(notice);
+  if (!problems.empty()) result.problem = shown_path(path) + ": " + problems.front();
+}
+
+bool is_capture(const SafetensorsFile& file) {
+  const auto format = file.metadata().find("format");
+  return format != file.metadata().end() && format->second == "attention-capture";
+}
+
 void inspect_safetensors(const fs::path& path, Inspection& result) {
   result.kind = Kind::kSafetensors;
   const SafetensorsFile file(path);
+  if (is_capture(file)) return inspect_capture(path, result);
   for (const TensorEntry& entry : file.tensors())
     list_tensor(entry, result);
   result.facts.emplace_back("tensors", std::to_string(file.tensors().size()));
@@ -71,13 +163,35 @@ void inspect_safetensors(const fs::path& path, Inspection& result) {
 
 void inspect_config(const fs::path& path, Inspection& result) {
   result.kind = Kind::kConfig;
-  ConfigReading reading = read_model_config_with_notices(path);
-  add_config_facts(reading.config, result);
-  result.notices = std::move(reading.notices);
+  try {
+    ConfigReading reading = read_model_config_with_notices(path);
+    add_config_facts(reading.config, result);
+    result.notices = std::move(reading.notices);
+  } catch (const Error& error) {
+    result.problem = error.what();
+  }
+  try {
+    inspect_card(path, result);
+  } catch (const Error& error) {
+    if (result.problem.empty()) result.problem = error.what();
+  }
 }
 
+/// model.safetensors.index.json: the shards that it names, beside it.
+void inspect_index(const fs::path& path, Inspection& result) {
+  result.kind = Kind::kShardIndex;
+  const WeightFiles files(path.parent_path());
+  for (const StoredTensor& tensor : files.tensors())
+    list_tensor(*tensor.entry, result);
+  result.facts.emplace_back("files", std::to_string(files.n_files()));
+  result.facts.emplace_back("tensors", std::to_string(files.tensors().size()));
+  result.facts.emplace_back("bytes", std::to_string(files.total_bytes()));
+  result.notices = files.notices();
+}
+
+/// A tokenizer.json, or whatever a folder's tokenizer is written in.
 std::unique_ptr<Tokenizer> inspect_tokenizer(const fs::path& path, Inspection& result) {
-  std::unique_ptr<Tokenizer> tokenizer = load_tokenizer(path);
+  std::unique_ptr<Tokenizer> tokenizer = fs::is_directory(path) ? load_folder_tokenizer(path) : load_tokenizer(path);
   result.notices.insert(result.notices.end(), tokenizer->load_notices().begin(), tokenizer->load_notices().end());
   return tokenizer;
 }
@@ -96,8 +210,14 @@ void scan_values(const WeightsPlan& plan, Inspection& result) {
 
 /// Looks at all three files, so that a broken one does not hide what the others hold.
 void inspect_folder(const fs::path& folder, Inspection& result) {
+  std::error_code ignored;
+  const auto has_tensors = [&] {
+    return std::any_of(fs::directory_iterator(folder, ignored), fs::directory_iterator(),
+                       [](const fs::directory_entry& entry) { return entry.path().extension() == ".safetensors"; });
+  };
   const bool is_model = is_there(folder / "config.json") || is_there(folder / "tokenizer.json") ||
-                        is_there(folder / "model.safetensors") || is_there(folder / "model.safetensors.index.json");
+                        is_there(folder / "model.safetensors") || is_there(folder / "model.safetensors.index.json") ||
+                        has_tensors();
   if (!is_model) throw Error(shown_path(folder) + ": the folder holds no config.json, model.safetensors or tokenizer.json");
   result.kind = Kind::kModelFolder;
   const auto attempt = [&](const auto& look) {
@@ -114,8 +234,21 @@ void inspect_folder(const fs::path& folder, Inspection& result) {
     result.notices = std::move(reading.notices);
     params.emplace().config = reading.config;
   });
+  // Whatever the program can compute with, the configuration tells its numbers.
+  try {
+    if (is_there(folder / "config.json")) inspect_card(folder / "config.json", result);
+  } catch (const Error&) {
+    // said above
+  }
   attempt([&] {
-    const WeightFiles files(folder);
+    std::optional<WeightFiles> found;
+    try {
+      found.emplace(folder);
+    } catch (const Error&) {
+      list_tensors_of(folder, result);  // what there is, though it is not whole
+      throw;
+    }
+    const WeightFiles& files = *found;
     for (const StoredTensor& tensor : files.tensors())
       list_tensor(*tensor.entry, result);
     if (!params) {
@@ -126,7 +259,7 @@ void inspect_folder(const fs::path& folder, Inspection& result) {
     result.notices.insert(result.notices.end(), plan.notices.begin(), plan.notices.end());
     scan_values(plan, result);
   });
-  attempt([&] { inspect_tokenizer(folder / "tokenizer.json", result); });
+  attempt([&] { inspect_tokenizer(folder, result); });
 }
 
 /// Tells the JSON files apart by what they hold, and broken ones by their name.
@@ -138,9 +271,12 @@ void inspect_json(const fs::path& path, Inspection& result) {
   const JsonValue& root = document.root;
   const JsonValue* model = root.find("model");
   const bool has_model = model != nullptr && model->is(JsonValue::Type::kObject);
-  if (has_model || root.find("added_tokens") != nullptr) {
+  if (root.find("weight_map") != nullptr && name.ends_with(".index.json")) {
+    return inspect_index(path, result);
+  } else if (has_model || root.find("added_tokens") != nullptr) {
     result.kind = Kind::kTokenizer;
-  } else if (root.find("model_type") != nullptr || root.find("architectures") != nullptr || root.find("hidden_size") != nullptr) {
+  } else if (root.find("model_type") != nullptr || root.find("architectures") != nullptr || root.find("hidden_size") != nullptr ||
+             root.find("n_embd") != nullptr || root.find("text_config") != nullptr) {
     result.kind = Kind::kConfig;
   }
   if (result.kind == Kind::kConfig) return inspect_config(path, result);
@@ -164,12 +300,13 @@ void inspect_file(const fs::path& path, Inspection& result) {
   // A header's length never reaches into the upper four of its eight bytes.
   const bool has_length = first.size() > 8 && first.compare(4, 4, std::string(4, '\0')) == 0;
   if (name.ends_with(".safetensors") || has_length) return inspect_safetensors(path, result);
+  if (name.ends_with(".npz") || name.ends_with(".npy") || first.starts_with("\x93NUMPY")) return inspect_capture(path, result);
   if (begin != std::string::npos && first[begin] == '{') return inspect_json(path, result);
   if (name.ends_with(".json")) return inspect_json(path, result);
   if (first.empty()) throw Error(shown_path(path) + ": is empty");
   const std::string foreign = foreign_format(first);
   throw Error(shown_path(path) + ": " +
-              (foreign.empty() ? "is neither safetensors nor JSON, so nothing that Headroom reads" : foreign));
+              (foreign.empty() ? "is neither safetensors nor JSON nor numpy arrays, so nothing that Headroom reads" : foreign));
 }
 
 }  // namespace

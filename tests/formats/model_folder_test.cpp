@@ -6,6 +6,7 @@
 #include <cmath>
 #include <limits>
 
+#include "core/formats/card_reader.h"
 #include "core/formats/inspect.h"
 #include "core/formats/model_config.h"
 #include "core/formats/safetensors.h"
@@ -16,6 +17,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::AllOf;
+using ::testing::Contains;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
@@ -215,17 +217,30 @@ TEST(ModelFolder, TokenizerBeyondTheEmbeddingIsTold) {
               ElementsAre("The tokenizer has ids up to 5, but the embedding has only 3 rows: such tokens cannot be read."));
 }
 
+TEST(ModelFolder, WithoutATokenizerItTakesIds) {
+  SmallModel small;
+  const TemporaryFolder folder;
+  small.write(folder);
+  fs::remove(folder / "tokenizer.json");
+  const LoadedModel missing = load_model_folder(folder.path());
+  EXPECT_THAT(missing.notices,
+              ElementsAre("The text must be token ids, e.g. \"5 12 7\", because the tokenizer cannot be read: " +
+                          folder.path().native() + ": there is no tokenizer.json, vocab.txt, or vocab.json with merges.txt."));
+  EXPECT_EQ(missing.tokenizer->vocab_size(), 3);
+  EXPECT_EQ(missing.tokenizer->encode("2 0", 10).tokens.size(), 2u);
+  folder.file("tokenizer.json",
+              R"({"normalizer":{"type":"Quantum"},"model":{"type":"WordLevel","vocab":{"u":0},"unk_token":"u"}})");
+  EXPECT_THAT(load_model_folder(folder.path()).notices, ElementsAre(HasSubstr("normalizer has the type \"Quantum\"")));
+}
+
 TEST(ModelFolder, MissingFilesAreNamed) {
   SmallModel small;
-  for (const char* name : {"config.json", "tokenizer.json"}) {
-    const TemporaryFolder folder;
-    small.write(folder);
-    fs::remove(folder / name);
-    const std::string message = message_of([&] { load_model_folder(folder.path()); });
-    EXPECT_EQ(message, (folder / name).native() + ": cannot be opened: No such file or directory");
-    EXPECT_EQ(inspect_path(folder.path()).problem, message);
-  }
   const TemporaryFolder folder;
+  small.write(folder);
+  fs::remove(folder / "config.json");
+  const std::string message = message_of([&] { load_model_folder(folder.path()); });
+  EXPECT_EQ(message, (folder / "config.json").native() + ": cannot be opened: No such file or directory");
+  EXPECT_EQ(inspect_path(folder.path()).problem, message);
   small.write(folder);
   fs::remove(folder / "model.safetensors");
   EXPECT_THAT(message_of([&] { load_model_folder(folder.path()); }), HasSubstr("there is no model.safetensors"));
@@ -274,9 +289,15 @@ TEST(Inspect, ModelFolder) {
   EXPECT_EQ(result.tensors[0].shape, "[367, 128]");
   EXPECT_EQ(result.tensors[0].dtype, "F32");
   EXPECT_EQ(result.tensors[0].bytes, 187904u);
-  EXPECT_THAT(result.facts, ElementsAre(Pair("family", "qwen2"), Pair("layers", "4"), Pair("heads", "8"), Pair("kv_heads", "2"),
-                                        Pair("d_model", "128"), Pair("d_k", "16"), Pair("d_ff", "344"),
-                                        Pair("parameters", "788096"), Pair("vocabulary", "367"), Pair("context", "64")));
+  EXPECT_THAT(std::vector(result.facts.begin(), result.facts.begin() + 10),
+              ElementsAre(Pair("family", "qwen2"), Pair("layers", "4"), Pair("heads", "8"), Pair("kv_heads", "2"),
+                          Pair("d_model", "128"), Pair("d_k", "16"), Pair("d_ff", "344"), Pair("parameters", "788096"),
+                          Pair("vocabulary", "367"), Pair("context", "64")));
+  // The card's own count and the file's tensors are two ways to one number.
+  EXPECT_THAT(result.facts, Contains(Pair("sharing", "grouped: 4 query heads read one K/V head")));
+  EXPECT_THAT(result.facts,
+              Contains(Pair("KV cache in float16, a token", "2 (K and V) · 4 layers · 2 kv_heads · 16 d_k · 2 B = 512 B")));
+  EXPECT_EQ(count_parameters(read_card_file(kModels / "grammar-gqa" / "config.json")).total, 788096);
   EXPECT_EQ(count_parameters(load_model_folder(kModels / "grammar-gqa").params).total(), 788096);
 }
 
@@ -303,7 +324,7 @@ TEST(Inspect, SaysWhatIsWrong) {
   const TemporaryFolder folder;
   const auto problem = [&](const char* name, std::string_view bytes) { return inspect_path(folder.file(name, bytes)).problem; };
   EXPECT_THAT(problem("a", ""), HasSubstr("a: is empty"));
-  EXPECT_THAT(problem("b", "hello world, this is text"), HasSubstr("is neither safetensors nor JSON"));
+  EXPECT_THAT(problem("b", "hello world, this is text"), HasSubstr("is neither safetensors nor JSON nor numpy arrays"));
   EXPECT_THAT(problem("c", "{\"x\":1}"), HasSubstr("neither a config.json, a tokenizer.json nor a session"));
   EXPECT_THAT(problem("d", "PK\x03\x04" + std::string(60, 'x')), HasSubstr("zip archive"));
   EXPECT_THAT(problem("config.json", "{"), HasSubstr("not valid JSON"));

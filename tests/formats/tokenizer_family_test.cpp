@@ -66,16 +66,16 @@ class TokenizerFamily : public ::testing::TestWithParam<const char*> {
     const std::vector<JsonValue>& blocks = golden_.root.find(list)->items;
     ASSERT_GE(blocks.size(), 20u);
     std::size_t n_wrong = 0;
-    std::string first;
+    std::vector<std::size_t> first;  // texts of the first wrong blocks
     for (std::size_t block = 0; block < blocks.size(); ++block) {
       WordHash hash;
       for (std::size_t i = block * kBlock; i < (block + 1) * kBlock; ++i)
         put(hash, i);
       if (hash.hex() == blocks[block].string) continue;
-      if (++n_wrong <= kMostShown)
-        first += " " + std::to_string(block * kBlock) + "-" + std::to_string(block * kBlock + kBlock - 1);
+      if (++n_wrong <= kMostShown) first.push_back(block * kBlock);
     }
-    EXPECT_EQ(n_wrong, 0u) << list << ": of " << blocks.size() << " blocks, first texts" << first;
+    EXPECT_EQ(n_wrong, 0u) << list << ": of " << blocks.size() << " blocks; they begin at the texts "
+                           << ::testing::PrintToString(first);
   }
 
   std::unique_ptr<Tokenizer> tokenizer_;

@@ -3,7 +3,6 @@
 #include <array>
 #include <cmath>
 
-#include "core/model/elementwise.h"
 #include "core/tensor/error.h"
 #include "core/tensor/matmul.h"
 
@@ -14,43 +13,6 @@ constexpr std::array kStages{"embed", "norm", "q k v", "rotary", "attention", "W
 
 /// Positions whose angles are computed together.
 constexpr std::int64_t kPositionsPerTable = 1024;
-
-/// Calls act(values) for stretches of a whole matrix without gaps.
-template <typename Act>
-void for_values(ThreadPool& pool, MatrixView matrix, const Act& act) {
-  for_rows(pool, matrix.rows, matrix.cols, [&](std::int64_t first, std::int64_t last) {
-    act(std::span(matrix.row(first), static_cast<std::size_t>((last - first) * matrix.cols)), first);
-  });
-}
-
-/// The activation alone, without what it gates.
-void activate(MlpKind kind, std::span<float> values) {
-  switch (kind) {
-    case MlpKind::kGelu:
-    case MlpKind::kGeGlu:
-      return gelu(values);
-    case MlpKind::kGeluTanh:
-    case MlpKind::kGeGluTanh:
-      return gelu_tanh(values);
-    case MlpKind::kRelu:
-    case MlpKind::kReGlu:
-      return relu(values);
-    case MlpKind::kSilu:
-    case MlpKind::kSwiGlu:
-      return silu(values);
-  }
-}
-
-void activate(ThreadPool& pool, MlpKind kind, MatrixView matrix) {
-  for_values(pool, matrix, [kind](std::span<float> values, std::int64_t) { activate(kind, values); });
-}
-
-/// gate = activation(gate) * up
-void apply_gate(MlpKind kind, std::span<float> gate, std::span<const float> up) {
-  if (kind == MlpKind::kSwiGlu) return swiglu(gate, up);
-  activate(kind, gate);
-  multiply(gate, up);
-}
 
 /// x[i] += table[row_of(i)]
 template <typename RowOf>
@@ -235,86 +197,6 @@ void add_attention(ThreadPool& pool, const ModelConfig& config, const LayerParam
   add_to(pool, sum.scratch, sum.x);
 }
 
-MlpHalf::MlpHalf(ThreadPool& pool, const ModelConfig& config, std::int64_t most_rows)
-    : pool_(pool),
-      config_(config),
-      gate_({is_gated(config.mlp) ? most_rows : 0, config.shape.d_ff}, Fill::kNone),
-      up_({most_rows, config.shape.d_ff}, Fill::kNone),
-      out_({most_rows, config.shape.d_model}, Fill::kNone),
-      normed_({config.norm_place == NormPlace::kAfter ? 0 : most_rows, config.shape.d_model}, Fill::kNone) {}
-
-ConstMatrixView MlpHalf::hidden(const LayerParams& layer, ConstMatrixView input) {
-  const MatrixView up = rows_of(up_, 0, input.rows);
-  if (is_gated(config_.mlp)) {
-    const MatrixView gate = rows_of(gate_, 0, input.rows);
-    const std::array parts{LinearPart{layer.w_gate.weights(), layer.b_gate.span(), gate},
-                           LinearPart{layer.w_up.weights(), layer.b_up.span(), up}};
-    linear(pool_, input, parts);
-    for_values(pool_, gate, [&](std::span<float> values, std::int64_t first) {
-      apply_gate(config_.mlp, values, {up.row(first), values.size()});
-    });
-    return gate;
-  }
-  linear(pool_, input, layer.w_up.weights(), layer.b_up.span(), up);
-  activate(pool_, config_.mlp, up);
-  return up;
-}
-
-void MlpHalf::add(const LayerParams& layer, StageClock& clock, MatrixView x) {
-  const NormPlace place = config_.norm_place;
-  if (config_.shape.d_ff > 0) {
-    ConstMatrixView input = x;
-    if (place != NormPlace::kAfter) {
-      const MatrixView normed = rows_of(normed_, 0, x.rows);
-      normalize(pool_, config_, x, layer.mlp_norm, layer.mlp_norm_bias, normed);
-      input = normed;
-      clock.lap("norm");
-    }
-    const MatrixView out = rows_of(out_, 0, x.rows);
-    linear(pool_, hidden(layer, input), layer.w_down.weights(), layer.b_down.span(), out);
-    if (place == NormPlace::kAround) normalize(pool_, config_, out, layer.mlp_out_norm, {}, out);
-    add_to(pool_, out, x);
-    clock.lap("MLP");
-  }
-  if (place != NormPlace::kAfter) return;
-  normalize(pool_, config_, x, layer.mlp_norm, layer.mlp_norm_bias, x);
-  clock.lap("norm");
-}
-
-OutputHead::OutputHead(const ModelParams& params, std::int64_t most_rows)
-    : params_(params),
-      normed_({most_rows, params.config.shape.d_model}, Fill::kNone),
-      transformed_({params.config.has_head_transform ? most_rows : 0, params.config.shape.d_model}, Fill::kNone) {}
-
-void OutputHead::logits(ThreadPool& pool, ConstMatrixView x, MatrixView logits) {
-  const ModelConfig& config = params_.config;
-  ConstMatrixView state = x;
-  const MatrixView normed = rows_of(normed_, 0, x.rows);
-  if (config.norm_place != NormPlace::kAfter) {
-    normalize(pool, config, x, params_.final_norm, params_.final_norm_bias, normed);
-    state = normed;
-  }
-  if (config.has_head_transform) {
-    const MatrixView transformed = rows_of(transformed_, 0, x.rows);
-    linear(pool, state, params_.head_dense.weights(), params_.head_dense_bias.span(), transformed);
-    activate(pool, config.mlp, transformed);
-    normalize(pool, config, transformed, params_.head_norm, params_.head_norm_bias, transformed);
-    state = transformed;
-  }
-  if (config.logit_scale != 1) {
-    for (std::int64_t i = 0; i < state.rows; ++i)
-      std::transform(state.row(i), state.row(i) + state.cols, normed.row(i),
-                     [&](float value) { return value * config.logit_scale; });
-    state = normed;
-  }
-  linear(pool, state, params_.output(), params_.output_bias.span(), logits);
-  if (config.logit_cap > 0)
-    for_rows(pool, logits.rows, logits.cols, [&](std::int64_t first, std::int64_t last) {
-      for (std::int64_t i = first; i < last; ++i)
-        soft_cap({logits.row(i), static_cast<std::size_t>(logits.cols)}, config.logit_cap);
-    });
-}
-
 StackScores::StackScores(const StackParams& stack, const Mask& asked) : stack_(stack), asked_(asked) {
   if (stack.config.positions == PositionKind::kRelative && !stack.relative_bias.empty()) {
     bias_ = std::make_shared<const PositionBias>(
@@ -322,12 +204,11 @@ StackScores::StackScores(const StackParams& stack, const Mask& asked) : stack_(s
   }
 }
 
-Mask StackScores::mask_of(std::size_t layer) const {
-  Mask mask = asked_;
-  const std::vector<std::int64_t>& windows = stack_.config.windows;
-  if (mask.pattern.kind == PatternKind::kDense && layer < windows.size() && windows[layer] > 0) {
+Mask layer_mask(const ModelConfig& config, std::size_t layer, const Mask& asked) {
+  Mask mask = asked;
+  if (mask.pattern.kind == PatternKind::kDense && layer < config.windows.size() && config.windows[layer] > 0) {
     mask.pattern.kind = PatternKind::kLocalWindow;
-    mask.pattern.window = windows[layer];
+    mask.pattern.window = config.windows[layer];
   }
   return mask;
 }
@@ -340,7 +221,7 @@ AttentionConfig StackScores::config(std::size_t layer, std::int64_t seq) const {
   config.n_kv_heads = std::ssize(params.kv_heads);
   config.d_head = model.shape.d_head;
   config.seq_q = config.seq_k = seq;
-  config.mask = mask_of(layer);
+  config.mask = layer_mask(model, layer, asked_);
   config.kv_head_of = params.kv_head_of;
   config.soft_cap = model.score_cap;
   config.scale = model.attention_scale;

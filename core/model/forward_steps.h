@@ -47,6 +47,14 @@ void for_rows(ThreadPool& pool, std::int64_t n_rows, std::int64_t row_size, cons
                     [&](std::int64_t item, int) { body(item * rows_per_item, std::min(n_rows, (item + 1) * rows_per_item)); });
 }
 
+/// Calls act(values) for stretches of a whole matrix without gaps.
+template <typename Act>
+void for_values(ThreadPool& pool, MatrixView matrix, const Act& act) {
+  for_rows(pool, matrix.rows, matrix.cols, [&](std::int64_t first, std::int64_t last) {
+    act(std::span(matrix.row(first), static_cast<std::size_t>((last - first) * matrix.cols)), first);
+  });
+}
+
 /// Errors  ShapeError when ids is empty; Error when one is outside the vocabulary.
 void check_ids(std::span<const std::int32_t> ids, std::int64_t vocab_size);
 
@@ -111,6 +119,9 @@ struct QueryKeyNorms {
   HeadNorm q, k;
 };
 
+/// The activation of an MLP in place, without what it gates.
+void activate(ThreadPool& pool, MlpKind kind, MatrixView values);
+
 /// The second half of blocks, with its norms wherever they stand. Its tensors are reused by every block.
 class MlpHalf {
  public:
@@ -145,6 +156,9 @@ class OutputHead {
   Tensor normed_, transformed_;
 };
 
+/// The mask of one layer: what was asked for, or the model's own window there where no pattern was.
+Mask layer_mask(const ModelConfig& config, std::size_t layer, const Mask& asked);
+
 /// What a stack's layers make of q·k: scale, caps, biases and masks, each layer's own. Made once a pass.
 class StackScores {
  public:
@@ -154,8 +168,6 @@ class StackScores {
   AttentionConfig config(std::size_t layer, std::int64_t seq) const;
 
  private:
-  Mask mask_of(std::size_t layer) const;
-
   StackParams stack_;
   Mask asked_;
   std::shared_ptr<const PositionBias> bias_;  ///< of all heads

@@ -34,6 +34,22 @@ TEST(PassWork, CountsEveryStageOfASmallPass) {
   EXPECT_EQ(flops.at("norm"), 4.0 * 3 * 8 * 5);
 }
 
+TEST(PassWork, CountsNormsTurnsAndWindowsOfOtherForms) {
+  PassShape shape = small_shape();
+  shape.model.norm_place = NormPlace::kAround;
+  shape.model.has_qk_norm = true;
+  shape.model.rotary_share = 0.5;
+  shape.model.windows = {2, 0};
+  const auto flops = work_of(shape);
+  EXPECT_EQ(flops.at("norm"), 4.0 * 3 * 8 * 9 + 4.0 * 3 * 4 * (2 + 1 + 1 + 1))
+      << "four a block and one at the end; each head's q and k";
+  EXPECT_EQ(flops.at("rotary"), 3.0 * 3 * 2 * (3 + 2));
+  EXPECT_EQ(flops.at("attention"), 4.0 * 4 * 5 * 2 + 4.0 * 4 * 6 * 1) << "a window of 2: 1 + 2 + 2 pairs";
+  shape.mask.pattern.kind = PatternKind::kLocalWindow;
+  shape.mask.pattern.window = 1;
+  EXPECT_EQ(work_of(shape).at("attention"), 4.0 * 4 * 3 * 3) << "a pattern takes the place of the model's windows";
+}
+
 TEST(PassWork, AttentionCountsOnlyPairsThatTheMaskKeeps) {
   PassShape shape = small_shape();
   shape.mask.direction = Direction::kBidirectional;

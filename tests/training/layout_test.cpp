@@ -111,6 +111,38 @@ TEST(Layout, APrunedOrForeignModelIsRefused) {
   EXPECT_THROW(layout.slot("layers.2.w_q"), Error);
 }
 
+TEST(Layout, FormsWithoutGradientsAreRefusedInOneSentence) {
+  const auto said = [](const auto& change) -> std::string {
+    ModelConfig config = test::form("qwen2");
+    change(config);
+    try {
+      ParameterLayout{config};
+    } catch (const ShapeError& error) {
+      return error.what();
+    }
+    return "";
+  };
+  const auto sentence = [](const std::string& what) { return "a model with " + what + " can be looked at, but not trained here"; };
+  EXPECT_EQ(said([](ModelConfig&) {}), "");
+  EXPECT_EQ(said([](ModelConfig& c) { c.norm_place = NormPlace::kAround; }), sentence("norms on both sides of each sub-layer"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.block_order = BlockOrder::kParallel; }), sentence("attention and MLP side by side"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.positions = PositionKind::kRelative; }), sentence("learned biases for distances"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.rotary_share = 0.5; }), sentence("rotary positions in a part of each head"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.rope_scaling.kind = RopeScaling::Kind::kLinear; }), sentence("scaled rotary positions"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.windows.assign(static_cast<std::size_t>(c.shape.n_layers), 3); }),
+            sentence("sliding windows"));
+  const std::string scale = sentence("another scale of its scores than 1 / sqrt(d_k)");
+  EXPECT_EQ(said([](ModelConfig& c) { c.attention_scale = 1.0F; }), scale);
+  EXPECT_EQ(said([](ModelConfig& c) { c.divides_scale_by_layer = true; }), scale);
+  EXPECT_EQ(said([](ModelConfig& c) { c.score_cap = 50; }), sentence("soft caps"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.logit_cap = 30; }), sentence("soft caps"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.embedding_scale = 2; }), sentence("a factor on its embeddings or its output"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.has_qk_norm = true; }), sentence("norms of q and k"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.mlp = MlpKind::kGeGlu; }), sentence("another MLP than SwiGLU or GELU"));
+  EXPECT_EQ(said([](ModelConfig& c) { c.windows.assign(static_cast<std::size_t>(c.shape.n_layers), 0); }), "")
+      << "no window at all";
+}
+
 TEST(Layout, ImpossibleShapesAreRefused) {
   const auto refuses = [](const std::string& what, const auto& change) {
     ModelConfig config = test::form("qwen2");

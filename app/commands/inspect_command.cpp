@@ -26,6 +26,10 @@ const char* kind_text(Inspection::Kind kind) {
       return "model config";
     case Inspection::Kind::kSession:
       return "session";
+    case Inspection::Kind::kShardIndex:
+      return "index of a checkpoint in several files";
+    case Inspection::Kind::kCapture:
+      return "capture of attentions";
     case Inspection::Kind::kUnknown:
       break;
   }
@@ -100,7 +104,9 @@ void add_inspect_command(CommandLine& line) {
     bool as_json = false;
   };
   auto options = std::make_shared<Options>();
-  command->add_option("PATH", options->path, "A *.safetensors file, model folder, tokenizer.json, config.json or *.headroom.json")
+  command
+      ->add_option("PATH", options->path,
+                   "A *.safetensors file or index, model folder, tokenizer.json, config.json, *.npz, *.npy or *.headroom.json")
       ->required();
   command->add_flag("--json", options->as_json, "Print JSON");
   command->footer(

@@ -86,8 +86,9 @@ void draw_card_comparison(Canvas& canvas, const Rect& area, const ShownCard& fir
   const std::vector<CardFact> a = all_facts(first.card, same), b = all_facts(second.card, same);
   for (std::size_t i = 0; i < std::min(a.size(), b.size()); ++i) {
     if (a[i].text == "none" && b[i].text == "none") continue;
-    if (y + kRow > area.y + area.h) {
-      canvas.text({area.x, std::min(y, area.y + area.h - 8)}, "… more in a larger window", canvas.faint());
+    const bool is_last = i + 1 == std::min(a.size(), b.size());
+    if (y + (is_last ? kRow : 2 * kRow) > area.y + area.h) {
+      if (y + kRow <= area.y + area.h) canvas.text({area.x, y + kRow / 2}, "… more in a larger window", canvas.faint());
       return;
     }
     canvas.line({area.x, y}, {right, y}, canvas.theme().border);

@@ -28,29 +28,32 @@ double draw_name(Canvas& canvas, const Rect& area, const ShownCard& shown) {
 double draw_notes(Canvas& canvas, const Rect& area, const ShownCard& shown, std::size_t most) {
   const std::vector<CardNote> notes = card_notes(shown);
   double y = area.y;
+  const auto lines = static_cast<std::size_t>(std::clamp(area.h / kSmallLine / 3, 1.0, 3.0));
   for (std::size_t i = 0; i < std::min(most, notes.size()); ++i) {
+    if (y + kSmallLine > area.y + area.h) return y - area.y;
     TextStyle style = canvas.small();
     if (notes[i].is_warning) style.color = canvas.theme().text;
     const double height =
-        kSmallLine * static_cast<double>(std::min<std::size_t>(3, canvas.wrap(notes[i].text, style, area.w - 14).size()));
+        kSmallLine * static_cast<double>(std::min<std::size_t>(lines, canvas.wrap(notes[i].text, style, area.w - 14).size()));
     canvas.fill({area.x, y + 3, 3, height - 6}, notes[i].is_warning ? canvas.theme().warning : canvas.theme().border, 1);
-    y += canvas.paragraph({area.x + 12, y, area.w - 14, 0}, notes[i].text, style, 3) + 3;
+    y += canvas.paragraph({area.x + 12, y, area.w - 14, 0}, notes[i].text, style, lines) + 3;
   }
-  if (notes.size() > most) {
+  if (notes.size() > most && y + kSmallLine <= area.y + area.h) {
     canvas.text({area.x + 12, y + kSmallLine / 2}, "… " + std::to_string(notes.size() - most) + " more", canvas.faint());
     y += kSmallLine;
   }
   return y - area.y;
 }
 
-/// The numbers that a card is read for, large. Returns the height used.
+/// The numbers that a card is read for, large, as many rows as have room. Returns the height used.
 double draw_tiles(Canvas& canvas, const Rect& area, const ModelCard& card) {
   const std::vector<CardFact> facts = card_facts(card, canvas.input().session.view);
   constexpr double kHeight = 40, kLeast = 86;
   const auto per_row = static_cast<std::size_t>(std::clamp(std::floor(area.w / kLeast), 1.0, static_cast<double>(facts.size())));
   const std::size_t rows = (facts.size() + per_row - 1) / per_row, columns = (facts.size() + rows - 1) / rows;
   const double width = area.w / static_cast<double>(columns);
-  for (std::size_t i = 0; i < facts.size(); ++i) {
+  const auto most_rows = static_cast<std::size_t>(std::max(0.0, area.h / (kHeight + 6)));
+  for (std::size_t i = 0; i < std::min(facts.size(), most_rows * columns); ++i) {
     const CardFact& fact = facts[i];
     const double x = area.x + width * static_cast<double>(i % columns),
                  y = area.y + (kHeight + 6) * static_cast<double>(i / columns);
@@ -60,19 +63,20 @@ double draw_tiles(Canvas& canvas, const Rect& area, const ModelCard& card) {
     canvas.text({x, y + 30}, fact.label, canvas.small(), width - 10);
     canvas.hit({.shape = {x, y, width - 4, kHeight}, .tooltip = fact.tooltip, .name = "card/" + fact.label});
   }
-  return static_cast<double>(rows) * (kHeight + 6);
+  return static_cast<double>(std::min(rows, most_rows)) * (kHeight + 6);
 }
 
 void draw_one(Canvas& canvas, const Rect& area, const ShownCard& shown) {
   double y = area.y + draw_name(canvas, area, shown) + 8;
   const auto most = static_cast<std::size_t>(std::clamp((area.h - 420) / 40, 2.0, 6.0));
-  if (const double used = draw_notes(canvas, {area.x, y, area.w, 0}, shown, most); used > 0) y += used + 8;
+  if (const double used = draw_notes(canvas, {area.x, y, area.w, area.y + area.h - y}, shown, most); used > 0) y += used + 8;
   if (!shown.has_config) return;
-  y += draw_tiles(canvas, {area.x, y, area.w, 0}, shown.card) + 8;
+  y += draw_tiles(canvas, {area.x, y, area.w, area.y + area.h - y}, shown.card) + 8;
   canvas.line({area.x, y}, {area.x + area.w, y}, canvas.theme().border);
   y += 12;
   const double bottom = area.y + area.h;
-  if (bottom - y < 60) return;
+  constexpr double kLeastRoom = 170;  // the structure and a line below it
+  if (bottom - y < kLeastRoom) return;
   const bool has_columns = area.w >= 760;
   const double w = has_columns ? std::floor((area.w - kGap) / 2) : area.w;
   double left = y + draw_card_structure(canvas, {area.x, y, w, bottom - y}, shown.card) + 16;

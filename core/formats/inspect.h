@@ -9,7 +9,7 @@ namespace headroom {
 
 /// What a path is and holds, for `headroom inspect`.
 struct Inspection {
-  enum class Kind { kSafetensors, kModelFolder, kTokenizer, kConfig, kSession, kUnknown } kind = Kind::kUnknown;
+  enum class Kind { kSafetensors, kModelFolder, kTokenizer, kConfig, kSession, kShardIndex, kCapture, kUnknown } kind = Kind::kUnknown;
   std::filesystem::path path;
   std::string problem;  ///< the first thing that is wrong, one sentence; empty when sound
   std::vector<std::string> notices;

@@ -37,7 +37,10 @@ void timing_column(const Frame& frame, const Column& column) {
                          (frame.snapshot->ran_on_gpu ? !frame.snapshot->cpu.stages.empty() : frame.snapshot->gpu.has_value());
   const bool on_gpu = frame.snapshot != nullptr && frame.snapshot->ran_on_gpu;
   const char* label = on_gpu ? "Measure CPU too" : "Measure GPU too";
-  if (!has_other && frame.snapshot != nullptr && !frame.snapshot->is_long) {  // a long text runs on one device
+  const bool runs_on_one = frame.snapshot == nullptr || frame.snapshot->is_long ||
+                           frame.snapshot->compute.trained.kind == ModelKind::kEncoderDecoder ||
+                           frame.snapshot->compute.model_source == ModelSource::kCapture;
+  if (!has_other && !runs_on_one) {
     const float width = button_width(look, label);
     ImGui::SetCursorScreenPos(
         ImVec2(static_cast<float>(column.inner.x + column.inner.w) - width, static_cast<float>(column.inner.y) - look.px(6)));

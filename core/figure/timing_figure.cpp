@@ -46,6 +46,27 @@ std::vector<StageWork> first_layer_work(const Snapshot& snapshot) {
   return {{"norm", norm * rows * d}, {"q k v", 2 * rows * d * width}, {"rotary", is_rotary ? 3 * n * width : 0}};
 }
 
+bool is_translation(const Snapshot& snapshot) { return snapshot.compute.trained.kind == ModelKind::kEncoderDecoder; }
+
+/// Of cross-attention: queries of one text, keys and values of another.
+std::vector<StageWork> cross_work(const Snapshot& snapshot) {
+  const auto n_q = static_cast<double>(snapshot.seq()), n_k = static_cast<double>(snapshot.keys().size());
+  const auto d = static_cast<double>(snapshot.config.shape.d_model);
+  double qkv = 0, attention = 0, w_o = 0;
+  for (const LayerTrace& layer : snapshot.trace->layers) {
+    const auto width = static_cast<double>(layer.attention.q.dim(1)), kv_width = static_cast<double>(layer.attention.k.dim(1));
+    qkv += 2 * d * (n_q * width + 2 * n_k * kv_width);
+    attention += 4 * width * n_q * n_k;
+    w_o += 2 * n_q * d * width;
+  }
+  return {{"q k v", qkv}, {"attention", attention}, {"W_O", w_o}};
+}
+
+std::vector<StageWork> work_of(const Snapshot& snapshot) {
+  if (has_first_layer_only(snapshot)) return first_layer_work(snapshot);
+  return snapshot.key_tokens.empty() ? pass_work(shape_of(snapshot)) : cross_work(snapshot);
+}
+
 class TimingPicture {
  public:
   TimingPicture(const FigureInput& input, const TimingHistory& history)
@@ -68,10 +89,10 @@ class TimingPicture {
     const double corner = passes_.size() < 2 && is_panel && !snapshot_.is_long ? 136 : 0;
     const std::string what = amount_ == Amount::kTime ? "last run, measured, " : "work by stage, computed, ";
     const std::string n = count_text(static_cast<std::int64_t>(snapshot_.seq()));
-    double y = area.y +
-               canvas_.panel_title({area.x, area.y}, "TIMING", what + n + (n == "1" ? " token" : " tokens"),
-                                   std::max(60.0, area.w - corner)) +
-               8;
+    const std::string of = !is_translation(snapshot_) ? n + (n == "1" ? " token" : " tokens")
+                           : amount_ == Amount::kTime ? "encoder and decoder together"
+                                                      : "of this stack alone";
+    double y = area.y + canvas_.panel_title({area.x, area.y}, "TIMING", what + of, std::max(60.0, area.w - corner)) + 8;
     const double bottom = area.y + area.h;
     double slowest = 0;
     for (const Pass& pass : passes_)
@@ -111,7 +132,7 @@ class TimingPicture {
 
   void add_work() {
     Pass pass{"work", "a multiply-add counts two", {}, 0};
-    for (const StageWork& work : has_first_layer_only(snapshot_) ? first_layer_work(snapshot_) : pass_work(shape_of(snapshot_))) {
+    for (const StageWork& work : work_of(snapshot_)) {
       pass.parts.push_back({work.stage, work.flops});
       pass.total += work.flops;
     }
@@ -120,6 +141,7 @@ class TimingPicture {
 
   const char* hint() const {
     if (amount_ == Amount::kWork) return "Nothing was timed for this picture; the open window shows measured times.";
+    if (is_translation(snapshot_)) return "An encoder-decoder runs on the processor.";
     if (has_first_layer_only(snapshot_)) return "Of a long text only q and k of the first layer are computed at once.";
     if (snapshot_.is_long) return "A long text is computed by one device.";
     return snapshot_.ran_on_gpu ? "“Measure CPU too” times the same pass on the processor."
@@ -132,6 +154,7 @@ class TimingPicture {
   std::string total_text(const Pass& pass) const {
     const auto n = static_cast<double>(snapshot_.seq());
     if (amount_ == Amount::kWork) return flops_text(pass.total) + "  " + flops_text(pass.total / std::max(n, 1.0)) + " a token";
+    if (is_translation(snapshot_)) return ms_text(pass.total);
     return ms_text(pass.total) + "  " + count_text(std::llround(pass.total > 0 ? n / pass.total * 1000 : 0)) + " tokens/s";
   }
 

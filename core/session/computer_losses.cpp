@@ -46,6 +46,8 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
   State& state = *state_;
   const Compute& compute = snapshot->compute;
   if (compute.model_source == ModelSource::kCapture) return snapshot;
+  // The text is of sentences to go on, not of translations.
+  if (compute.trained.kind == ModelKind::kEncoderDecoder) return snapshot;
   // It would draw all layers of random parameters, for a loss that says nothing.
   if (snapshot->is_long && snapshot->is_untrained) return snapshot;
   const PreparedModel model = state.models.prepare(compute, stop, report);

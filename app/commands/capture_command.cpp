@@ -1,14 +1,16 @@
 #include <CLI/CLI.hpp>
-#include <cmath>
+#include <algorithm>
+#include <charconv>
 #include <iostream>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "app/commands/command.h"
 #include "app/commands/compute_options.h"
-#include "core/analysis/tile.h"
-#include "core/formats/safetensors.h"
+#include "core/cost/kv_cache.h"
+#include "core/formats/file.h"
 #include "core/session/on_demand.h"
+#include "core/session/write_capture.h"
 
 namespace headroom {
 
@@ -18,114 +20,64 @@ using nlohmann::ordered_json;
 
 struct CaptureOptions {
   ComputeOptions compute;
-  std::string out;
+  std::string out, layers, dtype = "f32";
   bool with_probs = false;
   bool as_json = false;
   std::size_t max_tokens = kMaxTokens;
 };
 
-constexpr std::int64_t kMaxProbsBytes = std::int64_t{8} << 30;
+constexpr double kMaxProbsBytes = 8.0 * (1 << 30);
 
-std::string layer_name(std::size_t layer, const char* tensor) { return "layers." + std::to_string(layer) + "." + tensor; }
-
-/// [seq, n * d_head] as the pass keeps it -> [n, seq, d_head] as the file has it.
-std::vector<float> head_major(const Tensor& rows, std::int64_t d_head) {
-  const std::int64_t seq = rows.dim(0);
-  const std::int64_t n = d_head == 0 ? 0 : rows.dim(1) / d_head;
-  std::vector<float> values(static_cast<std::size_t>(rows.size()));
-  for (std::int64_t h = 0; h < n; ++h) {
-    for (std::int64_t i = 0; i < seq; ++i) {
-      for (std::int64_t c = 0; c < d_head; ++c) {
-        values[static_cast<std::size_t>((h * seq + i) * d_head + c)] = rows.row(i)[static_cast<std::size_t>(h * d_head + c)];
-      }
-    }
+/// "0,3,7-9": ascending. Errors  UsageError.
+std::vector<std::int64_t> read_layers(const std::string& text) {
+  std::vector<std::int64_t> layers;
+  const auto fail = [&]() -> void {
+    throw UsageError("--layers " + escape_for_display(text) + ": it takes layers from 0, e.g. 0,3,7-9");
+  };
+  for (std::size_t at = 0; at <= text.size() && !text.empty();) {
+    const std::size_t comma = std::min(text.find(',', at), text.size());
+    const char* const end = text.data() + comma;
+    std::int64_t first = 0, last = 0;
+    auto read = std::from_chars(text.data() + at, end, first);
+    if (read.ec != std::errc() || first < 0 || first > 100000) fail();
+    last = first;
+    if (read.ptr != end && *read.ptr == '-') read = std::from_chars(read.ptr + 1, end, last);
+    if (read.ec != std::errc() || read.ptr != end || last < first || last > 100000) fail();
+    for (std::int64_t layer = first; layer <= last; ++layer)
+      layers.push_back(layer);
+    at = comma + 1;
   }
-  return values;
+  std::sort(layers.begin(), layers.end());
+  layers.erase(std::unique(layers.begin(), layers.end()), layers.end());
+  return layers;
 }
 
-/// The file in the making, with the shapes of what it holds for the summary.
-struct Capture {
-  SafetensorsWriter writer;
-  ordered_json shapes;
-
-  template <typename Values>
-  void add(const std::string& name, const std::vector<std::int64_t>& shape, const Values& values) {
-    writer.add(name, shape, values);
-    shapes[name] = shape;
-  }
-};
-
-void add_layers(Capture& capture, const Snapshot& snapshot) {
+/// What --probs would write beside q, k and v.
+void check_probs(const Snapshot& snapshot, const CaptureOptions& options, std::size_t n_layers) {
   const ForwardTrace& trace = *snapshot.trace;
-  const auto seq = static_cast<std::int64_t>(trace.ids.size());
-  for (std::size_t l = 0; l < trace.layers.size(); ++l) {
-    const LayerTrace& layer = trace.layers[l];
-    const auto& result = layer.attention;
-    const auto n_heads = static_cast<std::int64_t>(layer.heads.size());
-    const std::int64_t n_kv = snapshot.n_kv_heads_left[l];
-    const bool has_values = !result.v.empty() || n_heads == 0, has_sums = !result.logsumexp.empty() || n_heads == 0;
-    capture.add(layer_name(l, "q"), {n_heads, seq, layer.d_head}, head_major(result.q, layer.d_head));
-    capture.add(layer_name(l, "k"), {n_kv, seq, layer.d_head}, head_major(result.k, layer.d_head));
-    if (has_values) capture.add(layer_name(l, "v"), {n_kv, seq, layer.d_head}, head_major(result.v, layer.d_head));
-    if (has_sums) capture.add(layer_name(l, "logsumexp"), {n_heads, seq}, result.logsumexp.span());
-    ordered_json heads = layer.heads;
-    capture.writer.set_metadata(layer_name(l, "heads"), heads.dump());
-  }
-}
-
-/// [n_layers, n_heads, n, n]; masked pairs and pruned heads are 0.
-void add_probs(Capture& capture, const Snapshot& snapshot) {
-  const auto n = static_cast<std::int64_t>(snapshot.seq());
-  const std::int64_t n_layers = std::ssize(snapshot.trace->layers), n_heads = snapshot.compute.n_heads;
-  const double bytes = 4.0 * static_cast<double>(n_layers * n_heads) * static_cast<double>(n) * static_cast<double>(n);
-  if (bytes > static_cast<double>(kMaxProbsBytes)) {
-    throw Error("--probs would write " + bytes_text(static_cast<std::int64_t>(bytes)) +
-                "; q, k and logsumexp (written without --probs) give any probability as exp(scale * q·k - logsumexp)");
-  }
-  std::vector<float> probs;
-  probs.reserve(static_cast<std::size_t>(n_layers * n_heads * n * n));
-  for (std::int64_t l = 0; l < n_layers; ++l) {
-    for (std::int64_t h = 0; h < n_heads; ++h) {
-      TileRequest request;
-      request.layer = l;
-      request.head = h;
-      request.row_end = request.rows = request.col_end = request.cols = n;
-      const Tile tile = evaluate_tile(*snapshot.trace, request);
-      if (tile.is_pruned) {
-        probs.insert(probs.end(), static_cast<std::size_t>(n * n), 0.0f);
-      } else {
-        for (const float p : tile.values)
-          probs.push_back(std::isnan(p) ? 0.0f : p);
-      }
-    }
-  }
-  capture.add("probs", {n_layers, n_heads, n, n}, probs);
+  const auto queries = static_cast<double>(trace.ids.size());
+  const double keys = trace.key_ids.empty() ? queries : static_cast<double>(trace.key_ids.size());
+  const double width = options.dtype == "f16" ? 2 : 4;
+  const double bytes = width * static_cast<double>(n_layers) * static_cast<double>(snapshot.compute.n_heads) * queries * keys;
+  if (bytes <= kMaxProbsBytes) return;
+  throw Error("--probs would write " + bytes_text(static_cast<std::int64_t>(bytes)) +
+              "; q, k and logsumexp (written without --probs) give any probability as exp(scale * q·k - logsumexp); --layers and "
+              "--dtype f16 write less");
 }
 
 /// Writes the file and returns the shapes of its tensors.
-ordered_json write_capture(const Snapshot& snapshot, const CaptureOptions& options) {
-  Capture capture;
-  const ForwardTrace& trace = *snapshot.trace;
-  const auto n = static_cast<std::int64_t>(trace.ids.size());
-  capture.add("input_ids", {n}, trace.ids);
-  if (!trace.logits.empty()) capture.add("logits", {n, trace.logits.dim(1)}, trace.logits.span());
-  add_layers(capture, snapshot);
-  if (options.with_probs) add_probs(capture, snapshot);
-
-  ordered_json tokens = ordered_json::array();
-  for (const Token& token : snapshot.tokens)
-    tokens.push_back(token.text);
-  const auto replace = ordered_json::error_handler_t::replace;  // a token may hold bytes that are no UTF-8
-  capture.writer.set_metadata("format", "headroom-capture");
-  capture.writer.set_metadata("version", "1");
-  capture.writer.set_metadata("model", snapshot.compute.model);
-  capture.writer.set_metadata("parameters", snapshot.is_untrained ? "untrained" : "trained");
-  capture.writer.set_metadata("text", ordered_json(snapshot.compute.text.str()).dump(-1, ' ', false, replace));
-  capture.writer.set_metadata("tokens", tokens.dump(-1, ' ', false, replace));
-  capture.writer.set_metadata("mask", mask_text(snapshot.compute.mask));
-  capture.writer.set_metadata("tool", "headroom " HEADROOM_VERSION);
-  capture.writer.write(options.out);
-  return std::move(capture.shapes);
+ordered_json write(const Snapshot& snapshot, const CaptureOptions& options) {
+  CaptureWriting wanted;
+  wanted.layers = read_layers(options.layers);
+  if (options.dtype == "f16") wanted.numbers = CaptureWriting::Numbers::kFloat16;
+  if (options.with_probs) {
+    check_probs(snapshot, options, wanted.layers.empty() ? snapshot.trace->layers.size() : wanted.layers.size());
+    wanted.probs = CaptureWriting::Probs::kWritten;
+  }
+  ordered_json shapes;
+  for (const TensorToWrite& tensor : write_capture(snapshot, options.out, wanted))
+    shapes[tensor.name] = tensor.shape;
+  return shapes;
 }
 
 void print_summary(const Snapshot& snapshot, const CaptureOptions& options, const ordered_json& shapes) {
@@ -172,31 +124,40 @@ void add_capture_command(CommandLine& line) {
   auto options = std::make_shared<CaptureOptions>();
   options->compute.add_to(*command);
   command->add_option("--out", options->out, "The file to write (*.safetensors)")->required()->type_name("FILE");
-  command->add_flag("--probs", options->with_probs, "Also write probs [n_layers, n_heads, n, n]: every attention probability");
+  command->add_option("--layers", options->layers, "Only these layers, e.g. 0,3,7-9")->type_name("LIST");
+  command->add_option("--dtype", options->dtype, "Numbers of the tensors: f32, or f16 for half the bytes")
+      ->check(CLI::IsMember({"f16", "f32"}))
+      ->capture_default_str()
+      ->type_name("TYPE");
+  command->add_flag("--probs", options->with_probs, "Also write attn.LAYER [h, n, n]: every attention probability");
   command->add_flag("--json", options->as_json, "Print a summary: shapes, entropies, top predictions, loss");
   command->add_option("--max-tokens", options->max_tokens, "Longer texts are cut here")
       ->check(CLI::Range(std::size_t{1}, std::size_t{1} << 20))
       ->capture_default_str()
       ->type_name("N");
   command->footer(
-      "Writes input_ids [n], logits [n, vocab], layers.{i}.q [h, n, d_k], .k and .v [kv_heads, n, d_k], .logsumexp [h, n];\n"
-      "q and k are those after rotation, so probs = exp(q·k / sqrt(d_k) - logsumexp). Tokens and text are in the metadata.\n"
+      "Writes input_ids [n], logits [n, vocab], and for each layer LAYER (000, 001, ...): q.LAYER [n, h, d_k], k.LAYER and "
+      "v.LAYER\n"
+      "[n, kv_heads, d_k], logsumexp.LAYER [h, n]; q and k are those after rotation, so probs = exp(q·k / sqrt(d_k) - logsumexp).\n"
+      "Tokens, text and mask are in the metadata. headroom opens such a file again, as it opens captures of other programs.\n"
       "Of a text of more than 4,096 tokens only q and k of the first layer are computed and written; with\n"
       "--set compute.depth=\"all layers\" all layers are, without logits. --probs there needs a text short enough for it.\n"
       "Examples:\n"
       "  headroom capture --model grammar-base --text \"The cat that sat on the mat was fluffy\" --out cat.safetensors --json\n"
       "  headroom capture --model my-model/ --text-file story.txt --probs --out story.safetensors\n"
+      "  headroom capture --model attentions.npz --layers 0-3 --dtype f16 --out first.safetensors\n"
       "  headroom capture --kv-heads 2 --prune 0.3,2.1 --mask causal,local_window:4 --text \"the dog is loud\" --out "
       "x.safetensors");
   command->callback([&line, options] {
     line.run = [options](const std::filesystem::path& assets) {
       const Session session = options->compute.session(assets);
       const auto snapshot = compute_now(session, {assets, false, options->max_tokens});
-      const ordered_json shapes = write_capture(*snapshot, *options);
+      const ordered_json shapes = write(*snapshot, *options);
       if (options->as_json) {
         print_summary(*snapshot, *options, shapes);
       } else {
-        std::cout << "Wrote " << options->out << ": " << snapshot->seq() << " tokens, " << snapshot->trace->layers.size()
+        std::cout << "Wrote " << options->out << ": " << snapshot->seq() << " tokens, "
+                  << (options->layers.empty() ? snapshot->trace->layers.size() : read_layers(options->layers).size())
                   << " layers\n";
       }
       return 0;

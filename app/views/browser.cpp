@@ -134,7 +134,7 @@ void draw_places(const Frame& frame) {
     place("dialog/session", "Session", "The folder of the session that is open.",
           std::filesystem::absolute(frame.model.session_path, ignored).parent_path());
   }
-  if (frame.session.compute.model_source == ModelSource::kFolder) {
+  if (frame.session.compute.model_source != ModelSource::kBundled) {
     place("dialog/models", "Models", "The folder around the model that is open.",
           std::filesystem::path(frame.session.compute.model).parent_path());
   }

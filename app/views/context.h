@@ -44,6 +44,9 @@ void draw_dialogs(const Frame& frame);
 void draw_toasts(const Frame& frame);
 void handle_keys(const Frame& frame);
 
+/// The rail while a capture is open: its text, and what the controls that are off would change.
+void draw_capture_rail(const Frame& frame);
+
 // The rail's sections.
 void rail_sentence(const Frame& frame);
 void rail_tokens(const Frame& frame);

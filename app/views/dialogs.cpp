@@ -18,11 +18,11 @@ void draw_open(const Frame& frame) {
     const std::filesystem::path here = std::filesystem::current_path(ignored);
     start_browser(frame, (ignored ? home_folder() : here).string() + "/");
   }
-  if (!begin_dialog(frame, DialogKind::kOpen, "Open a text, a session or a model folder", 620)) return;
-  bool is_settled = draw_browser(frame, {.name = "dialog/open", .endings = ".json .txt .md .text"});
+  if (!begin_dialog(frame, DialogKind::kOpen, "Open a text, a session, a model folder or a capture", 620)) return;
+  bool is_settled = draw_browser(frame, {.name = "dialog/open", .endings = ".json .txt .md .text .safetensors .npz .npy .pt"});
   paragraph(frame.look,
             "A text file in UTF-8, whose words every head then reads; a *.headroom.json session; or a Hugging Face folder with "
-            "config.json, model.safetensors and tokenizer.json.",
+            "config.json, model.safetensors and tokenizer.json; or attention captured elsewhere, as *.safetensors, *.npz or *.npy.",
             small_text(frame.look));
   const std::filesystem::path path = browsed_path(frame);
   is_settled |= dialog_buttons(frame, {.name = "dialog/confirm",

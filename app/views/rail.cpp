@@ -15,6 +15,10 @@ void draw_rail(const Frame& frame) {
     draw_card_rail(frame);
     return;
   }
+  if (frame.session.compute.model_source == ModelSource::kCapture) {
+    draw_capture_rail(frame);
+    return;
+  }
   rail_sentence(frame);
   rule(frame.look);
   rail_model(frame);

@@ -7,6 +7,7 @@
 
 #include "app/views/commands.h"
 #include "app/widgets/controls.h"
+#include "core/cost/kv_cache.h"
 #include "core/session/model_text.h"
 
 namespace headroom {
@@ -37,6 +38,17 @@ void update_facts(const Frame& frame) {
       shape.kind == ModelKind::kEncoderDecoder ? std::to_string(shape.n_encoder_layers) + " + " : std::string();
   state.facts = both + std::to_string(shape.n_layers) + (both.empty() && shape.n_layers == 1 ? " layer" : " layers") +
                 (is_lab ? " · untrained" : " · trained");
+  const bool is_capture = frame.session.compute.model_source == ModelSource::kCapture;
+  if (is_capture) {
+    state.facts = both + std::to_string(shape.n_layers) + (both.empty() && shape.n_layers == 1 ? " layer of " : " layers of ") +
+                  std::to_string(shape.n_heads) + (shape.n_heads == 1 ? " head" : " heads") + " · captured";
+    if (frame.snapshot != nullptr && frame.snapshot->capture) {
+      const CapturedText& capture = *frame.snapshot->capture;
+      if (!capture.model.empty()) state.facts += " from " + imgui_drawable(capture.model, FontFace::kSans);
+      state.facts += " · " + bytes_text(capture.bytes);
+    }
+    return;
+  }
   if (frame.snapshot != nullptr) {
     state.facts += " · " + parameters_text(frame.snapshot->parameters.total()) + " parameters · " +
                    std::to_string(frame.snapshot->config.shape.vocab_size) + " words";
@@ -69,12 +81,12 @@ void rail_model(const Frame& frame) {
     choices.push_back({.name = names[i], .label = model.name, .tooltip = sentences[i]});
   }
   choices.push_back({.name = "rail/model/open",
-                     .label = "Open folder…",
+                     .label = "Open…",
                      .tooltip = "A Hugging Face folder: config.json, model.safetensors and tokenizer.json of the families of "
-                                "Llama, GPT-2, BERT or BART."});
+                                "Llama, GPT-2, BERT or BART; or a capture of attention (*.safetensors, *.npz, *.npy)."});
   const std::string tip =
       "The transformer whose heads are shown\n" +
-      (compute.model_source == ModelSource::kFolder ? imgui_drawable(compute.model, FontFace::kSans) + ". " : std::string()) +
+      (compute.model_source != ModelSource::kBundled ? imgui_drawable(compute.model, FontFace::kSans) + ". " : std::string()) +
       "Opening another one keeps the sentence and takes its shape.";
   const std::string value = shown_name(compute);
   const auto chosen = dropdown(frame.look, {.name = "rail/model",

@@ -12,6 +12,7 @@
 #include "core/formats/plain_text.h"
 #include "core/formats/shards.h"
 #include "core/formats/weights_plan.h"
+#include "core/session/capture_source.h"
 #include "core/session/engine.h"
 #include "core/session/session_json.h"
 #include "core/tensor/error.h"
@@ -116,6 +117,8 @@ OpenedPath open_path(const fs::path& given, const fs::path& assets) {
   }
   if (fs::is_directory(status)) return open_model(path, assets);
   if (path.filename() == "config.json" && !has_weights(path.parent_path())) return open_card(path, "");
+  if (is_capture_path(path))
+    return {.kind = OpenedPath::Kind::kCapture, .action = capture_opened(path), .path = path, .notices = {}};
   if (is_model_file(path)) return open_model(path.parent_path(), assets);
   if (path.extension() == ".safetensors" || is_config(path)) return open_card(path, "");
   if (path.extension() != ".json")

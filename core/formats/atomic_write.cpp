@@ -7,6 +7,7 @@
 #include <optional>
 #include <system_error>
 
+#include "core/formats/atomic_file.h"
 #include "core/formats/file.h"
 #include "core/tensor/error.h"
 
@@ -92,34 +93,56 @@ void sync_folder(const fs::path& folder) {
 
 }  // namespace
 
-void write_file_atomically(const fs::path& path, std::string_view bytes) {
-  const auto check = [&](int error) {
-    if (error != 0) throw Error(shown_path(path) + ": cannot be written: " + errno_text(error));
-  };
-  if (path.empty()) throw Error("the file to write has an empty name");
-  const fs::path target = follow_links(path);
-  if (!target.has_filename()) check(EISDIR);
+struct AtomicFile::State {
+  fs::path shown, target, folder;
   std::optional<mode_t> old_mode;
+  std::optional<TemporaryFile> temporary;
+
+  void check(int error) const {
+    if (error != 0) throw Error(shown_path(shown) + ": cannot be written: " + errno_text(error));
+  }
+};
+
+AtomicFile::AtomicFile(const fs::path& path) : state_(std::make_unique<State>()) {
+  State& state = *state_;
+  state.shown = path;
+  if (path.empty()) throw Error("the file to write has an empty name");
+  state.target = follow_links(path);
+  const fs::path& target = state.target;
+  if (!target.has_filename()) state.check(EISDIR);
   struct stat status {};
   if (::stat(target.c_str(), &status) == 0) {
     if (S_ISDIR(status.st_mode)) throw Error(shown_path(path) + ": cannot be written: it is a folder");
     // A rename would replace a device or a pipe by a file.
     if (!S_ISREG(status.st_mode)) throw Error(shown_path(path) + ": cannot be written: it is not a regular file");
-    old_mode = status.st_mode & 07777;
+    state.old_mode = status.st_mode & 07777;
     // A rename needs no right on the file itself, but who made a file read-only wants it left as it is.
-    if (::access(target.c_str(), W_OK) != 0) check(errno);
+    if (::access(target.c_str(), W_OK) != 0) state.check(errno);
   } else if (errno != ENOENT) {
-    check(errno);
+    state.check(errno);
   }
+  state.folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
+  state.temporary.emplace(state.folder);
+  if (state.temporary->descriptor() < 0) state.check(errno);
+}
 
-  const fs::path folder = target.has_parent_path() ? target.parent_path() : fs::path(".");
-  TemporaryFile temporary(folder);
-  if (temporary.descriptor() < 0) check(errno);
-  check(temporary.write(bytes));
-  if (old_mode && ::fchmod(temporary.descriptor(), *old_mode) != 0) check(errno);
-  check(temporary.sync());
-  check(temporary.rename_to(target));
-  sync_folder(folder);
+AtomicFile::~AtomicFile() = default;
+
+void AtomicFile::write(std::string_view bytes) { state_->check(state_->temporary->write(bytes)); }
+
+void AtomicFile::commit() {
+  State& state = *state_;
+  TemporaryFile& temporary = *state.temporary;
+  if (state.old_mode && ::fchmod(temporary.descriptor(), *state.old_mode) != 0) state.check(errno);
+  state.check(temporary.sync());
+  state.check(temporary.rename_to(state.target));
+  sync_folder(state.folder);
+}
+
+void write_file_atomically(const fs::path& path, std::string_view bytes) {
+  AtomicFile file(path);
+  file.write(bytes);
+  file.commit();
 }
 
 }  // namespace headroom

@@ -2,7 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
-#include <numeric>
+#include <functional>
 
 #include "core/formats/capture_attention.h"
 #include "core/formats/capture_check.h"
@@ -97,16 +97,20 @@ class PassReader {
       return trace;
     }
     const std::int64_t n_heads = plan.n_heads(), group = std::max<std::int64_t>(1, n_heads / plan.n_kv_heads());
-    trace.heads.resize(static_cast<std::size_t>(n_heads));
-    std::iota(trace.heads.begin(), trace.heads.end(), 0);
-    for (const std::int64_t head : trace.heads)
+    for (std::int64_t head = 0; head < n_heads; ++head) {
+      trace.heads.push_back(head);
       trace.kv_head_of.push_back(head / group);
+    }
+    take_pruning(trace, number, plan);
     trace.d_head = plan.d_head();
-    trace.scale = scale_of(plan);
+    trace.scale = scale_of(plan, number);
     if (plan.attention) trace.stored = stored_attention(plan, entry, window_);
     if (!plan.q) return trace;
-    ScoreTerms terms{
-        .scale = trace.scale, .soft_cap = soft_cap(number), .position_bias = {}, .query_offset = trace.mask.query_offset};
+    ScoreTerms terms{.scale = trace.scale,
+                     .soft_cap = soft_cap(number),
+                     .position_bias = {},
+                     .query_offset = trace.mask.query_offset,
+                     .kv_head_of = trace.kv_head_of};
     if (plan.position_bias) terms.position_bias = bias(*plan.position_bias);
     if (is_large_) {
       if (!trace.stored) trace.stored = scores_of_large(plan, entry, window_, terms, store_);
@@ -122,8 +126,25 @@ class PassReader {
   }
 
  private:
-  float scale_of(const LayerPlan& plan) {
-    if (const auto scale = metadata_number(file_, "scale", notices_); scale && *scale > 0) return static_cast<float>(*scale);
+  /// Heads that were removed before the capture: those left have the numbers and the K/V heads that the metadata say.
+  void take_pruning(LayerTrace& trace, std::int64_t number, const LayerPlan& plan) {
+    const auto heads = metadata_numbers(file_, layer_key("heads", number), notices_);
+    const bool is_list = heads && heads->size() == trace.heads.size() && heads->back() < n_heads_of_pruned() &&
+                         std::adjacent_find(heads->begin(), heads->end(), std::greater_equal<>()) == heads->end();
+    if (is_list) trace.heads = *heads;
+    const auto sharing = metadata_numbers(file_, layer_key("kv_head_of", number), notices_);
+    const bool is_sharing = sharing && sharing->size() == trace.heads.size() &&
+                            std::all_of(sharing->begin(), sharing->end(), [&](std::int64_t kv) { return kv < plan.n_kv_heads(); });
+    if (is_sharing) trace.kv_head_of = *sharing;
+  }
+  std::int64_t n_heads_of_pruned() {
+    const auto heads = metadata_number(file_, "heads", notices_);
+    return heads ? static_cast<std::int64_t>(std::clamp(*heads, 0.0, 1024.0)) : 0;
+  }
+  float scale_of(const LayerPlan& plan, std::int64_t layer) {
+    auto scale = metadata_number(file_, layer_key("scale", layer), notices_);
+    if (!scale) scale = metadata_number(file_, "scale", notices_);
+    if (scale && *scale > 0) return static_cast<float>(*scale);
     return plan.d_head() > 0 ? 1.0F / std::sqrt(static_cast<float>(plan.d_head())) : 1.0F;
   }
   float soft_cap(std::int64_t layer) {
@@ -186,6 +207,13 @@ Capture::Capture(const std::filesystem::path& path) : file_(open_capture_file(pa
     facts_.d_head = std::max(facts_.d_head, stack.d_head);
     facts_.n_entries = std::max(facts_.n_entries, stack.n_entries);
   }
+  std::vector<std::string> notices;  // told when a text is read
+  // Heads that were removed before the capture count too.
+  const auto n_heads = metadata_number(file_, "heads", notices), n_kv_heads = metadata_number(file_, "kv_heads", notices);
+  if (n_heads && *n_heads > static_cast<double>(facts_.n_heads) && *n_heads <= 1024)
+    facts_.n_heads = static_cast<std::int64_t>(*n_heads);
+  if (n_kv_heads && *n_kv_heads > static_cast<double>(facts_.n_kv_heads) && *n_kv_heads <= static_cast<double>(facts_.n_heads))
+    facts_.n_kv_heads = static_cast<std::int64_t>(*n_kv_heads);
   if (facts_.n_heads % facts_.n_kv_heads != 0) facts_.n_kv_heads = facts_.n_heads;
   facts_.n_layers = std::max<std::int64_t>(1, facts_.n_layers);
   if (facts_.n_encoder_layers == 0 && plan_.stacks.size() > 1) facts_.n_encoder_layers = 1;  // the tab says that nothing is there
@@ -194,7 +222,6 @@ Capture::Capture(const std::filesystem::path& path) : file_(open_capture_file(pa
   facts_.model = metadata_text(file_, "model");
   facts_.text = metadata_text(file_, "text");
   facts_.tool = metadata_text(file_, "tool");
-  std::vector<std::string> notices;  // told when a text is read
   if (const auto width = metadata_number(file_, "head_dim", notices);
       width && facts_.d_head == 0 && *width >= 1 && *width <= kMaxDHead)
     facts_.d_head = static_cast<std::int64_t>(*width);

@@ -120,7 +120,7 @@ class ScoresOfFile : public StoredAttention {
     });
     const std::int64_t first = window_.q_begin + row, d = layer_.d_head();
     const Tensor queries = read_tokens_first(*layer_.q, layer_.axes, entry_, {first, first + n_rows});
-    const std::int64_t kv_head = head / (n_heads() / layer_.n_kv_heads());
+    const std::int64_t kv_head = terms_.kv_head_of[static_cast<std::size_t>(head)];
     for (std::int64_t i = 0; i < n_rows; ++i) {
       const float* const q = queries.row(i).data() + head * d;
       for (std::int64_t j = 0; j < window_.seq_k(); ++j) {

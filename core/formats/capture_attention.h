@@ -25,7 +25,8 @@ Tensor read_tokens_first(const ArrayPart& part, CaptureName::Axes axes, std::int
 struct ScoreTerms {
   float scale = 1, soft_cap = 0;
   std::shared_ptr<const PositionBias> position_bias;
-  std::int64_t query_offset = 0;  ///< as Mask's: for the bias
+  std::int64_t query_offset = 0;         ///< as Mask's: for the bias
+  std::vector<std::int64_t> kv_head_of;  ///< of each head
 };
 
 /// Layers of k that are in memory, the newest last; shared by the layers of a pass.

@@ -93,6 +93,25 @@ std::optional<double> metadata_number(const CaptureFile& file, const std::string
   return std::nullopt;
 }
 
+std::optional<std::vector<std::int64_t>> metadata_numbers(const CaptureFile& file, const std::string& key,
+                                                          std::vector<std::string>& notices) {
+  const std::string* text = find_text(file, key);
+  if (text == nullptr) return std::nullopt;
+  try {
+    std::vector<std::int64_t> numbers;
+    const JsonDocument document = parse_json(*text, key);
+    for (const JsonValue& item : document.root.items) {
+      if (!item.is(JsonValue::Type::kUnsigned) || item.unsigned_value > static_cast<std::uint64_t>(kMaxMeasure))
+        throw Error("no number");
+      numbers.push_back(static_cast<std::int64_t>(item.unsigned_value));
+    }
+    return numbers;
+  } catch (const Error&) {
+    tell(notices, key, *text);
+    return std::nullopt;
+  }
+}
+
 MaskClaim read_mask_claim(const CaptureFile& file, std::int64_t layer, std::vector<std::string>& notices) {
   MaskClaim claim;
   if (const std::string* causal = find_text(file, "causal")) {

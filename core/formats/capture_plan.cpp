@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/attention/config.h"
+#include "core/formats/capture_text.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"
 
@@ -211,8 +212,16 @@ class Planner {
     add_all_attention(*only, name);
   }
 
+  /// The model may have had more layers than were captured.
+  void add_layers_that_were_left_out(StackPlan& stack) {
+    const auto n_layers = metadata_number(file_, "n_layers", plan_.notices);
+    if (!n_layers || !(*n_layers > static_cast<double>(stack.layers.size())) || *n_layers > static_cast<double>(kMaxLayers)) return;
+    stack.layers.resize(static_cast<std::size_t>(*n_layers));
+  }
+
   /// Takes the measures of the stack from its first layer and leaves out what has others.
   void settle(StackPlan& stack) {
+    if (stack.stack != AttentionStack::kEncoder || plan_.stacks.size() == 1) add_layers_that_were_left_out(stack);
     for (const auto& [of, bias] : shared_bias_) {
       if (of != stack.stack) continue;
       for (LayerPlan& layer : stack.layers)
@@ -271,8 +280,9 @@ class Planner {
     if (layer.q && layer.k) {
       const std::size_t heads = layer.axes == CaptureName::Axes::kTokensFirst ? 1 : 0;
       const std::int64_t n_q = layer.q->dims[heads], n_k = layer.k->dims[heads], d = layer.q->dims[2];
+      const bool is_shared = n_q % n_k == 0 || file_.metadata.contains(layer_key("kv_head_of", static_cast<std::int64_t>(number)));
       const bool fits =
-          n_q % n_k == 0 && layer.k->dims[2] == d && d <= kMaxDHead && n_q <= kMaxHeads && layer.q->n_entries == layer.k->n_entries;
+          is_shared && layer.k->dims[2] == d && d <= kMaxDHead && n_q <= kMaxHeads && layer.q->n_entries == layer.k->n_entries;
       if (!fits) {
         tell(where + "q " + dims_text(layer.q->dims) + " and k " + dims_text(layer.k->dims) +
              " do not fit each other and are left out.");

@@ -49,6 +49,10 @@ std::vector<std::pair<std::string, std::string>> layer_mask_metadata(const Mask&
 /// A number of the metadata. Nothing where there is none, or where it is no number (told).
 std::optional<double> metadata_number(const CaptureFile& file, const std::string& key, std::vector<std::string>& notices);
 
+/// A list of whole numbers from 0, "[0, 2, 3]". Nothing where there is none, or where it is none (told).
+std::optional<std::vector<std::int64_t>> metadata_numbers(const CaptureFile& file, const std::string& key,
+                                                          std::vector<std::string>& notices);
+
 /// "attn.003": how arrays of a layer are called.
 std::string layer_key(std::string_view stem, std::int64_t layer);
 

@@ -43,8 +43,7 @@ bool is_capture_path(const fs::path& path) {
   std::error_code error;
   if (!has_capture_ending(path) || !fs::is_regular_file(path, error)) return false;
   if (path.extension() != ".safetensors") return true;
-  if (!fs::is_regular_file(path.parent_path() / "config.json", error)) return true;
-  try {  // beside a config.json it is a model's weights unless its names say otherwise
+  try {  // a model's weights end so too: names tell them apart
     return holds_attention(open_capture_file(path));
   } catch (const Error&) {
     return false;

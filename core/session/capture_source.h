@@ -17,8 +17,8 @@ TrainedShape shape_of(const CaptureFacts& facts);
 /// The action that opens a capture, from its names and shapes. Errors  Error when the file is none.
 ModelOpened capture_opened(const std::filesystem::path& path);
 
-/// Whether a path is a file that may be a capture by its ending, and neither weights nor a part of a model's folder. A pickle counts: opening
-/// it says how to convert it.
+/// Whether a path is a file that opens as a capture: *.safetensors whose names say so, and any *.npz or *.npy. A pickle counts: opening it says
+/// how to convert it.
 bool is_capture_path(const std::filesystem::path& path);
 
 /// One sentence on why this Action does nothing while a capture is open; nothing when it does.

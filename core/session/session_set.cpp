@@ -3,6 +3,7 @@
 #include "core/formats/file.h"
 #include "core/formats/tokenizer.h"
 #include "core/runs/plan_fields.h"
+#include "core/session/capture_source.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
 #include "core/session/session_fields.h"
@@ -71,11 +72,12 @@ Action open_model(std::string_view value, const std::filesystem::path& assets) {
     if (model.name == name) return ModelOpened{ModelSource::kBundled, name, model.shape};
     names += (names.empty() ? "" : ", ") + model.name;
   }
+  if (is_capture_path(name)) return capture_opened(std::filesystem::absolute(name));
   if (name.find('/') != std::string::npos || std::filesystem::is_directory(name, ignored)) {
     const std::filesystem::path folder = std::filesystem::absolute(name);
     return ModelOpened{ModelSource::kFolder, folder.string(), read_model_shape(folder)};
   }
-  throw Error("There is no model \"" + escape_for_display(name, 100) + "\": neither a folder" +
+  throw Error("There is no model \"" + escape_for_display(name, 100) + "\": neither a folder nor a capture" +
               (names.empty() ? std::string(" nor a bundled model.") : " nor one of the bundled models " + names + "."));
 }
 

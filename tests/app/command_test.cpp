@@ -84,34 +84,37 @@ TEST(Commands, CaptureEqualsTheGoldenFile) {
   const SafetensorsFile captured(out), golden(HEADROOM_SOURCE_DIR "/tests/golden/bundled/grammar-base.safetensors");
 
   EXPECT_EQ(captured.read_integers(*captured.find("input_ids")), golden.read_integers(*golden.find("0.input_ids")));
-  const auto expect_near = [&](const char* name, const char* golden_name, float tolerance) {
-    const Tensor ours = captured.read_float(*captured.find(name)), theirs = golden.read_float(*golden.find(golden_name));
-    ASSERT_EQ(ours.shape(), theirs.shape()) << name;
-    for (std::int64_t i = 0; i < ours.size(); ++i)
-      ASSERT_NEAR(ours.data()[i], theirs.data()[i], tolerance) << name << " at " << i;
-  };
-  expect_near("logits", "0.logits", 1e-3f);
-  expect_near("probs", "0.probs", 1e-4f);
+  const Tensor logits = captured.read_float(*captured.find("logits")),
+               expected_logits = golden.read_float(*golden.find("0.logits"));
+  ASSERT_EQ(logits.shape(), expected_logits.shape());
+  for (std::int64_t i = 0; i < logits.size(); ++i)
+    ASSERT_NEAR(logits.data()[i], expected_logits.data()[i], 1e-3f) << i;
+  const Tensor expected = golden.read_float(*golden.find("0.probs"));  // [4, 8, 10, 10]
+  for (std::int64_t layer = 0; layer < 4; ++layer) {
+    const Tensor probs = captured.read_float(*captured.find("attn.00" + std::to_string(layer)));
+    ASSERT_EQ(probs.shape(), (std::vector<std::int64_t>{8, 10, 10}));
+    for (std::int64_t i = 0; i < probs.size(); ++i)
+      ASSERT_NEAR(probs.data()[i], expected.data()[layer * probs.size() + i], 1e-4f) << layer << " " << i;
+  }
 
   // The probabilities follow from q, k and logsumexp as the help says.
-  const Tensor q = captured.read_float(*captured.find("layers.3.q")), k = captured.read_float(*captured.find("layers.3.k"));
-  const Tensor lse = captured.read_float(*captured.find("layers.3.logsumexp")),
-               probs = captured.read_float(*captured.find("probs"));
+  const Tensor q = captured.read_float(*captured.find("q.003")), k = captured.read_float(*captured.find("k.003"));
+  const Tensor lse = captured.read_float(*captured.find("logsumexp.003")), probs = captured.read_float(*captured.find("attn.003"));
   const std::int64_t n = 10, d = 16;
-  ASSERT_EQ(q.shape(), (std::vector<std::int64_t>{8, n, d}));
+  ASSERT_EQ(q.shape(), (std::vector<std::int64_t>{n, 8, d}));
   for (std::int64_t h = 0; h < 8; ++h) {
     for (std::int64_t i = 0; i < n; ++i) {
       for (std::int64_t j = 0; j <= i; ++j) {
         double score = 0;
         for (std::int64_t c = 0; c < d; ++c)
-          score += double{q.data()[(h * n + i) * d + c]} * k.data()[(h * n + j) * d + c];
-        ASSERT_NEAR(std::exp(score / 4 - lse.data()[h * n + i]), probs.data()[((3 * 8 + h) * n + i) * n + j], 1e-5);
+          score += double{q.data()[(i * 8 + h) * d + c]} * k.data()[(j * 8 + h) * d + c];
+        ASSERT_NEAR(std::exp(score / 4 - lse.data()[h * n + i]), probs.data()[(h * n + i) * n + j], 1e-5);
       }
     }
   }
   const auto summary = nlohmann::json::parse(run.out);
   EXPECT_EQ(summary["n_tokens"], 10);
-  EXPECT_EQ(summary["tensors"]["probs"], nlohmann::json({4, 8, 10, 10}));
+  EXPECT_EQ(summary["tensors"]["attn.003"], nlohmann::json({8, 10, 10}));
   EXPECT_EQ(summary["entropy_nats"].size(), 4u);
   EXPECT_EQ(summary["top_predictions"].size(), 5u);
   EXPECT_GT(summary["loss_nats"], 0.0);
@@ -121,18 +124,39 @@ TEST(Commands, CaptureFollowsTheShapeOptions) {
   const TemporaryFolder folder;
   const auto out = folder / "x.safetensors";
   ASSERT_EQ(run_program({"capture", "--kv-heads", "2", "--prune", "0.3,2.1", "--mask", "causal,local_window:4", "--text",
-                         "the dog is loud", "--probs", "--out", out.string()})
+                         "the dog is loud", "--probs", "--layers", "0-1", "--out", out.string()})
                 .status,
             0);
   const SafetensorsFile file(out);
-  EXPECT_EQ(file.find("layers.0.q")->shape, (std::vector<std::uint64_t>{7, 5, 16}));
-  EXPECT_EQ(file.find("layers.1.q")->shape, (std::vector<std::uint64_t>{8, 5, 16}));
-  EXPECT_EQ(file.find("layers.0.k")->shape, (std::vector<std::uint64_t>{2, 5, 16}));
-  EXPECT_EQ(file.metadata().at("layers.0.heads"), "[0,1,2,4,5,6,7]");
-  const Tensor probs = file.read_float(*file.find("probs"));
-  for (std::int64_t c = 0; c < 25; ++c)
-    EXPECT_EQ(probs.data()[3 * 25 + c], 0) << "head 3 of layer 0 was pruned";
+  EXPECT_EQ(file.find("q.000")->shape, (std::vector<std::uint64_t>{5, 7, 16}));
+  EXPECT_EQ(file.find("q.001")->shape, (std::vector<std::uint64_t>{5, 8, 16}));
+  EXPECT_EQ(file.find("q.002"), nullptr);
+  EXPECT_EQ(file.find("k.000")->shape, (std::vector<std::uint64_t>{5, 2, 16}));
+  EXPECT_EQ(file.metadata().at("heads.000"), "[0,1,2,4,5,6,7]");
+  EXPECT_EQ(file.metadata().at("window"), "4");
+  const Tensor probs = file.read_float(*file.find("attn.000"));
+  EXPECT_EQ(probs.shape(), (std::vector<std::int64_t>{7, 5, 5}));
   EXPECT_EQ(probs.data()[4 * 5 + 0], 0) << "outside the window";
+  expect_failure(run_program({"capture", "--layers", "7", "--out", out.string()}), 1, {"no layer 7", "0 to 3"});
+  expect_failure(run_program({"capture", "--layers", "3-1", "--out", out.string()}), 2, {"--layers 3-1"});
+  expect_failure(run_program({"capture", "--dtype", "f8", "--out", out.string()}), 2, {"--dtype"});
+}
+
+TEST(Commands, ACaptureIsOpenedDrawnAndWrittenAgain) {
+  const TemporaryFolder folder;
+  const std::string golden = HEADROOM_SOURCE_DIR "/tests/golden/captures/batched.safetensors";
+  const auto out = folder / "x.safetensors";
+  ASSERT_EQ(run_program({"capture", "--capture", golden, "--entry", "1", "--out", out.string()}).status, 0);
+  const SafetensorsFile file(out);
+  EXPECT_EQ(file.find("attn.001")->shape, (std::vector<std::uint64_t>{3, 5, 5}));
+  EXPECT_EQ(file.find("q.000"), nullptr);
+  for (const char* view : {"heads", "head", "token", "kv", "timing"}) {
+    const Finished run = run_program({"export", "--model", golden, "--view", view, "--out", (folder / "x.png").string()});
+    EXPECT_EQ(run.status, 0) << view << run.err;
+  }
+  expect_failure(run_program({"capture", "--capture", golden, "--text", "a", "--out", out.string()}), 2, {"computed elsewhere"});
+  expect_failure(run_program({"capture", "--capture", golden, "--entry", "2", "--out", out.string()}), 1, {"2 texts", "no text 2"});
+  expect_failure(run_program({"capture", "--capture", golden, "--model", "grammar-base", "--out", out.string()}), 2, {"--capture"});
 }
 
 TEST(Commands, EveryViewAndFormatIsWrittenTheSameTwice) {

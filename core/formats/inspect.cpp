@@ -7,6 +7,8 @@
 
 #include "core/cost/thousands.h"
 #include "core/formats/capture.h"
+#include "core/formats/capture_file.h"
+#include "core/formats/capture_plan.h"
 #include "core/formats/card_reader.h"
 #include "core/formats/json_value.h"
 #include "core/formats/model_folder.h"
@@ -144,15 +146,19 @@ void inspect_capture(const fs::path& path, Inspection& result) {
   if (!problems.empty()) result.problem = shown_path(path) + ": " + problems.front();
 }
 
-bool is_capture(const SafetensorsFile& file) {
-  const auto format = file.metadata().find("format");
-  return format != file.metadata().end() && format->second == "attention-capture";
+/// By the names of its tensors; parameters have others.
+bool is_capture(const fs::path& path) {
+  try {
+    return holds_attention(open_capture_file(path));
+  } catch (const Error&) {
+    return false;
+  }
 }
 
 void inspect_safetensors(const fs::path& path, Inspection& result) {
   result.kind = Kind::kSafetensors;
   const SafetensorsFile file(path);
-  if (is_capture(file)) return inspect_capture(path, result);
+  if (is_capture(path)) return inspect_capture(path, result);
   for (const TensorEntry& entry : file.tensors())
     list_tensor(entry, result);
   result.facts.emplace_back("tensors", std::to_string(file.tensors().size()));

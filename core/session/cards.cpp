@@ -69,6 +69,11 @@ std::shared_ptr<const ShownCard> read_shown(const std::string& from, const Sessi
       shown->card.name = "the pasted configuration";
       shown->card = read_card_text(from, "the pasted configuration");
       shown->has_config = true;
+    } else if (from.empty() && session.compute.model_source == ModelSource::kCapture) {
+      shown->card.name = escape_for_display(fs::path(session.compute.model).filename().native());
+      throw Error(
+          "A capture holds attentions and no configuration: choose a card of the library, or open or paste the model's "
+          "config.json.");
     } else {
       read_path(from.empty() ? folder_of_model(session.compute, assets) : fs::path(from), *shown);
       if (from.empty()) shown->card.name = escape_for_display(fs::path(session.compute.model).filename().native());

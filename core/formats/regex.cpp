@@ -13,9 +13,10 @@
 namespace headroom {
 namespace {
 
-// ICU counts time in steps, about a millisecond each on a present machine: so the same text fails everywhere or nowhere.
-constexpr std::int32_t kMaxStepsPerMatch = 500;
-constexpr std::int64_t kMaxSteps = 20000;
+// ICU counts time in steps of about a millisecond, over all matches in a text: so the same text fails everywhere or nowhere. A usual pattern
+// takes one step for some 3,000 code units.
+constexpr std::int32_t kMaxSteps = 1000;
+constexpr std::int32_t kUnitsPerMoreStep = 256;
 constexpr std::int32_t kMaxStackBytes = 8 << 20;
 
 struct Closer {
@@ -23,16 +24,7 @@ struct Closer {
 };
 using Handle = std::unique_ptr<URegularExpression, Closer>;
 
-/// What the callback of a running match looks at.
-struct Watch {
-  const std::stop_token* stop = nullptr;
-  std::int64_t steps = 0;
-};
-
-UBool goes_on(const void* context, std::int32_t) {
-  auto* watch = static_cast<Watch*>(const_cast<void*>(context));
-  return ++watch->steps <= kMaxSteps && !watch->stop->stop_requested();
-}
+UBool goes_on(const void* stop, std::int32_t) { return !static_cast<const std::stop_token*>(stop)->stop_requested(); }
 
 void append_utf16(std::vector<UChar>& units, char32_t c) {
   if (c < 0x10000) {
@@ -52,6 +44,7 @@ struct Regex::Compiled {
 
 Regex::Regex(std::string_view expression, const std::string& place) : compiled_(std::make_unique<Compiled>()) {
   compiled_->name = place + ": the pattern " + in_quotes(expression, 80);
+  if (expression.empty()) expression = "(?:)";  // ICU takes no empty one
   std::size_t n_invalid = 0;
   std::vector<UChar> units;
   for (const Glyph& glyph : to_glyphs(expression, n_invalid))
@@ -82,10 +75,9 @@ void Regex::find_all(const Glyphs& text, GlyphRange part, const std::function<vo
 
   UErrorCode status = U_ZERO_ERROR;
   const Handle regex(uregex_clone(compiled_->handle.get(), &status));
-  Watch watch{&stop};
-  uregex_setTimeLimit(regex.get(), kMaxStepsPerMatch, &status);
+  uregex_setTimeLimit(regex.get(), kMaxSteps + static_cast<std::int32_t>(units.size()) / kUnitsPerMoreStep, &status);
   uregex_setStackLimit(regex.get(), kMaxStackBytes, &status);
-  uregex_setMatchCallback(regex.get(), goes_on, &watch, &status);
+  uregex_setMatchCallback(regex.get(), goes_on, &stop, &status);
   static constexpr UChar kNothing[1] = {0};
   uregex_setText(regex.get(), units.empty() ? kNothing : units.data(), static_cast<std::int32_t>(units.size()), &status);
   std::int32_t last_end = -1;

@@ -168,6 +168,7 @@ TextTokens PipelineTokenizer::encode_text(std::string_view text, std::int32_t pa
                                    " are read.");
     text = text.substr(0, end);
   }
+  if (run.stop.stop_requested()) throw Cancelled();
   run.text = {text, part, {}, 0};
   std::size_t n_invalid = 0;
   const Glyphs glyphs = to_glyphs(text, n_invalid);

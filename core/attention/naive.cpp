@@ -32,7 +32,7 @@ Matrix widened(const ConstHeads16View& view, std::int64_t b, std::int64_t head, 
   return wide;
 }
 
-/// softmax(score terms of scale q kᵀ, masked) v with the whole [seq_q, seq_k] matrix in memory, one head at a time on each thread.
+/// softmax of the scores (scale q kᵀ, soft cap, bias, mask) times v with the whole [seq_q, seq_k] matrix in memory, one head at a time on each thread.
 class NaiveBackend final : public AttentionBackend {
  public:
   explicit NaiveBackend(ThreadPool& pool) : pool_(pool), scores_(static_cast<std::size_t>(pool.n_threads())) {}

@@ -12,7 +12,7 @@
 
 namespace headroom {
 
-/// config.json of a Llama-family folder (llama, mistral without window, qwen2), every number checked.
+/// config.json of a folder of any of families() (core/formats/family.h), every number checked.
 /// Errors  Error with the file, the field, what it holds and what would be right.
 ModelConfig read_model_config(const std::filesystem::path& config_json);
 

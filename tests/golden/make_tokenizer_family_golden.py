@@ -20,6 +20,7 @@ from tokenizer_texts import Hash, Texts, WORDS, write_tables
 HERE = pathlib.Path(__file__).resolve().parent
 COUNT, BLOCK, PAIRS = 20000, 100, 2000
 LLAMA3 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+GPT4 = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?+\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]++[\r\n]*|\s*[\r\n]|\s+(?!\S)|\s+"
 QWEN2 = LLAMA3.replace(r"\p{N}{1,3}", r"\p{N}")
 BYTES = [f"<0x{b:02X}>" for b in range(256)]
 
@@ -134,6 +135,24 @@ def qwen2():
     t.add_special_tokens([special("<|endoftext|>"), special("<|im_start|>"), special("<|im_end|>")])
     t.post_processor = processors.ByteLevel(trim_offsets=False, add_prefix_space=False)
     return parts(t), ["<|endoftext|>", "<|im_start|>", "<|im_end|>"]
+
+
+def gpt4():
+    """An expression that is run by ICU."""
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Split(Regex(GPT4), "isolated"), pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False)])
+    t.decoder = decoders.ByteLevel()
+    train(t, trainers.BpeTrainer(vocab_size=800, show_progress=False, special_tokens=["<|endoftext|>"], initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    t.post_processor = processors.ByteLevel(trim_offsets=False)
+    return parts(t), ["<|endoftext|>"]
+
+
+def starcoder():
+    t = Tokenizer(models.BPE())
+    t.pre_tokenizer = pre_tokenizers.Sequence([pre_tokenizers.Digits(individual_digits=True), pre_tokenizers.ByteLevel(add_prefix_space=False)])
+    t.decoder = decoders.ByteLevel()
+    train(t, trainers.BpeTrainer(vocab_size=800, show_progress=False, special_tokens=["<|endoftext|>"], initial_alphabet=sorted(pre_tokenizers.ByteLevel.alphabet())))
+    return parts(t), ["<|endoftext|>"]
 
 
 LLAMA2 = ["<unk>", "<s>", "</s>"]
@@ -305,7 +324,7 @@ def t5_strip():
     return unigram(True)
 
 
-FAMILIES = {f.__name__: f for f in [gpt2, roberta, bart, gpt_neox, llama3, qwen2, llama2, llama2_new, phi3, gemma, bert_uncased, bert_cased, distilbert, gpt1, t5, t5_strip]}
+FAMILIES = {f.__name__: f for f in [gpt2, roberta, bart, gpt_neox, llama3, qwen2, gpt4, starcoder, llama2, llama2_new, phi3, gemma, bert_uncased, bert_cased, distilbert, gpt1, t5, t5_strip]}
 
 
 def words_of(text, encoding):

@@ -38,7 +38,6 @@ struct Family {
   /// Tells whether the file has a tensor of that whole name.
   using HasTensor = std::function<bool(const std::string& name)>;
   /// What the tensors that are there say beside config.json, asked before `slots`: a BERT without its head. Null: nothing.
-  /// Errors  Error, without the file's name, when they say what no model of the family is.
   void (*settle)(const HasTensor& has, ModelConfig& config) = nullptr;
   /// One sentence on why such a model is none of the family; empty when it is.
   std::string (*problem)(const ModelConfig& config) = nullptr;

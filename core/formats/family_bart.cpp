@@ -2,7 +2,6 @@
 
 #include "core/formats/family.h"
 #include "core/formats/slot_list.h"
-#include "core/tensor/error.h"
 
 namespace headroom {
 namespace {
@@ -140,6 +139,10 @@ std::vector<TensorSlot> slots(ModelParams& params) {
   slots.norm("decoder.layernorm_embedding", {params.embedding_norm, params.embedding_norm_bias}, d);
   for (std::size_t i = 0; i < params.layers.size(); ++i)
     add_layer("decoder.layers." + std::to_string(i) + ".", params.layers[i], config, slots);
+  // Where nothing is tied, transformers gives each stack its own; here both read one.
+  if (!config.ties_embeddings)
+    for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"})
+      slots.plain(name, {shape.vocab_size, d}, params.embedding).layout = SlotLayout::kSame;
   const std::size_t first_of_head = slots.size();
   if (config.has_output_bias)
     slots.plain("final_logits_bias", {shape.vocab_size}, params.output_bias).shape = {1, shape.vocab_size};
@@ -152,12 +155,6 @@ std::vector<TensorSlot> slots(ModelParams& params) {
 void settle(const Family::HasTensor& has, ModelConfig& config) {
   config.has_output_bias = has("final_logits_bias");
   if (config.ties_embeddings) return;
-  for (const char* name : {"encoder.embed_tokens.weight", "decoder.embed_tokens.weight"}) {
-    const bool is_there = has(name) || has(std::string("model.") + name);
-    if (is_there && (has("shared.weight") || has("model.shared.weight")))
-      throw Error(std::string("config.json does not tie the embeddings, and the file has ") + name +
-                  " beside shared.weight: stacks with embeddings of their own are not supported");
-  }
   if (has("lm_head.weight")) return;
   config.predicts = false;
   config.ties_embeddings = true;

@@ -31,7 +31,10 @@ std::vector<TensorSlot> slots(ModelParams& params) {
     const bool is_tied = params.config.ties_embeddings;
     TensorSlot& bias = slots.plain(is_tied ? "cls.predictions.bias" : "cls.predictions.decoder.bias", {words}, params.output_bias);
     bias.other_names = {is_tied ? "cls.predictions.decoder.bias" : "cls.predictions.bias"};
-    if (!is_tied) slots.plain("cls.predictions.decoder.weight", {words, d}, params.lm_head);
+    if (!is_tied) {
+      slots.plain("cls.predictions.decoder.weight", {words, d}, params.lm_head);
+      slots.plain("cls.predictions.bias", {words}, params.output_bias).layout = SlotLayout::kCopy;
+    }
   }
   slots.name_whole(first_of_head);
   return slots.take();

@@ -45,7 +45,10 @@ std::vector<TensorSlot> slots(ModelParams& params) {
     const bool is_tied = params.config.ties_embeddings;
     TensorSlot& bias = slots.plain(is_tied ? "lm_head.bias" : "lm_head.decoder.bias", {words}, params.output_bias);
     bias.other_names = {is_tied ? "lm_head.decoder.bias" : "lm_head.bias"};
-    if (!is_tied) slots.plain("lm_head.decoder.weight", {words, d}, params.lm_head);
+    if (!is_tied) {
+      slots.plain("lm_head.decoder.weight", {words, d}, params.lm_head);
+      slots.plain("lm_head.bias", {words}, params.output_bias).layout = SlotLayout::kCopy;
+    }
   }
   slots.name_whole(first_of_head);
   return slots.take();

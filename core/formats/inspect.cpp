@@ -54,9 +54,10 @@ void add_config_facts(const ModelConfig& config, Inspection& result) {
   params.config = config;
   std::int64_t n_parameters = 0;
   for (const TensorSlot& slot : tensor_slots(params)) {
+    if (slot.layout == SlotLayout::kCopy || slot.layout == SlotLayout::kSame) continue;
     std::int64_t n = 1;
     for (const std::int64_t dim : slot.shape)
-      n *= dim;  // each dimension is bounded by the configuration's reader
+      n *= dim == kAnyRows ? kWrittenAnyRows : dim;  // each dimension is bounded by the configuration's reader
     n_parameters += n;
   }
   add("parameters", n_parameters);

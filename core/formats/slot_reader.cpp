@@ -167,6 +167,25 @@ void read_transposed(const SlotReading& reading, PieceReader& reader) {
       });
 }
 
+/// Bit by bit, so that a NaN equals itself.
+void require_same(const SlotReading& reading, PieceReader& reader) {
+  const TensorPart& part = reading.slot.parts.front();
+  const auto cols = static_cast<std::size_t>(cols_in(part));
+  std::vector<float> theirs, ours(cols);
+  reader.each_piece(
+      0, static_cast<std::uint64_t>(part.tensor->size()), cols, [&](std::uint64_t at, std::span<const std::byte> piece) {
+        theirs.resize(piece.size() / static_cast<std::size_t>(reader.element_bytes()));
+        to_floats(reading.entry->dtype, piece, theirs);
+        for (std::size_t i = 0; i < theirs.size(); i += cols) {
+          part.tensor->read_row((static_cast<std::int64_t>(at) + static_cast<std::int64_t>(i)) / static_cast<std::int64_t>(cols),
+                                ours.data());
+          if (std::memcmp(ours.data(), theirs.data() + i, cols * sizeof(float)) != 0)
+            throw Error(shown_path(reading.file->path()) + ": " + reading.slot.name +
+                        " differs from the tensor that both stacks share here: embeddings of their own are not supported");
+        }
+      });
+}
+
 void require_zeros(const SlotReading& reading, PieceReader& reader) {
   std::vector<float> values;
   const std::uint64_t n = (reading.entry->end - reading.entry->begin) / reader.element_bytes();
@@ -224,6 +243,9 @@ std::uint64_t read_slot(const SlotReading& reading, const ReadWatch& watch) {
   switch (slot.layout) {
     case SlotLayout::kZeros:
       require_zeros(reading, reader);
+      return reader.n_non_finite();
+    case SlotLayout::kSame:
+      require_same(reading, reader);
       return reader.n_non_finite();
     case SlotLayout::kNoneIfZero:
       read_unless_zero(reading, reader);

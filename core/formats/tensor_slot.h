@@ -22,7 +22,9 @@ enum class SlotLayout {
   kInterleaved,  ///< n_blocks blocks, each of as many rows of the first part, then of the next ...: GPT-NeoX's q, k, v of each head
   kOneLess,      ///< one part, from each of whose values the file has taken 1: Gemma's norms
   kZeros,        ///< no part; every value must be zero, for the model has no place for another
-  kNoneIfZero    ///< one part, which stays empty where every value is zero, and is written as zeros then: BERT's token types
+  kNoneIfZero,   ///< one part, which stays empty where every value is zero, and is written as zeros then: BERT's token types
+  kCopy,         ///< one part that another slot reads: written for programs that look for it, never read
+  kSame          ///< the same, but where a file has it, it must not differ from what was read before
 };
 
 /// One tensor that a configuration implies, and where its values go.

@@ -66,6 +66,7 @@ bool is_wide(const ModelParams& params, const Tensor* tensor) {
 std::uint64_t memory_of(const SlotReading& step) {
   if (step.slot.layout == SlotLayout::kNoneIfZero)
     return (step.entry->end - step.entry->begin) / static_cast<std::uint64_t>(dtype_bits(step.entry->dtype) / 8) * sizeof(float);
+  if (step.slot.layout == SlotLayout::kSame) return 0;
   std::uint64_t bytes = 0;
   for (const TensorPart& part : step.slot.parts) {
     std::uint64_t n = 1;
@@ -114,20 +115,20 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   WeightsPlan plan;
   plan.notices = files.notices();
   const Family& family = family_named(params.config.family);
-  if (family.settle != nullptr) {
-    try {
-      family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, name)); }, params.config);
-    } catch (const Error& error) {
-      throw Error(shown_path(files.path()) + ": " + error.what());
-    }
-  }
+  if (family.settle != nullptr)
+    family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, name)); }, params.config);
   const std::vector<TensorSlot> slots = tensor_slots(params);
   const std::string prefix = prefix_of(files, family, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;
   std::unordered_set<std::string> used;
   for (const TensorSlot& slot : slots) {
     const std::string name = slot.has_prefix ? prefix + slot.name : slot.name;
+    if (slot.layout == SlotLayout::kCopy) {
+      used.insert(name);
+      continue;
+    }
     StoredTensor found = find_entry(files, name);
+    if (!found && slot.layout == SlotLayout::kSame) continue;
     for (std::size_t i = 0; i < slot.other_names.size() && !found; ++i) {
       found = find_entry(files, prefix + slot.other_names[i]);
       if (!found) found = find_entry(files, slot.other_names[i]);

@@ -7,8 +7,8 @@
 #include <nlohmann/json.hpp>
 
 #include "core/formats/model_folder.h"
+#include "core/formats/safetensors.h"
 #include "core/formats/save_model.h"
-#include "core/formats/weights_plan.h"
 #include "core/tensor/error.h"
 #include "tests/formats/testing.h"
 #include "tests/model/encoders.h"
@@ -207,6 +207,58 @@ TEST_F(ChangedConfig, AnOutputThatConfigTiesIsPassedOverAndTold) {
   const LoadedModel model = load_model_folder(folder_ / "");
   EXPECT_TRUE(model.params.config.ties_embeddings);
   EXPECT_THAT(model.notices, ::testing::ElementsAre(HasSubstr("lm_head.weight, but config.json ties the output")));
+}
+
+/// The file of a golden model with one more tensor.
+void add_tensor(const std::filesystem::path& path, const std::string& name, const std::vector<float>& values,
+                const std::vector<std::int64_t>& shape) {
+  SafetensorsWriter writer;
+  {
+    const SafetensorsFile file(path);
+    for (const TensorEntry& entry : file.tensors()) {
+      const Tensor tensor = file.read_float(entry);
+      writer.add(entry.name, tensor.shape(), tensor.span());
+    }
+  }
+  writer.add(name, shape, values);
+  std::filesystem::remove(path);
+  writer.write(path);
+}
+
+TEST_F(ChangedConfig, StacksOfAnUntiedBartShareTheirEmbedding) {
+  const char* const name = "model.encoder.embed_tokens.weight";
+  for (const bool differs : {false, true}) {
+    write("bart-scaled", "{}");
+    const Tensor shared = [&] {
+      const SafetensorsFile file(folder_ / "model.safetensors");
+      return file.read_float(*file.find("model.shared.weight"));
+    }();
+    std::vector<float> values(shared.span().begin(), shared.span().end());
+    if (differs) values[100] += 0.5f;
+    add_tensor(folder_ / "model.safetensors", name, values, shared.shape());
+    std::string sentence;
+    try {
+      EXPECT_THAT(load_model_folder(folder_ / "").notices, IsEmpty());
+    } catch (const Error& error) {
+      sentence = error.what();
+    }
+    if (differs) {
+      EXPECT_THAT(sentence, HasSubstr("encoder.embed_tokens.weight differs from the tensor that both stacks share here"));
+    } else {
+      EXPECT_EQ(sentence, "");
+    }
+  }
+}
+
+TEST_F(ChangedConfig, TheFirstBlockAloneHasRelativePositions) {
+  write("t5", "{}");
+  const std::vector<float> table(8 * 3, 1.0f);
+  add_tensor(folder_ / "model.safetensors", "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight", table,
+             {8, 3});
+  EXPECT_THAT(load_model_folder(folder_ / "").notices, IsEmpty()) << "old files have a table there that nothing reads";
+  write("t5", "{}");
+  add_tensor(folder_ / "model.safetensors", "decoder.block.1.layer.0.SelfAttention.relative_attention_bias.weight", table, {8, 3});
+  EXPECT_THAT(testing_files::message_of([&] { load_model_folder(folder_ / ""); }), HasSubstr("is not expected by config.json"));
 }
 
 TEST_F(ChangedConfig, AFactorAndAFormTellWhatAFamilyCannotHold) {

@@ -27,7 +27,7 @@ double pages(const Frame& frame, const Rect& area) {
   CardScratch& scratch = frame.state.card;
   if (const auto page = segmented(look, choices, static_cast<int>(scratch.page), look.px(260)))
     scratch.page = static_cast<CardScratch::Page>(*page);
-  return look.px(36);
+  return look.px(42);
 }
 
 }  // namespace

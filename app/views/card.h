@@ -35,7 +35,7 @@ struct CardScratch {
   std::shared_ptr<const TensorListing> listed;  ///< what `lines` were made of
   std::string listed_filter;
   Rows listed_rows = Rows::kTensors;
-  std::uint64_t listed_bytes = 0, listed_elements = 0;
+  std::uint64_t listed_bytes = 0, listed_elements = 0, listed_tensors = 0;
 };
 
 /// The rail of the Card stage: which card, compared with which, for how many tokens.

@@ -69,13 +69,19 @@ void sources(const Frame& frame) {
   flow.end();
 }
 
+/// Always two lines high, so that the library below stands still.
 void compared(const Frame& frame) {
   const View& view = frame.session.view;
-  if (view.card_beside.empty()) return;
   gap(frame.look, 6);
+  if (view.card_beside.empty()) {
+    paragraph(frame.look, "One card is shown.", small_text(frame.look));
+    paragraph(frame.look, "Ctrl+click another to compare.", small_text(frame.look));
+    return;
+  }
   const ShownCard* beside = frame.model.cards.beside.get();
   const std::string name = beside == nullptr ? "another card" : beside->card.name;
-  paragraph(frame.look, imgui_drawable("Compared with " + name, FontFace::kSans), small_text(frame.look));
+  paragraph(frame.look, imgui_drawable(name.size() > 28 ? "Compared with another" : "Compared with " + name, FontFace::kSans),
+            small_text(frame.look));
   if (link(frame.look, "card/stop_comparing", "Stop comparing", "Back to one card.")) frame.send(CardChosen{view.card, ""});
 }
 
@@ -118,7 +124,7 @@ void library_row(const Frame& frame, const LibraryCard& item, std::optional<std:
 
 void library(const Frame& frame) {
   const Look& look = frame.look;
-  heading(look, "LIBRARY", "Ctrl+click compares");
+  heading(look, "LIBRARY");
   CardScratch& scratch = frame.state.card;
   {
     const FontScope font(FontFace::kSans, kTextSize);
@@ -157,8 +163,8 @@ void computed_for(const Frame& frame) {
   heading(look, "COMPUTED FOR");
   const ShownCard* shown = frame.model.cards.shown.get();
   const std::string text = view.kv_context > 0                     ? grouped_digits(view.kv_context)
-                           : shown != nullptr && shown->has_config ? grouped_digits(card_context(view, shown->card)) + ", its own"
-                                                                   : "its own";
+                           : shown != nullptr && shown->has_config ? "own: " + grouped_digits(card_context(view, shown->card))
+                                                                   : "own";
   if (const auto context =
           value_slider(look, {.name = "card/context",
                               .label = "context",
@@ -168,7 +174,7 @@ void computed_for(const Frame& frame) {
                               .value = view.kv_context,
                               .shown = text,
                               .label_width = 58,
-                              .value_width = 96}))
+                              .value_width = 92}))
     frame.send(KvContextSet{*context}, "kv context");
   gap(look, 4);
   constexpr std::array<MenuChoice, 3> types{{

@@ -32,10 +32,11 @@ void make_lines(CardScratch& scratch, const std::shared_ptr<const TensorListing>
   scratch.listed_filter = filter;
   scratch.listed_rows = scratch.rows;
   scratch.lines.clear();
-  scratch.listed_bytes = scratch.listed_elements = 0;
+  scratch.listed_bytes = scratch.listed_elements = scratch.listed_tensors = 0;
   std::map<std::pair<std::string, std::int64_t>, std::size_t> groups;
   for (const ListedTensor& tensor : listing->tensors) {
     if (!filter.empty() && tensor.name.find(filter) == std::string::npos && tensor.dtype != filter) continue;
+    ++scratch.listed_tensors;
     scratch.listed_bytes += tensor.bytes;
     scratch.listed_elements += tensor.elements;
     Line line{.name = tensor.name,
@@ -126,7 +127,7 @@ double toolbar(const Frame& frame, const Rect& area) {
     scratch.rows = static_cast<Rows>(*chosen);
   const TensorListing& listing = *frame.model.cards.shown->tensors;
   std::string text = count_of(listing.tensors.size()) + (listing.tensors.size() == 1 ? " tensor" : " tensors");
-  if (!scratch.listed_filter.empty()) text = count_of(scratch.lines.size()) + " of " + text;
+  if (!scratch.listed_filter.empty()) text = count_of(scratch.listed_tensors) + " of " + text;
   text += " · " + count_of(scratch.listed_elements) + " numbers · " + bytes_of(scratch.listed_bytes) + " · " + dtypes_text(listing);
   if (listing.files.size() > 1) text += " · " + count_of(listing.files.size()) + " files";
   const float left = x + width + look.px(162);

@@ -34,7 +34,7 @@ std::vector<CardFact> all_facts(const ModelCard& card, const View& view) {
     CardFact fact{card_part_name(part), std::nullopt, "none", ""};
     if (found != nullptr && found->n) {
       fact.value = static_cast<double>(*found->n);
-      fact.text = short_count(*fact.value);
+      fact.text = *found->n == 0 ? "0, shared" : short_count(*fact.value);
     } else if (found != nullptr) {
       fact.text = "not told";
     }

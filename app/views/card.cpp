@@ -2,6 +2,7 @@
 
 #include <imgui.h>
 
+#include <algorithm>
 #include <array>
 #include <string>
 
@@ -42,8 +43,11 @@ void draw_card(const Frame& frame, const Rect& area) {
     draw_card_tensors(frame, place);
     return;
   }
-  constexpr double presenter_zoom = 1.25;
-  const double zoom = frame.model.settings.is_presenter ? presenter_zoom : 1.0;
+  // A card has a fixed number of lines: a large window shows them larger, not more of them.
+  constexpr double kUsualWidth = 1060, kUsualHeight = 680, kMostZoom = 1.5, kPresenterZoom = 1.25;
+  const double room = std::min(place.w / frame.look.scale / kUsualWidth, place.h / frame.look.scale / kUsualHeight);
+  const double least = frame.model.settings.is_presenter ? kPresenterZoom : 1.0;
+  const double zoom = std::clamp(room, least, kMostZoom);
   draw_figure(frame, {.kind = FigureKind::kCard, .name = "stage", .area = place, .zoom = zoom});
 }
 

@@ -70,11 +70,15 @@ ModelConfig lab_config(const ModelConfig& trained, const Compute& compute) {
   shape.n_heads = compute.n_heads;
   shape.n_kv_heads = compute.n_kv_heads;
   shape.d_head = compute.d_model / compute.n_heads;
+  // Factors that belong to the trained width: of each pair that turns, of the embedding, of the output.
+  if (config.rope_scaling.kind == RopeScaling::Kind::kLongRope) config.rope_scaling = {};
+  const float root = std::sqrt(static_cast<float>(compute.d_model));
+  if (config.embedding_scale != 1) config.embedding_scale = root;
+  if (config.logit_scale != 1) config.logit_scale = 1 / root;
   if (shape.d_ff == 0) return config;
-  // SwiGLU's usual width, 8/3 of the model's (Shazeer 2020, arXiv:2002.05202), in whole eights; others' 4 times.
-  shape.d_ff = config.mlp == MlpKind::kSwiGlu
-                   ? std::max<std::int64_t>(8, 8 * std::llround(static_cast<double>(compute.d_model) / 3.0))
-                   : 4 * compute.d_model;
+  // A gated MLP's usual width, 8/3 of the model's (Shazeer 2020, arXiv:2002.05202), in whole eights; others' 4 times.
+  shape.d_ff = is_gated(config.mlp) ? std::max<std::int64_t>(8, 8 * std::llround(static_cast<double>(compute.d_model) / 3.0))
+                                    : 4 * compute.d_model;
   return config;
 }
 

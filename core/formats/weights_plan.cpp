@@ -47,13 +47,30 @@ std::string expected_shape(const std::vector<std::int64_t>& shape) {
   return "[any, " + std::to_string(shape.back()) + "]";
 }
 
+/// What stands before the family's own names where a model was saved as a part of another ("module.", "language_model."): whatever the
+/// one tensor has that ends like the embedding. Mostly nothing.
+std::string outer_prefix_of(const WeightFiles& files, const Family& family, const std::string& embedding) {
+  if (files.find(embedding) || files.find(family.prefix + embedding)) return "";
+  std::string outer;
+  int n_found = 0;
+  for (const StoredTensor& tensor : files.tensors()) {
+    const std::string& name = tensor.entry->name;
+    if (!name.ends_with("." + embedding)) continue;
+    outer = name.substr(0, name.size() - embedding.size());
+    if (outer.ends_with(family.prefix)) outer.resize(outer.size() - std::string_view(family.prefix).size());
+    ++n_found;
+  }
+  return n_found == 1 ? outer : "";
+}
+
 /// The family's prefix, or nothing where no tensor has it.
-std::string prefix_of(const WeightFiles& files, const Family& family, const std::vector<TensorSlot>& slots) {
+std::string prefix_of(const WeightFiles& files, const Family& family, const std::string& outer,
+                      const std::vector<TensorSlot>& slots) {
   const bool has_prefix = std::ranges::any_of(
-      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(files, family.prefix + slot.name); });
+      slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(files, outer + family.prefix + slot.name); });
   const bool has_none =
-      std::ranges::none_of(slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(files, slot.name); });
-  return has_prefix || has_none ? family.prefix : "";
+      std::ranges::none_of(slots, [&](const TensorSlot& slot) { return slot.has_prefix && find_entry(files, outer + slot.name); });
+  return outer + (has_prefix || has_none ? family.prefix : "");
 }
 
 /// Whether a pass reads such a matrix as float32: small tables that are added.
@@ -115,14 +132,15 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   WeightsPlan plan;
   plan.notices = files.notices();
   const Family& family = family_named(params.config.family);
+  const std::string outer = outer_prefix_of(files, family, tensor_slots(params).front().name);
   if (family.settle != nullptr)
-    family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, name)); }, params.config);
+    family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, outer + name)); }, params.config);
   const std::vector<TensorSlot> slots = tensor_slots(params);
-  const std::string prefix = prefix_of(files, family, slots);
+  const std::string prefix = prefix_of(files, family, outer, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;
   std::unordered_set<std::string> used;
   for (const TensorSlot& slot : slots) {
-    const std::string name = slot.has_prefix ? prefix + slot.name : slot.name;
+    const std::string name = slot.has_prefix ? prefix + slot.name : outer + slot.name;
     if (slot.layout == SlotLayout::kCopy) {
       used.insert(name);
       continue;
@@ -131,7 +149,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
     if (!found && slot.layout == SlotLayout::kSame) continue;
     for (std::size_t i = 0; i < slot.other_names.size() && !found; ++i) {
       found = find_entry(files, prefix + slot.other_names[i]);
-      if (!found) found = find_entry(files, slot.other_names[i]);
+      if (!found) found = find_entry(files, outer + slot.other_names[i]);
     }
     used.insert(found ? found.entry->name : name);
     if (!found) {
@@ -152,7 +170,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   for (const auto& [file, entry] : files.tensors()) {
     if (used.contains(entry->name) || is_ignored(family, entry->name)) continue;
     const std::string shown = escape_for_display(entry->name, 120);
-    if (entry->name == "lm_head.weight") {
+    if (entry->name == outer + "lm_head.weight") {
       plan.notices.push_back("The file holds lm_head.weight, but config.json ties the output to the embedding, which is used.");
     } else if (is_of_a_layer(family, prefix, entry->name)) {
       unexpected.push_back(shown);  // it would change what a layer computes

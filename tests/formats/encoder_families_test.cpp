@@ -250,6 +250,29 @@ TEST_F(ChangedConfig, StacksOfAnUntiedBartShareTheirEmbedding) {
   }
 }
 
+TEST_F(ChangedConfig, APartOfAnotherModelIsFoundBehindItsPrefix) {
+  for (const auto& [name, prefix] : {std::pair("bert-pretraining", "module."), std::pair("minilm", "encoder.model."),
+                                     std::pair("t5", "transformer."), std::pair("bart-scaled", "a.b.")}) {
+    SCOPED_TRACE(name);
+    write(name, "{}");
+    const LoadedModel plain = load_model_folder(folder_ / "");
+    SafetensorsWriter writer;
+    {
+      const SafetensorsFile file(folder_ / "model.safetensors");
+      for (const TensorEntry& entry : file.tensors()) {
+        const Tensor tensor = file.read_float(entry);
+        writer.add(prefix + entry.name, tensor.shape(), tensor.span());
+      }
+    }
+    std::filesystem::remove(folder_ / "model.safetensors");
+    writer.write(folder_ / "model.safetensors");
+    const LoadedModel part = load_model_folder(folder_ / "");
+    EXPECT_EQ(part.params.config, plain.params.config);
+    EXPECT_EQ(largest_difference(part.params, plain.params), 0);
+    EXPECT_EQ(part.notices.size(), plain.notices.size());
+  }
+}
+
 TEST_F(ChangedConfig, TheFirstBlockAloneHasRelativePositions) {
   write("t5", "{}");
   const std::vector<float> table(8 * 3, 1.0f);

@@ -222,9 +222,14 @@ TEST(TokenizerRows, T13AddedTokens) {
   EXPECT_THAT(tokenizer->load_notices(), ElementsAre("The added token \"<s>\" declares id 9, but has id 3."));
   EXPECT_THAT(ids(*parse(added(R"({"id":4,"content":" ","lstrip":true})")), "a   b"), ElementsAre(1, 4, 4, 4, 2));
   std::string many;
-  for (int i = 0; i < 100000; ++i)
-    many +=
-        (i == 0 ? "" : ",") + std::string(R"({"id":)") + std::to_string(4 + i) + R"(,"content":"tok)" + std::to_string(i) + "\"}";
+  for (int i = 0; i < 100000; ++i) {
+    if (i > 0) many += ',';
+    many += R"({"id":)";
+    many += std::to_string(4 + i);
+    many += R"(,"content":"tok)";
+    many += std::to_string(i);
+    many += "\"}";
+  }
   const auto large = parse(added(many));
   EXPECT_THAT(ids(*large, "a tok99999 b"), ElementsAre(1, 4 + 99999, 2));
 }

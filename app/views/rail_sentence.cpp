@@ -121,9 +121,11 @@ void written_text(const Frame& frame) {
 
 void sentence(const Frame& frame) {
   heading(frame.look, takes_ids(frame) ? "TOKEN IDS" : has_encoder(frame) ? "SOURCE" : "SENTENCE");
-  if (takes_ids(frame))
+  if (takes_ids(frame)) {
     paragraph(frame.look, "This model's tokenizer could not be read: the text is token ids, with spaces between them.",
               small_text(frame.look));
+    gap(frame.look, 6);
+  }
   const std::optional<SharedText> edited = sentence_box(
       frame.look,
       {.name = "rail/sentence",

@@ -43,7 +43,7 @@ void option(const Frame& frame, const Option& what, const Rect& place) {
                                                .value = what.value,
                                                .shown = what.shown,
                                                .enabled = what.enabled,
-                                               .label_width = 76,
+                                               .label_width = 88,
                                                .value_width = 44,
                                                .width = static_cast<float>(place.w)});
   if (!value) return;

@@ -100,6 +100,61 @@ TEST(FamilySession, BertReadsBothSidesAndIsAskedForHiddenTokens) {
   EXPECT_GT(std::abs(bert.snapshot()->losses[1] - snapshot->losses[1]), 1e-3) << "the mask counts";
 }
 
+constexpr const char* kPairTokenizer =
+    R"({"version":"1.0","pre_tokenizer":{"type":"Whitespace"},"post_processor":{"type":"TemplateProcessing",
+"single":[{"SpecialToken":{"id":"<bos>","type_id":0}},{"Sequence":{"id":"A","type_id":0}}],
+"pair":[{"SpecialToken":{"id":"<bos>","type_id":0}},{"Sequence":{"id":"A","type_id":0}},{"SpecialToken":{"id":"<bos>","type_id":0}},{"Sequence":{"id":"B","type_id":1}}],
+"special_tokens":{"<bos>":{"id":"<bos>","ids":[0],"tokens":["<bos>"]}}},
+"model":{"type":"WordLevel","vocab":{"<bos>":0,"<unk>":1,"<mask>":2,"a":3,"b":4,"c":5,"d":6},"unk_token":"<unk>"}})";
+
+TEST(FamilySession, ABertReadsTwoSentencesWithTheirTypes) {
+  Opened bert("bert");
+  ModelParams params = bert.params;
+  params.token_types = Tensor({2, 15});
+  for (std::int64_t i = 0; i < params.token_types.size(); ++i)
+    params.token_types.data()[i] = 0.5F * std::sin(static_cast<float>(i));
+  save_model_folder(params, kPairTokenizer, bert.folder / "pairs");
+  bert.act(ModelOpened{ModelSource::kFolder, (bert.folder / "pairs").string(), read_model_shape(bert.folder / "pairs")});
+  EXPECT_TRUE(bert.session.compute.trained.reads_pairs);
+  bert.act(TextEdited{"a b"});
+  bert.act(SecondTextEdited{"c d a"});
+  const auto pair = bert.snapshot();
+  EXPECT_EQ(pair->trace->ids, (std::vector<std::int32_t>{0, 3, 4, 0, 5, 6, 3}));
+  const std::vector<std::int32_t> types{0, 0, 0, 0, 1, 1, 1};
+  for (std::size_t i = 0; i < types.size(); ++i)
+    EXPECT_EQ(pair->tokens[i].type, types[i]);
+  ThreadPool pool(1);
+  const auto backend = make_reference_backend();
+  const auto layer = make_cpu_attention_layer(pool, *backend);
+  ForwardOptions options{.mask = {.direction = Direction::kBidirectional}, .token_types = types};
+  const ForwardTrace with = forward(params, pair->trace->ids, *layer, pool, options);
+  options.token_types.clear();
+  const ForwardTrace without = forward(params, pair->trace->ids, *layer, pool, options);
+  double distance = 0;
+  for (std::int64_t i = 0; i < with.logits.size(); ++i) {
+    ASSERT_NEAR(pair->trace->logits.data()[i], with.logits.data()[i], 1e-4);
+    distance = std::max(distance, std::abs(static_cast<double>(with.logits.data()[i]) - without.logits.data()[i]));
+  }
+  EXPECT_GT(distance, 1e-2) << "the types count";
+  // What is hidden is hidden with its type, too.
+  std::vector<std::int32_t> hidden = pair->trace->ids;
+  hidden[5] = 2;
+  options.token_types = types;
+  const ForwardTrace masked = forward(params, hidden, *layer, pool, options);
+  for (std::size_t word = 0; word < 13; ++word)
+    EXPECT_NEAR(pair->hidden_logits->row(5)[word], masked.logits.row(5)[word], 1e-4);
+  bert.act(SecondTextEdited{""});
+  EXPECT_EQ(bert.snapshot()->trace->ids, (std::vector<std::int32_t>{0, 3, 4}));
+}
+
+TEST(FamilySession, WithoutATemplateForPairsTheSecondSentenceIsLeftOut) {
+  Opened bert("bert");
+  bert.act(SecondTextEdited{"c d"});
+  const auto snapshot = bert.snapshot();
+  EXPECT_EQ(snapshot->seq(), 6u);
+  EXPECT_THAT(snapshot->notices, Contains(HasSubstr("no template for two sentences")));
+}
+
 TEST(FamilySession, BackToACausalModelTheMaskIsCausalAgain) {
   Opened bert("bert");
   bert.act(ModelOpened{ModelSource::kBundled, "grammar-base", ModelShape{}});

@@ -22,7 +22,7 @@ TEST(ModelSentence, SaysWhatTheModelIs) {
       "Sees what came before and predicts the next word; rotary positions: 2 layers of 4 heads, no MLP, d_model 64, 29 tokens "
       "known.");
   EXPECT_THAT(sentence_of("grammar-learned"), testing::HasSubstr("learned positions (GPT-2's architecture): 4 layers of 8 heads,"));
-  EXPECT_THAT(sentence_of("grammar-translation"), testing::HasSubstr("Translates (BART's architecture)"));
+  EXPECT_THAT(sentence_of("grammar-translation"), testing::HasSubstr("cross-attention): 3 and 3 layers of 8 heads,"));
 }
 
 TEST(BundledRecipe, IsThereForEveryModelThatComesWithTheProgram) {

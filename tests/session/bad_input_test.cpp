@@ -133,5 +133,21 @@ TEST(BadInput, ALabModelThatDoesNotFitIsRefused) {
   EXPECT_THAT(failure_of([&] { check_lab_memory(config, 2 * bytes - 2); }), HasSubstr("choose a smaller d_model"));
 }
 
+TEST(LabModel, LeavesWhatBelongsToTheTrainedWidth) {
+  ModelConfig trained;
+  trained.shape = {2, 48, 4, 2, 12, 40, 20, 16};
+  trained.mlp = MlpKind::kGeGluTanh;
+  trained.embedding_scale = trained.logit_scale = 7;
+  trained.rope_scaling = {
+      .kind = RopeScaling::Kind::kLongRope, .short_factors = {1, 2, 3, 4, 5, 6}, .long_factors = {1, 2, 3, 4, 5, 6}};
+  const Session session = testing::session_after({ModelOpened{ModelSource::kFolder, "/a", trained.shape}, DModelSet{64}});
+  const ModelConfig config = lab_config(trained, session.compute);
+  EXPECT_EQ(config.shape.d_ff, 168) << "gated: 8/3 of 64, in eights";
+  EXPECT_EQ(config.embedding_scale, 8);
+  EXPECT_EQ(config.logit_scale, 0.125f);
+  EXPECT_EQ(config.rope_scaling, RopeScaling());
+  EXPECT_NO_THROW(make_random_params(config, 1));
+}
+
 }  // namespace
 }  // namespace headroom

@@ -68,14 +68,17 @@ TEST(Writer, ReadsTheWholeTextAgainWhereKeysWouldChange) {
 }
 
 TEST(Writer, OfADecoderReadsTheEncoder) {
-  const ModelParams params = test::stirred_params(test::family_config("bart"), 4);
-  const std::vector<std::int32_t> source = {3, 4, 11, 6, 2};
-  test::CpuAttention attention("flash");
-  const TranslationTrace whole = translate_pass(params, source, kIds, *attention.backend, attention.pool);
-  Writer writer(params, whole.encoder.output, attention.pool);
-  for (std::size_t i = 0; i < kIds.size(); ++i) {
-    const auto logits = writer.read(std::span(kIds).subspan(i, 1));
-    EXPECT_LT(largest_difference(logits, whole.decoder.logits.row(static_cast<std::int64_t>(i))), kTolerance) << i;
+  for (const char* family : {"bart", "t5"}) {
+    SCOPED_TRACE(family);
+    const ModelParams params = test::stirred_params(test::family_config(family), 4);
+    const std::vector<std::int32_t> source = {3, 4, 11, 6, 2};
+    test::CpuAttention attention("flash");
+    const TranslationTrace whole = translate_pass(params, source, kIds, *attention.backend, attention.pool);
+    Writer writer(params, whole.encoder.output, attention.pool);
+    for (std::size_t i = 0; i < kIds.size(); ++i) {
+      const auto logits = writer.read(std::span(kIds).subspan(i, 1));
+      EXPECT_LT(largest_difference(logits, whole.decoder.logits.row(static_cast<std::int64_t>(i))), kTolerance) << i;
+    }
   }
 }
 

@@ -1,5 +1,7 @@
 #include <gmock/gmock.h>
 
+#include <initializer_list>
+
 #include "core/formats/char_classes.h"
 #include "core/formats/tokenizer.h"
 #include "core/formats/utf8.h"
@@ -30,6 +32,14 @@ std::vector<std::string> strings(const JsonValue& list) {
   return result;
 }
 
+/// One text of several: operator+ makes this compiler warn of what is not there.
+std::string joined(std::initializer_list<std::string_view> parts) {
+  std::string text;
+  for (const std::string_view part : parts)
+    text.append(part);
+  return text;
+}
+
 /// The tokenizer, or nullptr when it needs a regular expression engine that this build lacks.
 std::unique_ptr<Tokenizer> parse(const std::string& json) {
   std::unique_ptr<Tokenizer> tokenizer;
@@ -58,7 +68,8 @@ TEST(TokenizerComponents, EveryComponentIsTheReferences) {
   ASSERT_GE(golden().find("components")->items.size(), 90u);
   for (const JsonValue& component : golden().find("components")->items) {
     SCOPED_TRACE(component.find("name")->string);
-    const auto tokenizer = parse("{" + component.find("members")->string + ",\"model\":" + golden().find("model")->string + "}");
+    const auto tokenizer =
+        parse(joined({"{", component.find("members")->string, ",\"model\":", golden().find("model")->string, "}"}));
     if (!tokenizer) continue;
     compare(*component.find("hashes"), [&](WordHash& hash, std::size_t i) {
       const Encoding encoding = tokenizer->encode(samples[i], 1u << 20);
@@ -76,13 +87,13 @@ TEST(TokenizerComponents, EveryDecoderIsTheReferences) {
   const std::vector<std::string> pieces = strings(*golden().find("pieces"));
   std::string vocab;
   for (std::size_t i = 0; i < pieces.size(); ++i)
-    vocab += (i == 0 ? "\"" : ",\"") + pieces[i] + "\":" + std::to_string(i);
+    vocab += joined({i == 0 ? "\"" : ",\"", pieces[i], "\":", std::to_string(i)});
   ASSERT_GE(golden().find("decoders")->items.size(), 15u);
   for (const JsonValue& decoder : golden().find("decoders")->items) {
     const std::string& json = decoder.find("decoder")->string;
     SCOPED_TRACE(json);
     const auto tokenizer =
-        parse("{\"decoder\":" + json + R"(,"model":{"type":"WordLevel","unk_token":"s","vocab":{)" + vocab + "}}}");
+        parse(joined({"{\"decoder\":", json, R"(,"model":{"type":"WordLevel","unk_token":"s","vocab":{)", vocab, "}}}"}));
     if (!tokenizer) continue;
     if (json.find("[a-e]") == std::string::npos) {
       EXPECT_THAT(tokenizer->load_notices(), ::testing::IsEmpty());
@@ -107,9 +118,9 @@ TEST(TokenizerComponents, EveryDecoderIsTheReferences) {
 /// says. They are left out of the generated texts.
 TEST(TokenizerComponents, NewerCharactersAreWhatUnicodeSays) {
   const std::string model = R"("model":{"type":"WordLevel","vocab":{"u":0},"unk_token":"u"})";
-  const auto cut = parse(R"({"pre_tokenizer":{"type":"Punctuation","behavior":"Isolated"},)" + model + "}");
+  const auto cut = parse(joined({R"({"pre_tokenizer":{"type":"Punctuation","behavior":"Isolated"},)", model, "}"}));
   EXPECT_EQ(cut->encode("a\u2E52b", 10).tokens.size(), 3u);
-  const auto strip = parse(R"({"normalizer":{"type":"StripAccents"},)" + model + "}");
+  const auto strip = parse(joined({R"({"normalizer":{"type":"StripAccents"},)", model, "}"}));
   EXPECT_EQ(strip->encode("\u1ABF", 10).tokens.size(), 0u);
   std::size_t n_marks = 0, n_signs = 0;
   for (const JsonValue& range : testing_files::golden_tables().find("newer")->items)
@@ -131,7 +142,7 @@ TEST(TokenizerComponents, EveryCodePointPasses) {
        R"("pre_tokenizer":{"type":"ByteLevel"},)",
        R"("normalizer":{"type":"NFD"},"pre_tokenizer":{"type":"Sequence","pretokenizers":[{"type":"Whitespace"},{"type":"Digits"}]},)"}) {
     const Encoding encoding =
-        parse("{" + std::string(members) + "\"model\":" + golden().find("model")->string + "}")->encode(text, 1u << 22);
+        parse(joined({"{", members, "\"model\":", golden().find("model")->string, "}"}))->encode(text, 1u << 22);
     ASSERT_GT(encoding.tokens.size(), 100000u);
     EXPECT_THAT(encoding.notices, ::testing::IsEmpty());
     for (const Token& token : encoding.tokens)

@@ -30,7 +30,9 @@ void color_tile(const AttentionTile& item, const TileCells& cells, const Theme& 
     for (std::int64_t c = 0; c < cols; ++c) {
       const auto at = static_cast<std::size_t>(r * cols + c);
       const float value = has_values && !is_left_out(shown, c) ? tile.values[at] : NAN;
-      const Color color = std::isnan(value) ? masked
+      const bool is_not_a_number = at < tile.not_numbers.size() && tile.not_numbers[at] != 0;
+      const Color color = is_not_a_number     ? not_a_number_color(theme)
+                          : std::isnan(value) ? masked
                           : item.coloring == Coloring::kDiverging
                               ? diverging_color(theme, item.value_max > 0 ? value / item.value_max : 0)
                               : colormap_color(item.colormap, color_share(shown, value, row));

@@ -76,6 +76,8 @@ struct TileWork::State {
       }
       const Tile tile = evaluate_tile(*job.trace, strip, job.stop_.get_token());
       std::copy(tile.values.begin(), tile.values.end(), job.tile->values.begin() + first * job.request.cols);
+      if (!job.tile->not_numbers.empty())
+        std::copy(tile.not_numbers.begin(), tile.not_numbers.end(), job.tile->not_numbers.begin() + first * job.request.cols);
     } catch (const Error&) {
       // Dropped meanwhile, or a request beyond this trace: its cells stay masked rather than ending the program.
     }
@@ -139,6 +141,9 @@ void TileWork::add(const std::shared_ptr<TileJob>& job) {
     job->tile->request = job->request;
     job->tile->values.assign(static_cast<std::size_t>(job->request.rows * job->request.cols),
                              std::numeric_limits<float>::quiet_NaN());
+    const auto layer = static_cast<std::size_t>(job->request.layer);
+    const bool is_stored = layer < job->trace->layers.size() && job->trace->layers[layer].stored != nullptr;
+    if (is_stored) job->tile->not_numbers.assign(job->tile->values.size(), 0);
   }
   const std::scoped_lock lock(state_->mutex);
   auto& jobs = state_->jobs;

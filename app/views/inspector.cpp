@@ -34,7 +34,8 @@ void head_title(const Frame& frame, const HeadRef& head) {
 }
 
 void notices(const Frame& frame) {
-  if (frame.snapshot == nullptr || frame.snapshot->notices.empty()) return;
+  // What a capture tells of itself stands in the rail.
+  if (frame.snapshot == nullptr || frame.snapshot->notices.empty() || frame.snapshot->capture) return;
   TextStyle style = small_text(frame.look);
   style.color = frame.theme.text;
   constexpr std::size_t max_notices = 4;

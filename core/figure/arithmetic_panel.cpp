@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "core/figure/number_text.h"
+#include "core/figure/stored_cell.h"
 #include "core/session/on_demand.h"
 
 namespace headroom {
@@ -228,6 +229,9 @@ class ArithmeticPanel {
 
 }  // namespace
 
-double draw_arithmetic(Canvas& canvas, const Rect& area, const CellRef& cell) { return ArithmeticPanel(canvas, area, cell).draw(); }
+double draw_arithmetic(Canvas& canvas, const Rect& area, const CellRef& cell) {
+  if (is_stored(*canvas.input().snapshot, cell.head.layer)) return draw_stored_cell(canvas, area, cell);
+  return ArithmeticPanel(canvas, area, cell).draw();
+}
 
 }  // namespace headroom

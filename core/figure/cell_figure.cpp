@@ -11,12 +11,14 @@ Figure cell_figure(const FigureInput& input) {
   const auto is_token = [](const std::optional<std::int64_t>& index, const std::vector<Token>& tokens) {
     return index && *index >= 0 && *index < std::ssize(tokens);
   };
-  if (!view.head || !exists(snapshot, *view.head) || !is_token(view.query, snapshot.tokens) || !is_token(view.key, snapshot.keys())) {
+  if (!view.head || !exists(snapshot, *view.head) || !is_token(view.query, snapshot.tokens) ||
+      !is_token(view.key, snapshot.keys())) {
     return message_figure(
         input, title,
         {"No cell is chosen", "Open a head and click one of its cells: its q·k, scale, exponential and sum show here."});
   }
   if (is_pruned_in(snapshot, *view.head)) {
+    if (snapshot.capture) return message_figure(input, title, {"This head is not in the capture", "Nothing is known of it."});
     return message_figure(input, title, {"This head is pruned", "It computes nothing. Restore it with Ctrl-click or p."});
   }
   Canvas canvas(input, title);

@@ -101,6 +101,8 @@ double contrast(Color a, Color b) {
 
 const Theme& theme(ThemeName name) { return name == ThemeName::kLight ? kLightTheme : kDarkTheme; }
 
+Color not_a_number_color(const Theme& theme) { return mix(theme.panel, theme.warning, 0.85); }
+
 Color masked_color(const Theme& theme, ColorMapName map) {
   if (map != ColorMapName::kGrey) return theme.masked;
   return theme.name == ThemeName::kDark ? rgb(0x26324f) : rgb(0xc9d8f4);

@@ -38,6 +38,8 @@ Color colormap_color(ColorMapName map, double share);
 const char* colormap_name(ColorMapName map);  ///< "viridis"
 /// The colour of masked cells beside a map: the theme's, but more strongly tinted beside grey, so that it is no colour of any map.
 Color masked_color(const Theme& theme, ColorMapName map);
+/// Of a cell that a file says is NaN: neither masked nor any probability.
+Color not_a_number_color(const Theme& theme);
 /// Diverging around 0: negative blue-ish, positive orange-ish, over the theme's background. value in [-1, 1].
 Color diverging_color(const Theme& theme, double value);
 

@@ -4,6 +4,7 @@
 #include <string>
 
 #include "core/figure/number_text.h"
+#include "core/figure/tile_items.h"
 
 namespace headroom {
 namespace {
@@ -44,7 +45,8 @@ void draw_badge(Canvas& canvas, const HeadPlace& place, const HeadMetrics& m) {
   const View& view = canvas.input().session.view;
   const double y = place.tile.y + place.tile.h + kBadgeHeight / 2, x = place.tile.x, right = x + place.tile.w;
   if (m.is_pruned) {
-    canvas.text({x, y}, "pruned", canvas.faint(), place.tile.w);
+    const bool is_captured = canvas.input().snapshot != nullptr && canvas.input().snapshot->capture;
+    canvas.text({x, y}, is_captured ? "not captured" : "pruned", canvas.faint(), place.tile.w);
     return;
   }
   TextStyle name = canvas.small(), value = canvas.small();
@@ -83,13 +85,13 @@ void draw_entropy_line(Canvas& canvas, const HeadPlace& place, const HeadMetrics
   canvas.fill({track.x, track.y, track.w * std::clamp(m.relative_entropy, 0.0, 1.0), track.h}, canvas.theme().text_dim);
 }
 
-std::string head_tooltip(const HeadRef& head, const HeadMetrics& m) {
+std::string head_tooltip(const Snapshot& snapshot, const HeadRef& head, const HeadMetrics& m) {
   std::string text = "Layer " + std::to_string(head.layer) + ", head " + std::to_string(head.head);
-  if (m.is_pruned) return text + "\npruned: removed from the model\nclick opens it, Ctrl-click restores it";
+  if (m.is_pruned) return text + "\n" + why_absent(snapshot) + (snapshot.capture ? "" : "\nclick opens it, Ctrl-click restores it");
   text += "\nentropy " + fixed(m.entropy, 2) + " nats, " + fixed(m.relative_entropy, 2) + " of the largest possible";
   for (const HeadPattern pattern : kHeadPatterns)
     text += "\n" + std::string(pattern_name(pattern)) + " " + fixed(score_of(m, pattern), 2);
-  return text + "\nclick opens it, Ctrl-click prunes it";
+  return text + (snapshot.capture ? "\nclick opens it" : "\nclick opens it, Ctrl-click prunes it");
 }
 
 }  // namespace headroom

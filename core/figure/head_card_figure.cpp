@@ -25,7 +25,9 @@ class HeadCard {
     const double w = input_.size.w;
     y_ = 0;
     if (metrics_.is_pruned || is_pruned_in(snapshot_, head_)) {
-      y_ += canvas_.paragraph({0, y_, w, 0}, "pruned: removed from the model, it computes nothing", canvas_.small(), 2) + 8;
+      y_ += canvas_.paragraph({0, y_, w, 0}, why_absent(snapshot_) + (snapshot_.capture ? "" : ", it computes nothing"),
+                              canvas_.small(), 2) +
+            8;
       const double side = std::max(16.0, std::min(w, input_.size.h - y_));
       const Rect square{0, y_, w, std::min(side, 96.0)};
       canvas_.fill(square, mix(canvas_.theme().panel, canvas_.theme().masked, 0.6));

@@ -3,6 +3,7 @@
 #include "core/figure/arithmetic_panel.h"
 #include "core/figure/head_picture.h"
 #include "core/figure/number_text.h"
+#include "core/figure/stored_cell.h"
 #include "core/figure/tile_items.h"
 
 namespace headroom {
@@ -21,7 +22,7 @@ void draw_title(Canvas& canvas, const Rect& area, const HeadRef& head) {
   const double middle = area.y + kLine / 2;
   const double used =
       canvas.text({area.x, middle}, "Layer " + std::to_string(head.layer) + ", head " + std::to_string(head.head), name, area.w);
-  std::string detail = input.session.view.quantity == Quantity::kScores ? "scores before softmax" : "probabilities after softmax";
+  std::string detail = shown_quantity(input, head) == Quantity::kScores ? "scores before softmax" : "probabilities after softmax";
   const auto& heads = input.snapshot->heads;
   const auto layer = static_cast<std::size_t>(head.layer), index = static_cast<std::size_t>(head.head);
   if (layer < heads.size() && index < heads[layer].size() && heads[layer][index].has_pattern) {
@@ -38,11 +39,12 @@ void draw_pruned(Canvas& canvas, const Rect& area) {
   canvas.fill(square, mix(canvas.theme().panel, canvas.theme().masked, 0.6));
   canvas.add(Hatch{.rect = square, .color = with_alpha(canvas.theme().text_faint, 0.55), .spacing = 10});
   canvas.outline(square, canvas.theme().border);
-  canvas.paragraph(
-      {area.x, square.y + side + 8, area.w, 0},
-      "This head is pruned: its rows and columns are gone from the model and it computes nothing. Ctrl-click it or press p to "
-      "restore it.",
-      canvas.small(), 2);
+  canvas.paragraph({area.x, square.y + side + 8, area.w, 0},
+                   canvas.input().snapshot->capture ? "This head is not in the capture: nothing is known of it."
+                                                    : "This head is pruned: its rows and columns are gone from the model and it "
+                                                      "computes nothing. Ctrl-click it or press p to "
+                                                      "restore it.",
+                   canvas.small(), 2);
 }
 
 }  // namespace
@@ -86,13 +88,13 @@ Figure head_figure(const FigureInput& input) {
     if (area.w >= 560 && area.w >= area.h * 0.9) {
       head.area.w -= wide + 24;
       const Rect panel{area.x + area.w - wide, area.y, wide, area.h};
-      canvas.panel_title({panel.x, panel.y}, "q·k BY DIMENSION", "", panel.w);
+      canvas.panel_title({panel.x, panel.y}, is_stored(snapshot, head.head.layer) ? "THE CELL" : "q·k BY DIMENSION", "", panel.w);
       draw_arithmetic(canvas, {panel.x, panel.y + 24, panel.w, panel.h - 24}, cell);
     } else if (area.h >= 520 && area.w >= kArithmeticWidth) {
       const double tall = std::clamp(area.h * 0.4, kArithmeticHeight + 24.0, 400.0);
       head.area.h -= tall + 12;
       const Rect panel{area.x, area.y + area.h - tall, std::min(area.w, 480.0), tall};
-      canvas.panel_title({panel.x, panel.y}, "q·k BY DIMENSION", "", panel.w);
+      canvas.panel_title({panel.x, panel.y}, is_stored(snapshot, head.head.layer) ? "THE CELL" : "q·k BY DIMENSION", "", panel.w);
       draw_arithmetic(canvas, {panel.x, panel.y + 24, panel.w, panel.h - 24}, cell);
     } else {
       head.area.h -= kLine;

@@ -10,6 +10,7 @@
 #include "core/figure/row_plot.h"
 #include "core/figure/tile_items.h"
 #include "core/figure/token_axis.h"
+#include "core/figure/token_part.h"
 
 namespace headroom {
 namespace {
@@ -28,7 +29,7 @@ class Heatmap {
         view_(view),
         snapshot_(*canvas.input().snapshot),
         size_(snapshot_),
-        window_(window_of(canvas.input().session.view, size_)) {}
+        window_(shown_window(canvas.input().session.view, snapshot_)) {}
 
   void draw() {
     // The range is needed for the legend, whose height is needed for the picture: its place comes last.
@@ -50,6 +51,7 @@ class Heatmap {
 
   void make_legend() {
     legend_ = legend_of(like_);
+    legend_.has_not_numbers = holds_not_numbers(snapshot_);
     if (is_part()) {
       legend_.sentences.push_back("Queries " + count_text(window_.row_begin) + " to " + count_text(window_.row_end - 1) +
                                   (size_.is_square() ? "" : " of " + count_text(size_.queries)) + ", keys " +
@@ -207,6 +209,14 @@ class Heatmap {
     return ranges;
   }
 
+  void print_cell(std::int64_t r, std::int64_t c, const std::string& text, Color fill) {
+    TextStyle style = canvas_.mono();
+    style.anchor = Anchor::kCentre;
+    style.color = text_over(canvas_.theme(), fill);
+    canvas_.text({square_.x + (static_cast<double>(c) + 0.5) * cell_w(), square_.y + (static_cast<double>(r) + 0.5) * cell_h()},
+                 text, style, cell_w() - 2);
+  }
+
   void print_values() {
     const Tile values = evaluate_tile(*snapshot_.trace, like_.request);
     if (values.is_pruned) return;
@@ -215,13 +225,12 @@ class Heatmap {
     for (std::int64_t r = 0; r < like_.request.rows; ++r) {
       for (std::int64_t c = 0; c < like_.request.cols; ++c) {
         const float value = values.values[static_cast<std::size_t>(r * like_.request.cols + c)];
+        const auto at = static_cast<std::size_t>(r * like_.request.cols + c);
+        const bool is_broken = at < values.not_numbers.size() && values.not_numbers[at] != 0;
+        if (is_broken) print_cell(r, c, "NaN", not_a_number_color(canvas_.theme()));
         if (std::isnan(value) || is_left_out(like_, c)) continue;
         const Color fill = colormap_color(like_.colormap, color_share(like_, value, ranges[static_cast<std::size_t>(r)]));
-        TextStyle style = canvas_.mono();
-        style.anchor = Anchor::kCentre;
-        style.color = text_over(canvas_.theme(), fill);
-        canvas_.text({square_.x + (static_cast<double>(c) + 0.5) * cell_w(), square_.y + (static_cast<double>(r) + 0.5) * cell_h()},
-                     fixed(value, is_scores ? 1 : 2), style, cell_w() - 2);
+        print_cell(r, c, fixed(value, is_scores ? 1 : 2), fill);
       }
     }
   }

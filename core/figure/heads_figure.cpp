@@ -66,6 +66,7 @@ class HeadsPicture {
     sample_.value_max = largest_shown();
     legend_ = legend_of(sample_);
     legend_.has_pruned = n_pruned > 0;
+    legend_.has_not_numbers = holds_not_numbers(snapshot_);
     std::vector<std::string>& sentences = legend_.sentences;
     if (snapshot_.tokens.size() == 1 && snapshot_.key_tokens.empty()) {
       sentences.insert(sentences.begin(), "A single token can only look at itself: type more words.");
@@ -258,7 +259,7 @@ class HeadsPicture {
                       rim >= 3 ? 4 : 0);
     }
     canvas_.hit({.shape = seen,
-                 .tooltip = head_tooltip(place.head, metrics(place.head)),
+                 .tooltip = head_tooltip(snapshot_, place.head, metrics(place.head)),
                  .click = HeadOpened{place.head},
                  .double_click = HeadOpened{place.head},
                  .ctrl_click = HeadPruneToggled{place.head},

@@ -3,6 +3,7 @@
 
 #include "core/figure/figure.h"
 #include "core/figure/number_text.h"
+#include "core/figure/tile_items.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -59,7 +60,7 @@ std::string cell_tooltip(const Snapshot& snapshot, const TileRequest& grid, std:
   if (snapshot.trace == nullptr || grid.layer < 0 || static_cast<std::size_t>(grid.layer) >= snapshot.trace->layers.size())
     return text;
   if (snapshot.trace->layers[static_cast<std::size_t>(grid.layer)].index_of(grid.head) < 0) {
-    return text + "\npruned: this head computes nothing";
+    return text + "\n" + why_absent(snapshot);
   }
   try {
     const Cell cell = evaluate_cell(*snapshot.trace, grid.layer, grid.head, query, key);

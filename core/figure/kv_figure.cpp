@@ -169,6 +169,11 @@ Figure kv_figure(const FigureInput& input) {
   if (input.snapshot == nullptr) {
     return message_figure(input, "Size of the KV cache", {"No model yet", "The cache of the opened model is computed here."});
   }
+  if (input.snapshot->capture && !input.snapshot->capture->knows_d_head) {
+    return message_figure(
+        input, "Size of the KV cache",
+        {"d_k is not known", "The capture holds attention without q and k: the size of their cache follows from d_k."});
+  }
   return KvPicture(input).draw();
 }
 

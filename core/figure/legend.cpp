@@ -51,18 +51,23 @@ void place_ramp(Canvas& canvas, const Legend& legend, Flow& flow, const Rect& ar
   canvas.text({x + high + 4, middle}, legend.unit, number, std::max(1.0, area.x + area.w - x - high - 4));
 }
 
-enum class Swatch { kMasked, kPruned };
+enum class Swatch { kMasked, kPruned, kNotANumber };
 
 struct SwatchPlace {
   Flow& flow;
   LegendPass pass;
 };
 void place_swatch(Canvas& canvas, const Legend& legend, Swatch swatch, const SwatchPlace& place) {
-  const char* name = swatch == Swatch::kMasked ? "masked" : "pruned";
+  const bool is_captured = canvas.input().snapshot != nullptr && canvas.input().snapshot->capture;
+  const char* name = swatch == Swatch::kMasked       ? "masked"
+                     : swatch == Swatch::kNotANumber ? "NaN"
+                     : is_captured                   ? "not captured"
+                                                     : "pruned";
   const Point at = place.flow.next(kSwatch + kInner + canvas.width(name, canvas.small()));
   if (place.pass == LegendPass::kMeasure) return;
   const Rect box{at.x, at.y + (kSmallLine - kSwatch) / 2, kSwatch, kSwatch};
-  canvas.fill(box, masked_color(canvas.theme(), legend.colormap));
+  canvas.fill(box,
+              swatch == Swatch::kNotANumber ? not_a_number_color(canvas.theme()) : masked_color(canvas.theme(), legend.colormap));
   canvas.outline(box, canvas.theme().border);
   if (swatch == Swatch::kPruned) canvas.add(Hatch{.rect = box, .color = canvas.theme().text_faint, .spacing = 3});
   canvas.text({at.x + kSwatch + kInner, at.y + kSmallLine / 2}, name, canvas.small());
@@ -99,8 +104,11 @@ Legend legend_of(const AttentionTile& item) {
 double lay_out_legend(Canvas& canvas, const Legend& legend, const Rect& area, LegendPass pass) {
   Flow flow(area);
   place_ramp(canvas, legend, flow, area, pass);
-  for (const Swatch swatch : {Swatch::kMasked, Swatch::kPruned}) {
-    if (!(swatch == Swatch::kMasked ? legend.has_masked : legend.has_pruned)) continue;
+  for (const Swatch swatch : {Swatch::kMasked, Swatch::kPruned, Swatch::kNotANumber}) {
+    const bool is_there = swatch == Swatch::kMasked   ? legend.has_masked
+                          : swatch == Swatch::kPruned ? legend.has_pruned
+                                                      : legend.has_not_numbers;
+    if (!is_there) continue;
     place_swatch(canvas, legend, swatch, {flow, pass});
   }
   const TextStyle style = canvas.faint();

@@ -15,6 +15,7 @@ struct Legend {
   std::string unit;       ///< "probability", "score, nats", with the scale's name when it is not linear
   bool has_masked = true;
   bool has_pruned = false;
+  bool has_not_numbers = false;        ///< a capture's cells that are NaN
   std::vector<std::string> sentences;  ///< most important first
 };
 

@@ -171,6 +171,8 @@ Figure row_figure(const FigureInput& input) {
                           {"No row is chosen", "Click a token beside the head's picture: one row is what it looks at."});
   }
   if (is_pruned_in(*input.snapshot, *view.head)) {
+    if (input.snapshot->capture)
+      return message_figure(input, title, {"This head is not in the capture", "Nothing is known of it."});
     return message_figure(input, title, {"This head is pruned", "It is removed from the model and looks at nothing."});
   }
   return RowPicture(input, *view.head, *view.query).draw();

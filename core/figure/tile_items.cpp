@@ -30,7 +30,7 @@ AttentionTile make_tile(const FigureInput& input, const HeadRef& head, const Rec
                   .col_end = window.col_end,
                   .rows = n_cells(window.row_end - window.row_begin, rect.h),
                   .cols = n_cells(window.col_end - window.col_begin, rect.w),
-                  .quantity = view.quantity,
+                  .quantity = shown_quantity(input, head),
                   .pooling = view.pooling};
   const TileRequest& r = tile.request;
   // Without pooling both kinds are the same picture: one name for it, so that it is evaluated once.
@@ -67,6 +67,13 @@ Sampling set_value_range(AttentionTile& tile, const Snapshot& snapshot) {
   return range.is_sampled ? Sampling::kSampled : Sampling::kExact;
 }
 
+Quantity shown_quantity(const FigureInput& input, const HeadRef& head) {
+  const Quantity wanted = input.session.view.quantity;
+  if (wanted == Quantity::kProbs || input.snapshot == nullptr || !exists(*input.snapshot, head)) return wanted;
+  const LayerTrace& layer = input.snapshot->trace->layers[static_cast<std::size_t>(head.layer)];
+  return layer.stored && !layer.stored->holds_scores() ? Quantity::kProbs : wanted;
+}
+
 bool is_pruned(const Session& session, const HeadRef& head) {
   const Compute& compute = session.compute;
   if (compute.trained.kind == ModelKind::kEncoderDecoder && compute.stack != AttentionStack::kEncoder) return false;
@@ -79,6 +86,17 @@ bool exists(const Snapshot& snapshot, const HeadRef& head) {
   if (layer >= snapshot.trace->layers.size()) return false;
   return layer < snapshot.heads.size() ? static_cast<std::size_t>(head.head) < snapshot.heads[layer].size()
                                        : head.head < snapshot.compute.n_heads;
+}
+
+bool holds_not_numbers(const Snapshot& snapshot) {
+  for (const auto& layer : snapshot.heads)
+    for (const HeadMetrics& head : layer)
+      if (head.n_rows_broken > 0) return true;
+  return false;
+}
+
+std::string why_absent(const Snapshot& snapshot) {
+  return snapshot.capture ? "not in the capture" : "pruned: removed from the model";
 }
 
 bool is_pruned_in(const Snapshot& snapshot, const HeadRef& head) {

@@ -21,10 +21,18 @@ AttentionTile make_overview_tile(const FigureInput& input, const HeadRef& head, 
 enum class Sampling { kExact, kSampled };
 Sampling set_value_range(AttentionTile& tile, const Snapshot& snapshot);
 
+/// What a head's picture shows: the session's wish, but probabilities where a capture has no scores.
+Quantity shown_quantity(const FigureInput& input, const HeadRef& head);
+
 bool is_pruned(const Session& session, const HeadRef& head);
 /// Whether the snapshot's pass has this head at all (the session may be ahead of it).
 bool exists(const Snapshot& snapshot, const HeadRef& head);
 bool is_pruned_in(const Snapshot& snapshot, const HeadRef& head);
+/// Why such a head is not there: "pruned: removed from the model", or that a capture does not hold it.
+std::string why_absent(const Snapshot& snapshot);
+
+/// Whether rows of a capture that were looked at hold NaN.
+bool holds_not_numbers(const Snapshot& snapshot);
 
 /// The part of `grid` that lies inside `viewport`, in whole cells. Empty rectangle: nothing.
 CellGrid trimmed(const CellGrid& grid, const Rect& viewport);

@@ -272,6 +272,10 @@ Figure timing_figure(const FigureInput& input, const TimingHistory& history) {
     return message_figure(input, "Time of the last pass, by stage",
                           {"No run yet", "The stages of each pass are timed here, on the CPU and on the GPU."});
   }
+  if (input.snapshot->capture) {
+    return message_figure(input, "Time of the last pass, by stage",
+                          {"Nothing ran here", "A capture was computed elsewhere: this machine has no times of it."});
+  }
   return TimingPicture(input, history).draw();
 }
 

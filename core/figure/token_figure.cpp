@@ -236,7 +236,7 @@ class TokenPicture {
         const Rect gone{left(1), y_of(head) - height_ / 2, right(5) - left(1), height_};
         canvas_.add(Hatch{.rect = gone, .color = with_alpha(canvas_.theme().text_faint, 0.5), .spacing = 6});
         canvas_.hit({.shape = gone,
-                     .tooltip = name + "\npruned: removed from the model",
+                     .tooltip = name + "\n" + why_absent(snapshot_),
                      .click = {},
                      .double_click = {},
                      .ctrl_click = HeadPruneToggled{{layer_, head}},
@@ -337,11 +337,13 @@ class TokenPicture {
   void draw_notes() {
     const std::size_t h = block_.heads.size();
     const auto kv = static_cast<std::size_t>(n_kv());
-    std::string note = is_empty_layer() ? "Every head of this layer is pruned: attention adds nothing here."
+    std::string note = is_empty_layer() ? (snapshot_.capture ? "This layer is not in the capture."
+                                                             : "Every head of this layer is pruned: attention adds nothing here.")
                        : kv < h         ? std::to_string(h) + " query heads share " + std::to_string(kv) + " K/V heads."
                                         : "Each query head has keys and values of its own.";
     if (!is_empty_layer() && !has_all_vectors())
-      note = "Empty frames are not computed: of a long text only q, k and v of a token are known.";
+      note = snapshot_.capture ? "Empty frames are not known: a capture holds q, k and v at most."
+                               : "Empty frames are not computed: of a long text only q, k and v of a token are known.";
     note += " Colours: blue below zero, orange above, to ± the number under each column.";
     const double y = rows_.y + rows_.h + kSmallLine + 8;
     const auto lines = static_cast<std::size_t>(std::max(0.0, std::floor((flow_.y + flow_.h - y) / kSmallLine)));
@@ -376,6 +378,11 @@ Figure token_figure(const FigureInput& input) {
   if (!has_trace(input)) {
     return message_figure(input, "One token's way through a layer",
                           {"No picture yet", "Type a sentence: a token's vectors will show here on their way through a layer."});
+  }
+  if (input.snapshot->capture && !input.snapshot->capture->knows_d_head) {
+    return message_figure(input, "One token's way through a layer",
+                          {"No vectors of this token",
+                           "The capture holds attention alone: where a token looks stands in the row of a head (key 2)."});
   }
   const std::int64_t n_layers = std::ssize(input.snapshot->trace->layers);
   const std::int64_t layer = input.session.view.head ? input.session.view.head->layer : 0;

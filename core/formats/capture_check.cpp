@@ -133,7 +133,7 @@ std::vector<std::string> CaptureReport::problems() const {
                     (n_wrong_rows == 1 ? "does" : "do") + " not sum to one; the worst sums to " + number(worst_sum) + " (" +
                     place_text(worst) + ").");
   if (n_empty_rows > 0)
-    found.push_back(n_of(n_empty_rows, "row") + (n_empty_rows == 1 ? " is" : " are") + " all zero, as padding is" + of_rows + ".");
+    found.push_back(n_of(n_empty_rows, "row") + (n_empty_rows == 1 ? " is" : " are") + " all zero, as padding is," + of_rows + ".");
   if (n_hidden > 0)
     found.push_back(n_of(n_hidden, "probability value") + (n_hidden == 1 ? " is" : " are") +
                     " above zero where the capture says that the query cannot see the key" + of_rows +

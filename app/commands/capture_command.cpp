@@ -138,7 +138,7 @@ void add_capture_command(CommandLine& line) {
   command->footer(
       "Writes input_ids [n], logits [n, vocab], and for each layer LAYER (000, 001, ...): q.LAYER [n, h, d_k], k.LAYER and "
       "v.LAYER\n"
-      "[n, kv_heads, d_k], logsumexp.LAYER [h, n]; q and k are those after rotation, so probs = exp(q·k / sqrt(d_k) - logsumexp).\n"
+      "[n, kv_heads, d_k], logsumexp.LAYER [h, n] (f32); q and k are those after rotation, so probs = exp(q·k / sqrt(d_k) - logsumexp).\n"
       "Tokens, text and mask are in the metadata. headroom opens such a file again, as it opens captures of other programs.\n"
       "Of a text of more than 4,096 tokens only q and k of the first layer are computed and written; with\n"
       "--set compute.depth=\"all layers\" all layers are, without logits. --probs there needs a text short enough for it.\n"

@@ -250,7 +250,8 @@ class Planner {
         layer = {};
         continue;
       }
-      head_counts.insert(layer.n_heads());
+      const bool is_pruned = file_.metadata.contains(layer_key("heads", static_cast<std::int64_t>(l)));
+      if (!is_pruned) head_counts.insert(layer.n_heads());
       stack.n_heads = std::max(stack.n_heads, layer.n_heads());
       stack.d_head = std::max(stack.d_head, layer.d_head());
       stack.n_kv_heads = std::max(stack.n_kv_heads, layer.n_kv_heads());

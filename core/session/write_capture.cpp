@@ -82,6 +82,10 @@ class Writing {
   bool writes_probs(const LayerTrace& layer) const {
     return !layer.heads.empty() && (wanted_.probs == CaptureWriting::Probs::kWritten || !has_qk(layer));
   }
+  /// Not those of exact q and k beside rounded ones: rows would no longer sum to one. A reader sums what is there.
+  bool writes_sums(const LayerTrace& layer) const {
+    return !layer.attention.logsumexp.empty() && wanted_.numbers == CaptureWriting::Numbers::kFloat32;
+  }
   DType numbers() const { return wanted_.numbers == CaptureWriting::Numbers::kFloat16 ? DType::kF16 : DType::kF32; }
   std::string named(const char* stem, std::int64_t layer) const { return layer_key(prefix_ + stem, layer); }
   /// "attn", "encoder", "cross": as the format calls full attention.
@@ -162,7 +166,7 @@ class Writing {
     add("q", layer.attention.q);
     add("k", layer.attention.k);
     add("v", layer.attention.v);
-    if (!layer.attention.logsumexp.empty()) tensors_.push_back({named("logsumexp", number), DType::kF32, {n_heads, layer.seq_q()}});
+    if (writes_sums(layer)) tensors_.push_back({named("logsumexp", number), DType::kF32, {n_heads, layer.seq_q()}});
     if (layer.position_bias)
       tensors_.push_back(
           {named("position_bias", number), DType::kF32, {layer.position_bias->n_heads, 2 * layer.position_bias->reach + 1}});
@@ -176,7 +180,7 @@ class Writing {
     stream.write(layer.attention.q.span());
     stream.write(layer.attention.k.span());
     if (!layer.attention.v.empty()) stream.write(layer.attention.v.span());
-    if (!layer.attention.logsumexp.empty()) stream.write(layer.attention.logsumexp.span());
+    if (writes_sums(layer)) stream.write(layer.attention.logsumexp.span());
     if (layer.position_bias) stream.write(layer.position_bias->values);
   }
 

@@ -21,7 +21,7 @@ struct CaptureWriting {
 };
 
 /// Writes what a snapshot's heads computed as a capture that this program opens again: for each layer l q.l [queries, heads, d_k], k.l and v.l
-/// [keys, kv_heads, d_k], logsumexp.l [heads, queries], with Probs also attn.l [heads, queries, keys] (0 where masked); input_ids, logits
+/// [keys, kv_heads, d_k], logsumexp.l [heads, queries] (of float32 alone), with Probs also attn.l [heads, queries, keys] (0 where masked); input_ids, logits
 /// where there are any, and tokens, text, mask and scale as metadata. A layer is written at a time, so that memory stays as it is.
 /// Returns the tensors that were written. Errors  Error when a layer does not exist or the file cannot be written; Cancelled.
 std::vector<TensorToWrite> write_capture(const Snapshot& snapshot, const std::filesystem::path& path, const CaptureWriting& wanted);

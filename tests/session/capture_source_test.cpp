@@ -232,7 +232,8 @@ TEST(WriteCapture, SixteenBitsAreCloseAndHalfTheSize) {
   const auto snapshot = snapshot_of(testing::session_after({TextEdited{"the dog is loud"}}));
   const auto full = written_and_opened(*snapshot, folder, {});
   const auto half = written_and_opened(*snapshot, folder, {.numbers = CaptureWriting::Numbers::kFloat16});
-  EXPECT_LT(largest_difference(*snapshot, *half), 5e-3);
+  EXPECT_LT(largest_difference(*snapshot, *half), 0.05);  // scores reach 60 nats, of which half precision keeps 11 bits
+  EXPECT_THAT(half->notices, IsEmpty());
   EXPECT_LT(half->capture->bytes, full->capture->bytes * 6 / 10);
 }
 
@@ -242,7 +243,11 @@ TEST(WriteCapture, SomeLayersAreNumberedAsInTheModel) {
   const auto again = written_and_opened(*snapshot, folder, {.layers = {1, 2}});
   ASSERT_EQ(again->thumbnails.size(), 4U);
   EXPECT_TRUE(again->thumbnails[0][0].is_pruned);
-  EXPECT_EQ(again->thumbnails[2][5].values, snapshot->thumbnails[2][5].values);
+  const std::vector<float>& found = again->thumbnails[2][5].values;
+  const std::vector<float>& wanted = snapshot->thumbnails[2][5].values;
+  ASSERT_EQ(found.size(), wanted.size());
+  for (std::size_t i = 0; i < found.size(); ++i)
+    EXPECT_TRUE(found[i] == wanted[i] || (std::isnan(found[i]) && std::isnan(wanted[i]))) << i;
   EXPECT_THAT(again->notices, Contains("Layers 0, 3 are not in the capture."));
   EXPECT_THAT(testing::failure_of([&] { write_capture(*snapshot, folder / "y", {.layers = {4}}); }), HasSubstr("no layer 4"));
 }

@@ -19,6 +19,12 @@ void head_title(const Frame& frame, const HeadRef& head) {
   const TextStyle style{.face = FontFace::kSansMedium, .size = kHeadingSize, .color = frame.theme.text};
   draw_text(look, *ImGui::GetWindowDrawList(), {at.x, at.y},
             "Layer " + std::to_string(head.layer) + ", head " + std::to_string(head.head), style);
+  const Compute& compute = frame.session.compute;
+  const bool is_of_decoder = compute.trained.kind == ModelKind::kEncoderDecoder && compute.stack != AttentionStack::kEncoder;
+  if (is_of_decoder || compute.model_source == ModelSource::kCapture) {  // its heads cannot be taken out
+    ImGui::SetCursorScreenPos(ImVec2(at.x, at.y + look.px(26)));
+    return;
+  }
   const char* label = is_pruned ? "Restore" : "Prune";
   ImGui::SetCursorScreenPos(ImVec2(at.x + width - button_width(look, label), at.y - look.px(2)));
   if (button(

@@ -136,7 +136,16 @@ PairCount count_pairs(const Mask& mask, std::int64_t seq) {
 void visible_pairs(const Frame& frame) {
   UiScratch::State& state = frame.state;
   if (frame.snapshot == nullptr) return;
-  const Mask& mask = frame.session.compute.mask;
+  const Compute& compute = frame.session.compute;
+  if (compute.trained.kind == ModelKind::kEncoderDecoder && compute.stack != AttentionStack::kEncoder) {
+    paragraph(frame.look,
+              compute.stack == AttentionStack::kCross
+                  ? "The mask is the encoder's. Here every token of the target sees the whole source."
+                  : "The mask is the encoder's. Here every token of the target sees itself and those before it.",
+              small_text(frame.look));
+    return;
+  }
+  const Mask& mask = compute.mask;
   const auto seq = static_cast<std::int64_t>(frame.snapshot->seq());
   if (state.pairs_text.empty() || state.pairs_mask != mask || state.pairs_seq != seq) {
     state.pairs_mask = mask;

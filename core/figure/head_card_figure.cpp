@@ -46,6 +46,7 @@ class HeadCard {
 
  private:
   std::string summary() const {
+    if (!snapshot_.key_tokens.empty()) return "each token of the target looks at the source";
     if (!metrics_.has_pattern) return "no clear pattern on this sentence";
     switch (metrics_.strongest) {
       case HeadPattern::kPreviousToken:
@@ -102,8 +103,28 @@ class HeadCard {
     y_ = square.y + square.h + 16;
   }
 
+  void draw_entropy() {
+    TextStyle number = canvas_.mono();
+    number.anchor = Anchor::kRight;
+    const double w = input_.size.w;
+    const double used = canvas_.text({w, y_ + kLine / 2}, fixed(metrics_.entropy, 2) + " nats", number);
+    canvas_.text({0, y_ + kLine / 2}, "entropy, " + fixed(metrics_.relative_entropy, 2) + " of the largest", canvas_.small(),
+                 w - used - 8);
+    y_ += kLine;
+  }
+
   void draw_patterns() {
     const double w = input_.size.w;
+    if (!snapshot_.key_tokens.empty()) {
+      y_ += canvas_.panel_title({0, y_}, "MEASURED", "on this sentence", w) + 8;
+      draw_entropy();
+      y_ += 4 + canvas_.paragraph(
+                    {0, y_ + 4, w, 0},
+                    "The patterns are of a text that looks at itself (the token before, the first, the same one): between "
+                    "two texts none is measured.",
+                    canvas_.faint(), 4);
+      return;
+    }
     y_ += canvas_.panel_title({0, y_}, "MEASURED PATTERNS", "on this sentence", w) + 8;
     TextStyle label = canvas_.small(), number = canvas_.mono();
     number.anchor = Anchor::kRight;
@@ -131,11 +152,7 @@ class HeadCard {
            .name = "pattern " + std::string(pattern_name(pattern))});
       y_ += kLine;
     }
-    label.color = canvas_.theme().text_dim;
-    const std::string entropy = fixed(metrics_.entropy, 2) + " nats";
-    const double used = canvas_.text({w, y_ + kLine / 2}, entropy, number);
-    canvas_.text({0, y_ + kLine / 2}, "entropy, " + fixed(metrics_.relative_entropy, 2) + " of the largest", label, w - used - 8);
-    y_ += kLine;
+    draw_entropy();
     canvas_.fill({0, y_ + kSmallLine / 2 - 5, 1.5, 10}, canvas_.theme().k);
     canvas_.text({8, y_ + kSmallLine / 2}, "threshold " + fixed(kPatternThreshold, 2) + ": from here on a pattern names the head",
                  canvas_.faint(), w - 8);

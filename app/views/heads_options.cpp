@@ -98,7 +98,7 @@ void add_text_options(const Frame& frame, std::vector<StageOption>& options) {
   const View& view = frame.session.view;
   if (frame.snapshot == nullptr) return;
   if (has_special_tokens(*frame.snapshot)) {
-    options.push_back({"stage/special", "special tokens:",
+    options.push_back({"stage/special", "special:",
                        "Special tokens, such as [CLS], [SEP] and <bos>\nMany heads rest on them when they find nothing.", kSpecial,
                        static_cast<int>(view.special_tokens),
                        [](const View&, int i) -> Action { return SpecialCellsSet{static_cast<SpecialCells>(i)}; }});

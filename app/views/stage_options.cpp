@@ -51,7 +51,7 @@ std::vector<StageOption> options_of(const Frame& frame) {
       [](const View&, int i) -> Action { return ColorScaleSet{static_cast<ColorScale>(i)}; }};
   const StageOption first{
       "stage/first",
-      "first token:",
+      "first:",
       "Most heads rest on the first token when they find nothing: a sink. Leave it out to see the rest (key f).",
       kFirst,
       static_cast<int>(view.first_token),

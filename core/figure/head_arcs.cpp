@@ -4,6 +4,7 @@
 #include "core/figure/head_picture.h"
 #include "core/figure/number_text.h"
 #include "core/figure/token_axis.h"
+#include "core/figure/token_part.h"
 
 namespace headroom {
 namespace {
@@ -26,7 +27,12 @@ struct Side {
 class Arcs {
  public:
   Arcs(Canvas& canvas, const HeadPicture& view)
-      : canvas_(canvas), view_(view), snapshot_(*canvas.input().snapshot), queries_{snapshot_.tokens}, keys_{snapshot_.keys()} {}
+      : canvas_(canvas),
+        view_(view),
+        snapshot_(*canvas.input().snapshot),
+        part_(shown_part(canvas.input().session.view, snapshot_)),
+        queries_{snapshot_.tokens},
+        keys_{snapshot_.keys()} {}
 
   void draw() {
     focus_ = canvas_.input().hovered_query ? canvas_.input().hovered_query : view_.query;
@@ -48,22 +54,22 @@ class Arcs {
     const Rect& area = view_.area;
     const double height = area.h - kLine - 2 * kSmallLine - 12;
     const auto most = std::max<std::int64_t>(2, static_cast<std::int64_t>(height / kSmallestPitch));
-    const auto show = [&](Side& side, const std::optional<std::int64_t>& focus) {
-      const std::int64_t shown = std::min(side.all(), most), last = side.all() - shown;
+    const auto show = [&](Side& side, const std::vector<std::int64_t>& kept, const std::optional<std::int64_t>& focus) {
+      const std::int64_t first = kept.front(), shown = std::min(kept.back() + 1 - first, most), last = kept.back() + 1 - shown;
       const double pan = canvas_.input().session.view.pan_y;
-      side.begin = std::clamp<std::int64_t>(std::llround(pan * static_cast<double>(last)), 0, last);
+      side.begin = std::clamp<std::int64_t>(first + std::llround(pan * static_cast<double>(last - first)), first, last);
       side.end = side.begin + shown;
       if (!focus || side.has(*focus)) return;
-      side.begin = std::clamp<std::int64_t>(*focus - shown / 2, 0, last);
+      side.begin = std::clamp<std::int64_t>(*focus - shown / 2, first, last);
       side.end = side.begin + shown;
     };
-    show(queries_, focus_);
+    show(queries_, part_.queries, focus_);
     // A text's own tokens stand side by side; another text's keys are shown about the chosen one.
-    if (snapshot_.key_tokens.empty()) {
+    if (snapshot_.key_tokens.empty() && part_.queries == part_.keys) {
       keys_.begin = queries_.begin;
       keys_.end = queries_.end;
     } else {
-      show(keys_, view_.key);
+      show(keys_, part_.keys, view_.key);
     }
     pitch_ =
         std::min(height / static_cast<double>(std::max(queries_.end - queries_.begin, keys_.end - keys_.begin)), kLargestPitch);
@@ -91,12 +97,12 @@ class Arcs {
   void draw_curves() {
     const HeadRef& head = view_.head;
     for (std::int64_t query = queries_.begin; query < queries_.end; ++query) {
-      if (focus_ && *focus_ != query) continue;
+      if ((focus_ && *focus_ != query) || !part_.has_query(query)) continue;
       const std::vector<float> row = evaluate_row(*snapshot_.trace, head.layer, head.head, query);
       if (focus_) probabilities_ = row;
       for (std::int64_t key = keys_.begin; key < keys_.end; ++key) {
         const double p = row[static_cast<std::size_t>(key)];
-        if (!(p >= (focus_ ? 0.002 : kFaintest))) continue;
+        if (!(p >= (focus_ ? 0.002 : kFaintest)) || !part_.has_key(key)) continue;
         arc({query, key, p});
       }
     }
@@ -206,6 +212,7 @@ class Arcs {
   Canvas& canvas_;
   HeadPicture view_;
   const Snapshot& snapshot_;
+  TokenPart part_;
   std::optional<std::int64_t> focus_;
   Side queries_, keys_;
   double pitch_ = 0, top_ = 0, left_ = 0, right_ = 0, room_ = 0;

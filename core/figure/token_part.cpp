@@ -50,6 +50,22 @@ TokenPart shown_part(const View& view, const Snapshot& snapshot) {
           .n_keys = std::ssize(snapshot.keys())};
 }
 
+TokenWindow shown_window(const View& view, const Snapshot& snapshot) {
+  const TokenWindow window = window_of(view, HeadSize(snapshot)), part = shown_part(view, snapshot).window();
+  const auto cut = [](std::int64_t& begin, std::int64_t& end, std::int64_t part_begin, std::int64_t part_end) {
+    begin = std::max(begin, part_begin);
+    end = std::min(end, part_end);
+    if (begin >= end) {  // the window lies beside the part
+      begin = part_begin;
+      end = part_end;
+    }
+  };
+  TokenWindow shown = window;
+  cut(shown.row_begin, shown.row_end, part.row_begin, part.row_end);
+  cut(shown.col_begin, shown.col_end, part.col_begin, part.col_end);
+  return shown;
+}
+
 bool has_special_tokens(const Snapshot& snapshot) {
   const auto is_special = [](const Token& token) { return token.is_special; };
   return std::ranges::any_of(snapshot.tokens, is_special) || std::ranges::any_of(snapshot.key_tokens, is_special);

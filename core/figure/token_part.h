@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <vector>
 
@@ -15,12 +16,17 @@ struct TokenPart {
   bool is_whole() const { return std::ssize(queries) == n_queries && std::ssize(keys) == n_keys; }
   /// One unbroken range of each.
   bool is_block() const;
+  bool has_query(std::int64_t token) const { return std::binary_search(queries.begin(), queries.end(), token); }
+  bool has_key(std::int64_t token) const { return std::binary_search(keys.begin(), keys.end(), token); }
   /// From the first to the last of each.
   TokenWindow window() const { return {queries.front(), queries.back() + 1, keys.front(), keys.back() + 1}; }
 };
 
 /// Edge  What the view asks for is nothing (a text of special tokens alone, the second sentence of a text that has none): the whole axis.
 TokenPart shown_part(const View& view, const Snapshot& snapshot);
+
+/// What the large picture of a head shows: the zoomed window, cut to the shown part. Special tokens inside it stay.
+TokenWindow shown_window(const View& view, const Snapshot& snapshot);
 
 /// Does a text have special tokens, two sentences: what the choices above are about.
 bool has_special_tokens(const Snapshot& snapshot);

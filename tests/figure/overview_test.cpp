@@ -107,6 +107,26 @@ TEST(JoinedHeads, GoOverLayersAndOverAll) {
   EXPECT_EQ(joined[0].name, "the shown heads");
 }
 
+TEST(TokenPart, CutsTheLargePictureOfAHead) {
+  Scene scene = pair_scene();
+  View& view = scene.session.view;
+  view.pair_part = PairPart::kAToB;
+  EXPECT_EQ(shown_window(view, *scene.snapshot), (TokenWindow{0, 4, 4, 7}));
+  view.special_tokens = SpecialCells::kHidden;
+  EXPECT_EQ(shown_window(view, *scene.snapshot), (TokenWindow{1, 3, 4, 6}));
+  view.head = HeadRef{0, 1};
+  view.query.reset();
+  view.stage = StageView::kHead;
+  const TileRequest request = items_of<AttentionTile>(head_figure(input_of(scene, {900, 700}))).front().request;
+  EXPECT_EQ(request.row_begin, 1);
+  EXPECT_EQ(request.col_end, 6);
+  view.drawing = HeadDrawing::kArcs;
+  const Figure arcs = head_figure(input_of(scene, {900, 700}));
+  EXPECT_NE(find_hit(arcs, "query 1"), nullptr);
+  EXPECT_EQ(find_hit(arcs, "query 0"), nullptr) << "hidden";
+  EXPECT_EQ(find_hit(arcs, "query 4"), nullptr) << "of the other sentence";
+}
+
 TEST(Overview, PutsPartsOfATextTogetherCellByCell) {
   Scene scene = pair_scene();
   scene.session.view.special_tokens = SpecialCells::kHidden;

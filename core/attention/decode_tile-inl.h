@@ -97,7 +97,6 @@ struct DecodePanel {
 /// registers.
 template <int kRows>
 HWY_NOINLINE void finish_scores(const ScoreTerms& terms, const GroupRows& rows, KeyRange keys, float* scores) {
-  const Floats d;
   const Ints di;
   constexpr int kShift = kRows == 8 ? 3 : kRows == 4 ? 2 : kRows == 2 ? 1 : 0;
   HWY_ALIGN std::array<std::int32_t, kLanes> position{};

@@ -51,7 +51,7 @@ class ReferenceBackend final : public AttentionBackend {
 
  private:
   static void run_row(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs, Row row) {
-    const auto [b, head, i] = row;
+    const std::int64_t b = row.b, head = row.head, i = row.i;
     const std::int64_t kv_head = config.kv_head(head);
     const auto key = [&](std::int64_t j, std::int64_t c) {
       const std::array at{b, kv_head, j, c};

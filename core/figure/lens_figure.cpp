@@ -136,9 +136,9 @@ class LensPicture {
     canvas_.add(ColorRamp{.rect = {x, y - 4, kLegendWidth, 8}, .colormap = input_.session.view.colormap});
     x += kLegendWidth + 4;
     x += canvas_.text({x, y}, "1 probability", faint) + 16;
-    std::string text = "▸ and rank: “" + answer() + "”, the model's own answer";
-    if (step_ > 1) text += " · every " + std::to_string(step_) + (step_ == 2 ? "nd" : step_ == 3 ? "rd" : "th") + " layer is shown";
-    text += " · nostalgebraist 2020";
+    std::string text;
+    if (step_ > 1) text = "every " + std::to_string(step_) + (step_ == 2 ? "nd" : step_ == 3 ? "rd" : "th") + " layer is shown · ";
+    text += "▸ and rank: “" + answer() + "”, the model's own answer · nostalgebraist 2020";
     canvas_.parts({x, y}, text, faint, area_.x + area_.w - x);
   }
 

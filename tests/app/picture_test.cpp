@@ -5,6 +5,7 @@
 
 #include "app/painters/fonts.h"
 #include "app/window/export.h"
+#include "core/figure/lens_figure.h"
 #include "core/gl/context.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
@@ -42,6 +43,17 @@ struct PictureCase {
   Size size{1280, 720};
 };
 
+/// A translation as its decoder reads the source, and what each of its layers would say next.
+std::vector<Action> cross_actions() {
+  const std::string name = "grammar-translation";
+  return {ModelOpened{ModelSource::kBundled, name, read_model_shape(HEADROOM_SOURCE_DIR "/assets/models/" + name)},
+          TextEdited{"the cat near the dogs runs ."},
+          StackSet{AttentionStack::kCross},
+          HeadOpened{HeadRef{1, 2}},
+          CellSelected{3, 2},
+          BottomPanelSet{BottomPanel::kLens}};
+}
+
 std::vector<PictureCase> picture_cases() {
   const HeadRef subject{3, 1};
   MaskPattern window;
@@ -58,6 +70,12 @@ std::vector<PictureCase> picture_cases() {
       {"window-light-cell", "window", {HeadOpened{subject}, CellSelected{8, 2}}, ThemeName::kLight},
       {"window-unknown-word", "window", {TextEdited{"the zebra that sat on the mat was fluffy"}}},
       {"window-lab", "window", {DModelSet{64}}},
+      {"window-write-light",
+       "window",
+       {TextEdited{"the cat"}, ContinuationSet{{12, 6, 101, 119}}, BottomPanelSet{BottomPanel::kWrite}, QuerySelected{3}},
+       ThemeName::kLight},
+      {"window-cross-lens", "window", cross_actions()},
+      {"lens-light", "lens", {QuerySelected{8}}, ThemeName::kLight, {900, 320}},
   };
 }
 
@@ -87,6 +105,8 @@ TEST_P(Pictures, LookAsTheyShould) {
   request.size = c.size;
   request.theme = c.theme;
   AppModel model = export_model(session, without_times(snapshot));
+  if (c.view == "lens" || session.view.bottom == BottomPanel::kLens)
+    model.lens.lens = computer.lens(snapshot, lens_token(session.view, *snapshot));
   model.backend_text = "CPU · flash";  // the machine's own instructions and threads are no part of the picture
   const std::string png = export_view(model, request);
 

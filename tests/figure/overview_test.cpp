@@ -117,9 +117,14 @@ TEST(TokenPart, CutsTheLargePictureOfAHead) {
   view.head = HeadRef{0, 1};
   view.query.reset();
   view.stage = StageView::kHead;
-  const TileRequest request = items_of<AttentionTile>(head_figure(input_of(scene, {900, 700}))).front().request;
+  const Figure heatmap = head_figure(input_of(scene, {900, 700}));
+  ASSERT_FALSE(heatmap.cell_grids.empty());
+  const TileRequest request = heatmap.cell_grids.front().request;
   EXPECT_EQ(request.row_begin, 1);
+  EXPECT_EQ(request.row_end, 3);
+  EXPECT_EQ(request.col_begin, 4);
   EXPECT_EQ(request.col_end, 6);
+  EXPECT_THAT(text_of(heatmap), HasSubstr("Queries 1 to 2, keys 4 to 5 of 7."));
   view.drawing = HeadDrawing::kArcs;
   const Figure arcs = head_figure(input_of(scene, {900, 700}));
   EXPECT_NE(find_hit(arcs, "query 1"), nullptr);

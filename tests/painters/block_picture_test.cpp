@@ -96,7 +96,7 @@ TEST(BlockPicture, EqualsThePictureEvaluatedWhole) {
   for (const Look& look : looks) {
     const AttentionTile whole = whole_tile(look, all, kTokens / 2);
     const auto blocks =
-        block_tiles({.rect = kPlace, .window = all, .like = whole, .n_tokens = kTokens, .mask = scene().snapshot->trace->mask});
+        block_tiles({.rect = kPlace, .window = all, .like = whole, .size = kTokens, .mask = scene().snapshot->trace->mask});
     ASSERT_EQ(blocks.size(), 10U);
     const Image one = pixels_of(figure_of({whole})), many = pixels_of(figure_of(blocks));
     ASSERT_EQ(one.rgba.size(), many.rgba.size());
@@ -112,7 +112,7 @@ TEST(BlockPicture, AWindowInTheMiddleEqualsItsExactCells) {
   const TokenWindow window{.row_begin = 611, .row_end = 675, .col_begin = 225, .col_end = 289};
   const AttentionTile whole = whole_tile({}, window, 64);
   const auto blocks =
-      block_tiles({.rect = kPlace, .window = window, .like = whole, .n_tokens = kTokens, .mask = scene().snapshot->trace->mask});
+      block_tiles({.rect = kPlace, .window = window, .like = whole, .size = kTokens, .mask = scene().snapshot->trace->mask});
   ASSERT_EQ(blocks.size(), 4U);
   EXPECT_EQ(n_different(pixels_of(figure_of({whole})), pixels_of(figure_of(blocks))), 0);
 }
@@ -123,7 +123,7 @@ TEST(BlockPicture, RowsKeepTheirColoursWhenThePictureMoves) {
     const TokenWindow window{.row_begin = 600, .row_end = 664, .col_begin = first_key, .col_end = first_key + 64};
     const AttentionTile like = whole_tile({.scale = ColorScale::kPerRow}, window, 64);
     const Image image = pixels_of(figure_of(
-        block_tiles({.rect = kPlace, .window = window, .like = like, .n_tokens = kTokens, .mask = scene().snapshot->trace->mask})));
+        block_tiles({.rect = kPlace, .window = window, .like = like, .size = kTokens, .mask = scene().snapshot->trace->mask})));
     const auto x = static_cast<int>(kPlace.x) + static_cast<int>(300 - first_key) * 8 + 4;
     const std::uint8_t* at = image.rgba.data() + 4 * ((static_cast<int>(kPlace.y) + 84) * image.width + x);
     return Color{at[0], at[1], at[2], at[3]};

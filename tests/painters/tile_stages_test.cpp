@@ -31,7 +31,7 @@ std::vector<TileRequest> requests_of(const TokenWindow& window, Quantity quantit
   for (const AttentionTile& tile : block_tiles({.rect = {0, 0, 300, 300},
                                    .window = window,
                                    .like = like,
-                                   .n_tokens = kTokens,
+                                   .size = kTokens,
                                    .mask = long_scene().snapshot->trace->mask})) {
     requests.push_back(tile.request);
   }

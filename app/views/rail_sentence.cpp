@@ -10,6 +10,7 @@
 #include "app/views/context.h"
 #include "app/views/document_card.h"
 #include "app/views/flow.h"
+#include "app/views/text_selection.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
 #include "core/session/texts.h"
@@ -133,7 +134,7 @@ void sentence(const Frame& frame) {
            takes_ids(frame)
                ? "Token ids of this model's vocabulary, such as 12 55 901: its tokenizer could not be read."
                : "Type any sentence: every heatmap follows each key. The bundled models know a few hundred words; others are "
-                 "marked and near ones offered. A text file can be dropped on the window.",
+                 "marked and near ones offered. Select words to choose their row. A text file can be dropped on the window.",
        .placeholder = takes_ids(frame) ? "Type token ids: 12 55 901" : "Type a sentence…",
        .text = frame.session.compute.text,
        .width = ImGui::GetContentRegionAvail().x},
@@ -151,6 +152,7 @@ void rail_sentence(const Frame& frame) {
   }
   if (has_encoder(frame) || reads_pairs(frame)) second_text(frame);
   written_text(frame);
+  follow_text_selection(frame);
   gap(frame.look, 6);
   if (frame.snapshot == nullptr) {
     paragraph(frame.look, "Reading the model…", small_text(frame.look));

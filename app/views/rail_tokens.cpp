@@ -7,6 +7,7 @@
 #include "app/views/context.h"
 #include "app/views/find_token.h"
 #include "app/views/flow.h"
+#include "app/views/text_selection.h"
 #include "app/views/token_text.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
@@ -51,7 +52,8 @@ void token_chips(const Frame& frame, const Snapshot& snapshot) {
       spec.text = theme.warning;
       spec.border = theme.warning_border;
     }
-    if (is_found_token(frame, static_cast<std::int64_t>(i))) spec.border = theme.accent;
+    const auto index = static_cast<std::int64_t>(i);
+    if (is_found_token(frame, index) || is_selected_in_text(frame, index)) spec.border = theme.accent;
     if (is_chosen) {
       spec.fill = mix(theme.raised, theme.accent, 0.35);
       spec.text = theme.text;

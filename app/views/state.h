@@ -14,6 +14,7 @@
 #include "app/views/train_scratch.h"
 #include "app/widgets/look.h"
 #include "app/widgets/sentence_box.h"
+#include "core/attention/mask.h"
 #include "core/session/token_search.h"
 
 namespace headroom {
@@ -109,6 +110,8 @@ struct DocumentState {
 struct UiScratch::State {
   WidgetMemory widgets;
   SentenceBoxMemory sentence, second;
+  KeyRange selected_tokens;  ///< of what is selected in one of them
+  KeyRange followed_tokens;  ///< the last selection that chose a row
   FindState find;
   TextDialogState text_dialog;
   DocumentState document;

@@ -10,6 +10,7 @@
 #include <unordered_set>
 
 #include "core/formats/family.h"
+#include "core/formats/layer_count.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"
 
@@ -135,6 +136,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
   const std::string outer = outer_prefix_of(files, family, tensor_slots(params).front().name);
   if (family.settle != nullptr)
     family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, outer + name)); }, params.config);
+  if (std::string sentence = settle_layers(files, params.config); !sentence.empty()) plan.notices.push_back(std::move(sentence));
   const std::vector<TensorSlot> slots = tensor_slots(params);
   const std::string prefix = prefix_of(files, family, outer, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;

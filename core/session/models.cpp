@@ -5,6 +5,7 @@
 
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
+#include "core/formats/layer_count.h"
 #include "core/formats/shards.h"
 #include "core/model/surgery.h"
 #include "core/session/validity.h"
@@ -238,7 +239,15 @@ TrainedShape::TrainedShape(const ModelConfig& config)
       n_encoder_layers(config.n_encoder_layers),
       reads_pairs(config.kind == ModelKind::kMasked) {}
 
-TrainedShape read_model_shape(const fs::path& folder) { return TrainedShape(read_model_config(folder / "config.json")); }
+TrainedShape read_model_shape(const fs::path& folder) {
+  ModelConfig config = read_model_config(folder / "config.json");
+  try {
+    settle_layers(WeightFiles(folder), config);
+  } catch (const Error&) {
+    // What is wrong with the files is told when they are read.
+  }
+  return TrainedShape(config);
+}
 
 std::vector<BundledModel> list_bundled_models(const fs::path& assets) {
   std::vector<BundledModel> models;

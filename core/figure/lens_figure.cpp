@@ -159,7 +159,7 @@ class LensPicture {
 std::string why_no_lens(const Snapshot& snapshot) {
   if (snapshot.is_long) return "The lens needs the residual stream of every layer, which is not kept of a long text.";
   if (!snapshot.no_prediction.empty()) return snapshot.no_prediction;
-  return snapshot.config.predicts ? "" : "An encoder by itself predicts nothing, at no layer.";
+  return snapshot.config.predicts ? "" : "This stack has no output: it predicts nothing, at no layer.";
 }
 
 std::int64_t lens_token(const View& view, const Snapshot& snapshot) {

@@ -20,7 +20,7 @@ std::shared_ptr<const TokenLens> Computer::lens(const std::shared_ptr<const Snap
   if (compute.model_source == ModelSource::kCapture)
     throw Error("A capture holds attention, not the residual stream that the lens reads.");
   if (snapshot->is_long) throw Error("The lens needs the residual stream of every layer, which is not kept of a long text.");
-  if (!snapshot->config.predicts) throw Error("An encoder by itself predicts nothing, at no layer.");
+  if (!snapshot->config.predicts) throw Error("This stack has no output: it predicts nothing, at no layer.");
   const PreparedModel model = state.models.prepare(compute, stop, report);
   ThreadPool& pool = state.devices.pool();
   report("logit lens", 0);

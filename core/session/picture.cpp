@@ -97,7 +97,7 @@ void add_hidden_tokens(Picture& picture, const PassRequest& request, const Pictu
   constexpr double kMostFlops = 5e10;
   const ModelConfig& config = request.params.config;
   if (!config.predicts) {
-    picture.no_prediction = "An encoder by itself predicts nothing: a decoder reads what it computes.";
+    picture.no_prediction = "This model has no output of its own, or not all of its layers: it predicts nothing.";
     return;
   }
   if (tools.mask_id < 0) {

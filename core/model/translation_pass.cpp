@@ -1,11 +1,10 @@
 #include "core/model/translation_pass.h"
 
-#include <array>
 #include <utility>
 
+#include "core/model/cross_attention.h"
 #include "core/model/forward_steps.h"
 #include "core/tensor/error.h"
-#include "core/tensor/matmul.h"
 
 namespace headroom {
 namespace {
@@ -18,86 +17,6 @@ void check_text(const ModelConfig& config, std::span<const std::int32_t> ids) {
   check_ids(ids, config.shape.vocab_size);
   check_length(config, std::ssize(ids));
 }
-
-/// A decoder's blocks read the encoder's output.
-class CrossAttention {
- public:
-  /// `source_mask`: whose key_lengths say which tokens of the source are padding.
-  CrossAttention(const ModelConfig& config, const Mask& source_mask, const Tensor& encoded, AttentionBackend& backend,
-                 ThreadPool& pool)
-      : config_(config), encoded_(encoded), backend_(backend), pool_(pool) {
-    mask_.direction = Direction::kBidirectional;  // the whole source is there from the first word on
-    mask_.key_lengths = source_mask.key_lengths;
-  }
-
-  /// x += what the block reads of the encoder, with its norm wherever that stands.
-  void add(const LayerParams& layer, StageClock& clock, Tensor& x, LayerTrace& step) {
-    const CrossParams& cross = layer.cross;
-    step.input = x;
-    step.normed = x;
-    if (config_.norm_place != NormPlace::kAfter)
-      normalize(pool_, config_, x.matrix(), cross.norm, cross.norm_bias, step.normed.matrix());
-    clock.lap("norm");
-    attend(layer, clock, step);
-    add_to(pool_, step.attention.out.matrix(), x.matrix());
-    clock.lap("W_O");
-    if (config_.norm_place != NormPlace::kAfter) return;
-    normalize(pool_, config_, x.matrix(), cross.norm, cross.norm_bias, x.matrix());
-    clock.lap("norm");
-  }
-
- private:
-  void attend(const LayerParams& layer, StageClock& clock, LayerTrace& step) {
-    const ModelShape& shape = config_.shape;
-    const CrossParams& cross = layer.cross;
-    const std::int64_t seq_q = step.normed.dim(0), seq_k = encoded_.dim(0);
-    const std::int64_t n_heads = cross.w_q.dim(0) / shape.d_head, n_kv = cross.w_k.dim(0) / shape.d_head;
-    AttentionConfig config;
-    config.n_heads = n_heads;
-    config.n_kv_heads = n_kv;
-    config.d_head = shape.d_head;
-    config.seq_q = seq_q;
-    config.seq_k = seq_k;
-    config.mask = mask_;
-    // Relative positions say nothing between two texts: no bias.
-    config.scale = config_.attention_scale;
-    config.soft_cap = config_.score_cap;
-    AttentionLayerResult& result = step.attention;
-    result.q = Tensor({seq_q, n_heads * shape.d_head}, Fill::kNone);
-    result.k = Tensor({seq_k, n_kv * shape.d_head}, Fill::kNone);
-    result.v = Tensor({seq_k, n_kv * shape.d_head}, Fill::kNone);
-    linear(pool_, step.normed.matrix(), cross.w_q.weights(), cross.b_q.span(), result.q.matrix());
-    const std::array parts{LinearPart{cross.w_k.weights(), cross.b_k.span(), result.k.matrix()},
-                           LinearPart{cross.w_v.weights(), cross.b_v.span(), result.v.matrix()}};
-    linear(pool_, encoded_.matrix(), parts);
-    clock.lap("q k v");
-    result.head_out = Tensor({seq_q, n_heads * shape.d_head}, Fill::kNone);
-    result.logsumexp = Tensor({n_heads, seq_q}, Fill::kNone);
-    const auto heads_of = [&](Tensor& tensor, std::int64_t n) {
-      return HeadsView::interleaved(tensor.data(), 1, n, tensor.dim(0), shape.d_head);
-    };
-    backend_.run(config, {heads_of(result.q, n_heads), heads_of(result.k, n_kv), heads_of(result.v, n_kv)},
-                 {heads_of(result.head_out, n_heads), result.logsumexp.span(), {}});
-    clock.lap("attention");
-    result.out = Tensor({seq_q, shape.d_model}, Fill::kNone);
-    linear(pool_, result.head_out.matrix(), cross.w_o.weights(), cross.b_o.span(), result.out.matrix());
-    clock.lap("W_O");
-    LayerParams unpruned;
-    set_unpruned(unpruned, n_heads, n_kv);
-    step.heads = unpruned.heads;
-    step.kv_head_of = unpruned.kv_head_of;
-    step.d_head = shape.d_head;
-    step.scale = config.effective_scale();
-    step.soft_cap = config.soft_cap;
-    step.mask = config.mask;
-  }
-
-  const ModelConfig& config_;
-  const Tensor& encoded_;
-  AttentionBackend& backend_;
-  ThreadPool& pool_;
-  Mask mask_;
-};
 
 }  // namespace
 
@@ -134,10 +53,9 @@ TranslationTrace translate_pass(const ModelParams& params, std::span<const std::
   begin(trace.cross, target, Direction::kBidirectional);
   trace.cross.mask.key_lengths = options.encoder_mask.key_lengths;
   trace.cross.key_ids.assign(source.begin(), source.end());
-  CrossAttention cross(config, options.encoder_mask, encoded, attention, pool);
+  CrossAttention cross(params, {encoded, options.encoder_mask.key_lengths}, attention, pool);
   const auto read_encoder = [&](const LayerParams& layer, Tensor& stream) {
-    LayerTrace step;
-    cross.add(layer, clock, stream, step);
+    LayerTrace step = cross.add_traced(layer, clock, stream);
     if (keeps_trace) trace.cross.layers.push_back(std::move(step));
   };
   run_stack(decoder_of(params), *self_attention,

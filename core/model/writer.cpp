@@ -1,14 +1,12 @@
 #include "core/model/writer.h"
 
 #include <algorithm>
-#include <array>
 #include <string>
 #include <utility>
 
-#include "core/attention/head_norm.h"
+#include "core/attention/project_heads.h"
 #include "core/model/forward_steps.h"
 #include "core/tensor/error.h"
-#include "core/tensor/matmul.h"
 
 namespace headroom {
 namespace {
@@ -60,33 +58,20 @@ class CachedAttentionLayer final : public AttentionLayer {
     config.seq_q = x.rows;
     config.seq_k = position_ + x.rows;
     config.mask.query_offset = position_;
-    const std::int64_t d_head = config.d_head;
+    const ProjectedHeads heads(pool_, config, params);
+    heads.check(x);
     AttentionLayerResult result;
-    result.q = Tensor({x.rows, config.n_heads * d_head}, Fill::kNone);
-    result.k = Tensor({x.rows, config.n_kv_heads * d_head}, Fill::kNone);
-    result.v = Tensor({x.rows, config.n_kv_heads * d_head}, Fill::kNone);
-    const std::array parts{LinearPart{params.w_q, params.b_q, result.q.matrix()},
-                           LinearPart{params.w_k, params.b_k, result.k.matrix()},
-                           LinearPart{params.w_v, params.b_v, result.v.matrix()}};
-    linear(pool_, x, parts);
-    const HeadsView q = HeadsView::interleaved(result.q.data(), 1, config.n_heads, x.rows, d_head);
-    const HeadsView k = HeadsView::interleaved(result.k.data(), 1, config.n_kv_heads, x.rows, d_head);
-    norm_heads({params.q_norm, params.norm_eps}, q);
-    norm_heads({params.k_norm, params.norm_eps}, k);
-    if (rotary) {
-      const RotaryTable table = make_rotary_table(*rotary, position_, x.rows, d_head);
-      rotate(table, q);
-      rotate(table, k);
-    }
+    heads.project(x, result);
+    heads.place(rotary, position_, result);
     kept.k.append(result.k.matrix());
     kept.v.append(result.v.matrix());
+    const std::int64_t d_head = config.d_head;
     result.head_out = Tensor({x.rows, config.n_heads * d_head}, Fill::kNone);
     result.logsumexp = Tensor({config.n_heads, x.rows}, Fill::kNone);
-    backend_.run(config, {q, kept.k.heads(config.n_kv_heads, d_head), kept.v.heads(config.n_kv_heads, d_head)},
-                 {HeadsView::interleaved(result.head_out.data(), 1, config.n_heads, x.rows, d_head), result.logsumexp.span(), {}},
-                 std::move(stop));
-    result.out = Tensor({x.rows, params.w_o.rows}, Fill::kNone);
-    linear(pool_, result.head_out.matrix(), params.w_o, params.b_o, result.out.matrix());
+    backend_.run(config,
+                 {heads_of(result.q, d_head), kept.k.heads(config.n_kv_heads, d_head), kept.v.heads(config.n_kv_heads, d_head)},
+                 {heads_of(result.head_out, d_head), result.logsumexp.span(), {}}, std::move(stop));
+    heads.join(result);
     return result;
   }
 
@@ -99,62 +84,6 @@ class CachedAttentionLayer final : public AttentionLayer {
   std::vector<Kept> layers_;  ///< that have heads left
   std::size_t next_layer_ = 0;
   std::int64_t position_ = 0;
-};
-
-/// What a decoder's blocks read of the encoder, whose keys and values are computed once.
-class SourceReader {
- public:
-  SourceReader(const ModelParams& params, const Tensor& encoded, ThreadPool& pool, AttentionBackend& backend)
-      : params_(params), pool_(pool), backend_(backend), seq_k_(encoded.dim(0)) {
-    for (const LayerParams& layer : params.layers) {
-      const CrossParams& cross = layer.cross;
-      Kept& kept = kept_.emplace_back();
-      kept.k = Tensor({seq_k_, cross.w_k.dim(0)}, Fill::kNone);
-      kept.v = Tensor({seq_k_, cross.w_v.dim(0)}, Fill::kNone);
-      const std::array parts{LinearPart{cross.w_k.weights(), cross.b_k.span(), kept.k.matrix()},
-                             LinearPart{cross.w_v.weights(), cross.b_v.span(), kept.v.matrix()}};
-      linear(pool, encoded.matrix(), parts);
-    }
-  }
-
-  /// x += what the block reads, with its norm wherever that stands.
-  void add(const LayerParams& layer, Tensor& x) {
-    const ModelConfig& model = params_.config;
-    const CrossParams& cross = layer.cross;
-    Kept& kept = kept_[static_cast<std::size_t>(&layer - params_.layers.data())];
-    const std::int64_t rows = x.dim(0), d_head = model.shape.d_head;
-    Tensor input = x;
-    if (model.norm_place == NormPlace::kBefore) normalize(pool_, model, x.matrix(), cross.norm, cross.norm_bias, input.matrix());
-    AttentionConfig config;
-    config.n_heads = cross.w_q.dim(0) / d_head;
-    config.n_kv_heads = cross.w_k.dim(0) / d_head;
-    config.d_head = d_head;
-    config.seq_q = rows;
-    config.seq_k = seq_k_;
-    config.scale = model.attention_scale;
-    config.mask.direction = Direction::kBidirectional;
-    Tensor q({rows, cross.w_q.dim(0)}, Fill::kNone), read({rows, cross.w_q.dim(0)}, Fill::kNone);
-    Tensor sums({config.n_heads, rows}, Fill::kNone), out({rows, model.shape.d_model}, Fill::kNone);
-    linear(pool_, input.matrix(), cross.w_q.weights(), cross.b_q.span(), q.matrix());
-    const auto heads_of = [&](Tensor& tensor, std::int64_t n) {
-      return HeadsView::interleaved(tensor.data(), 1, n, tensor.dim(0), d_head);
-    };
-    backend_.run(config, {heads_of(q, config.n_heads), heads_of(kept.k, config.n_kv_heads), heads_of(kept.v, config.n_kv_heads)},
-                 {heads_of(read, config.n_heads), sums.span(), {}});
-    linear(pool_, read.matrix(), cross.w_o.weights(), cross.b_o.span(), out.matrix());
-    add_to(pool_, out.matrix(), x.matrix());
-    if (model.norm_place != NormPlace::kBefore) normalize(pool_, model, x.matrix(), cross.norm, cross.norm_bias, x.matrix());
-  }
-
- private:
-  struct Kept {
-    Tensor k, v;
-  };
-  const ModelParams& params_;
-  ThreadPool& pool_;
-  AttentionBackend& backend_;
-  std::int64_t seq_k_;
-  std::vector<Kept> kept_;
 };
 
 /// Whether the keys and values of a text stay what they are when it goes on.
@@ -187,7 +116,7 @@ struct Writer::State {
   bool is_kept;
   CachedAttentionLayer cached;
   std::unique_ptr<AttentionLayer> whole;
-  std::optional<SourceReader> source;
+  std::optional<CrossAttention> source;
   std::vector<std::int32_t> ids;  ///< all that was read
   Tensor logits;
 
@@ -200,7 +129,7 @@ struct Writer::State {
     std::vector<StageTime> times;
     StageClock clock(times);
     std::vector<LayerTrace> none;
-    const auto between = [&](const LayerParams& layer, Tensor& stream) { source->add(layer, stream); };
+    const auto between = [&](const LayerParams& layer, Tensor& stream) { source->add(layer, clock, stream); };
     run_stack(stack, cached,
               {pool, mask, ForwardOptions::Keep::kLogitsOnly, stop, clock, none,
                source ? std::function<void(const LayerParams&, Tensor&)>(between) : nullptr},
@@ -223,12 +152,12 @@ Writer::Writer(const ModelParams& params, const Mask& mask, ThreadPool& pool) {
   state_ = std::make_unique<State>(params, mask, pool);
 }
 
-Writer::Writer(const ModelParams& params, const Tensor& encoded, ThreadPool& pool) {
+Writer::Writer(const ModelParams& params, const CrossSource& source, ThreadPool& pool) {
   if (params.config.kind != ModelKind::kEncoderDecoder) throw ShapeError("the model has no encoder");
-  if (encoded.rank() != 2 || encoded.dim(1) != params.config.shape.d_model)
+  if (source.encoded.rank() != 2 || source.encoded.dim(1) != params.config.shape.d_model)
     throw ShapeError("a decoder reads an encoder's output of " + std::to_string(params.config.shape.d_model) + " columns");
   state_ = std::make_unique<State>(params, Mask{.direction = Direction::kCausal}, pool);
-  state_->source.emplace(params, encoded, pool, *state_->backend);
+  state_->source.emplace(params, source, *state_->backend, pool);
 }
 
 Writer::~Writer() = default;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "core/attention/backend.h"
+#include "core/model/cross_attention.h"
 #include "core/model/forward.h"
 #include "core/model/sampling.h"
 
@@ -19,8 +20,8 @@ class Writer {
  public:
   /// A causal model under this mask. `params` and `pool` must outlive it. Errors  ShapeError for another kind of model.
   Writer(const ModelParams& params, const Mask& mask, ThreadPool& pool);
-  /// The decoder of an encoder-decoder, which reads the encoder's output [seq_source, d_model]. Errors  ShapeError.
-  Writer(const ModelParams& params, const Tensor& encoded, ThreadPool& pool);
+  /// The decoder of an encoder-decoder, which reads this; the encoder's output must outlive it. Errors  ShapeError.
+  Writer(const ModelParams& params, const CrossSource& source, ThreadPool& pool);
   ~Writer();
 
   /// Reads on. The logits after the last of `ids`, valid until the next call. Shape  [vocab_size].

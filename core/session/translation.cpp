@@ -51,7 +51,7 @@ std::vector<std::int32_t> write_translation(const PreparedModel& model, const De
   // The decoder's first row costs little; its logits are not needed.
   const TranslationTrace trace =
       translate_pass(*model.params, job.source.ids, std::span(job.target.ids).first(1), flash, devices.pool(), options);
-  Writer writer(*model.params, trace.encoder.output, devices.pool());
+  Writer writer(*model.params, CrossSource{trace.encoder.output, job.mask.key_lengths}, devices.pool());
   WriteJob write = job.write;
   if (job.target.ids.size() == 1) write.first_token = model.write_ids.forced_first.value_or(-1);
   write.ends = model.write_ids.ends;

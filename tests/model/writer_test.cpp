@@ -67,19 +67,38 @@ TEST(Writer, ReadsTheWholeTextAgainWhereKeysWouldChange) {
   expect_as_whole(params, {.direction = Direction::kBidirectional}, false);
 }
 
+/// Reads kIds token by token and compares the logits of each with those of a whole pass over both texts.
+void expect_as_translated(const ModelParams& params, const Mask& encoder_mask) {
+  const std::vector<std::int32_t> source = {3, 4, 11, 6, 2};
+  test::CpuAttention attention("flash");
+  const TranslationTrace whole =
+      translate_pass(params, source, kIds, *attention.backend, attention.pool, {.encoder_mask = encoder_mask});
+  Writer writer(params, CrossSource{whole.encoder.output, encoder_mask.key_lengths}, attention.pool);
+  for (std::size_t i = 0; i < kIds.size(); ++i) {
+    const auto logits = writer.read(std::span(kIds).subspan(i, 1));
+    EXPECT_LT(largest_difference(logits, whole.decoder.logits.row(static_cast<std::int64_t>(i))), kTolerance) << i;
+  }
+}
+
 TEST(Writer, OfADecoderReadsTheEncoder) {
   for (const char* family : {"bart", "t5"}) {
     SCOPED_TRACE(family);
-    const ModelParams params = test::stirred_params(test::family_config(family), 4);
-    const std::vector<std::int32_t> source = {3, 4, 11, 6, 2};
-    test::CpuAttention attention("flash");
-    const TranslationTrace whole = translate_pass(params, source, kIds, *attention.backend, attention.pool);
-    Writer writer(params, whole.encoder.output, attention.pool);
-    for (std::size_t i = 0; i < kIds.size(); ++i) {
-      const auto logits = writer.read(std::span(kIds).subspan(i, 1));
-      EXPECT_LT(largest_difference(logits, whole.decoder.logits.row(static_cast<std::int64_t>(i))), kTolerance) << i;
-    }
+    expect_as_translated(test::stirred_params(test::family_config(family), 4), {.direction = Direction::kBidirectional});
   }
+}
+
+TEST(Writer, ReadsNoPaddingOfTheSource) {
+  for (const char* family : {"bart", "t5"}) {
+    SCOPED_TRACE(family);
+    expect_as_translated(test::stirred_params(test::family_config(family), 4),
+                         {.direction = Direction::kBidirectional, .key_lengths = {3}});
+  }
+}
+
+TEST(Writer, CapsTheScoresOfTheDecodersReading) {
+  ModelConfig config = test::family_config("bart");
+  config.score_cap = 0.2F;
+  expect_as_translated(test::stirred_params(config, 4), {.direction = Direction::kBidirectional});
 }
 
 TEST(Writer, RefusesOtherModelsAndPlacesThatDoNotExist) {
@@ -87,7 +106,7 @@ TEST(Writer, RefusesOtherModelsAndPlacesThatDoNotExist) {
   const ModelParams bert = test::stirred_params(test::family_config("bert"), 4),
                     gpt2 = test::stirred_params(test::family_config("gpt2"), 4);
   EXPECT_THROW(Writer(bert, Mask{}, pool), ShapeError);
-  EXPECT_THROW(Writer(gpt2, Tensor({2, 15}), pool), ShapeError);
+  EXPECT_THROW(Writer(gpt2, CrossSource{Tensor({2, 15})}, pool), ShapeError);
   Writer writer(gpt2, Mask{}, pool);
   EXPECT_THROW(writer.read(std::vector<std::int32_t>{99}), Error);
   EXPECT_THROW(writer.read(std::vector<std::int32_t>(10, 1)), ShapeError) << "nine positions are learned";
@@ -153,7 +172,8 @@ TEST(WriteOn, WritesWhatTransformersWrites) {
     if (model.params.config.kind == ModelKind::kEncoderDecoder) {
       const std::vector<std::int32_t> start = {ids.decoder_start.value()};
       test::CpuAttention attention("flash");
-      Writer writer(model.params, translate_pass(model.params, read, start, *attention.backend, pool).encoder.output, pool);
+      const TranslationTrace trace = translate_pass(model.params, read, start, *attention.backend, pool);
+      Writer writer(model.params, CrossSource{trace.encoder.output}, pool);
       written = write_on(writer, model.params.config, start, {.most = 16, .ends = ids.ends});
     } else {
       Writer writer(model.params, Mask{}, pool);

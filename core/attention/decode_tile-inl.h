@@ -239,17 +239,6 @@ class DecodeTile {
   }
 
   /// Whole rows of values for two rows of out at a time: the first time they are read in the order of memory.
-  void add_values() {
-    std::int64_t c = 0;
-    for (; c + 8 * kLanes <= panel_.d_head; c += 8 * kLanes)
-      add_columns<8>(c);
-    for (; c + 4 * kLanes <= panel_.d_head; c += 4 * kLanes)
-      add_columns<4>(c);
-    for (; c + kLanes <= panel_.d_head; c += kLanes)
-      add_columns<1>(c);
-    if (c < panel_.d_head) add_tail(c);
-  }
-
   template <int kVectors>
   HWY_INLINE void add_columns(std::int64_t c) {
     constexpr std::size_t kAtOnce = std::min(kRows, 2);

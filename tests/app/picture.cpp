@@ -1,7 +1,11 @@
 #include "tests/app/picture.h"
 
+#include <unistd.h>
+
 #include <algorithm>
+#include <atomic>
 #include <cstdlib>
+#include <fstream>
 
 #include "core/formats/file.h"
 
@@ -31,6 +35,19 @@ PictureDifference compare_pictures(const Image& actual, const Image& expected, c
   result.share_of_pixels = static_cast<double>(n_different) / (static_cast<double>(actual.rgba.size()) / 4);
   return result;
 }
+
+PictureFile::PictureFile(const std::string& bytes) {
+  static std::atomic<int> n_made = 0;
+  path_ = fs::temp_directory_path() / ("headroom_picture_" + std::to_string(getpid()) + "_" + std::to_string(n_made++) + ".png");
+  std::ofstream(path_, std::ios::binary) << bytes;
+}
+
+PictureFile::~PictureFile() {
+  std::error_code ignored;
+  fs::remove(path_, ignored);
+}
+
+Image image_of(const std::string& png) { return read_png(PictureFile(png).path()); }
 
 std::string check_against_golden(const Image& actual, const std::string& name, const PictureTolerance& tolerance) {
   const fs::path golden = fs::path(HEADROOM_SOURCE_DIR) / "tests/golden/pictures" / (name + ".png");

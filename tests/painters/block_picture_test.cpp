@@ -3,13 +3,11 @@
 #include <gtest/gtest.h>
 
 #include <cstdlib>
-#include <filesystem>
-#include <fstream>
 
 #include "app/painters/cairo_painter.h"
-#include "app/painters/png.h"
 #include "core/figure/head_blocks.h"
 #include "core/figure/tile_items.h"
+#include "tests/app/picture.h"
 #include "tests/figure/figure_fixture.h"
 
 namespace headroom {
@@ -31,15 +29,7 @@ const Scene& scene() {
   return made;
 }
 
-Image pixels_of(const Figure& figure) {
-  // Tests may run side by side: each has a file of its own.
-  const std::string name = testing::UnitTest::GetInstance()->current_test_info()->name();
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / ("headroom_" + name + ".png");
-  std::ofstream(path, std::ios::binary) << render_figure(figure, theme(ThemeName::kDark), FigureFormat::kPng, 1);
-  Image image = read_png(path);
-  std::filesystem::remove(path);
-  return image;
-}
+Image pixels_of(const Figure& figure) { return image_of(render_figure(figure, theme(ThemeName::kDark), FigureFormat::kPng, 1)); }
 
 AttentionTile whole_tile(const Look& look, const TokenWindow& window, std::int64_t cells) {
   AttentionTile tile;

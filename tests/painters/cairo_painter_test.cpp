@@ -5,11 +5,10 @@
 
 #include <algorithm>
 #include <filesystem>
-#include <fstream>
 
 #include "app/painters/fonts.h"
-#include "app/painters/png.h"
 #include "core/tensor/error.h"
+#include "tests/app/picture.h"
 #include "tests/figure/figure_fixture.h"
 
 namespace headroom {
@@ -21,11 +20,7 @@ using testing::IsEmpty;
 const Theme& kDark = theme(ThemeName::kDark);
 
 Image pixels_of(const Figure& figure, double scale = 1, const Theme& colors = kDark) {
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "headroom_cairo_test.png";
-  std::ofstream(path, std::ios::binary) << render_figure(figure, colors, FigureFormat::kPng, scale);
-  Image image = read_png(path);
-  std::filesystem::remove(path);
-  return image;
+  return image_of(render_figure(figure, colors, FigureFormat::kPng, scale));
 }
 Color pixel(const Image& image, int x, int y) {
   const std::uint8_t* at = image.rgba.data() + 4 * (y * image.width + x);

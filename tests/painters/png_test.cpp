@@ -3,25 +3,11 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "core/tensor/error.h"
+#include "tests/app/picture.h"
 
 namespace headroom {
 namespace {
-
-class TemporaryFile {
- public:
-  explicit TemporaryFile(const std::string& bytes) : path_(std::filesystem::path(testing::TempDir()) / "headroom_png_test.png") {
-    std::ofstream(path_, std::ios::binary) << bytes;
-  }
-  ~TemporaryFile() { std::filesystem::remove(path_); }
-  const std::filesystem::path& path() const { return path_; }
-
- private:
-  std::filesystem::path path_;
-};
 
 Image gradient(int width, int height) {
   Image image{width, height, {}};
@@ -37,7 +23,7 @@ Image gradient(int width, int height) {
 TEST(Png, ComesBackAsItWent) {
   for (const auto& [width, height] : {std::pair{1, 1}, {17, 5}, {300, 200}}) {
     const Image image = gradient(width, height);
-    const Image again = read_png(TemporaryFile(encode_png(image)).path());
+    const Image again = read_png(PictureFile(encode_png(image)).path());
     EXPECT_EQ(again.width, width);
     EXPECT_EQ(again.height, height);
     EXPECT_EQ(again.rgba, image.rgba);
@@ -62,7 +48,7 @@ TEST(Png, SaysWhatIsWrongWithAFile) {
   const std::string whole = encode_png(gradient(40, 40));
   EXPECT_THROW(read_png("/nowhere/at/all.png"), Error);
   for (const std::size_t length : {std::size_t{0}, std::size_t{7}, std::size_t{8}, std::size_t{20}, whole.size() / 2}) {
-    const TemporaryFile cut(whole.substr(0, length));
+    const PictureFile cut(whole.substr(0, length));
     try {
       read_png(cut.path());
       ADD_FAILURE() << "read a file cut at " << length;
@@ -72,7 +58,7 @@ TEST(Png, SaysWhatIsWrongWithAFile) {
   }
   std::string huge = whole;  // a header that claims 2^31 - 1 columns, its checksum wrong
   huge[16] = '\x7f';
-  EXPECT_THROW(read_png(TemporaryFile(huge).path()), Error);
+  EXPECT_THROW(read_png(PictureFile(huge).path()), Error);
 }
 
 }  // namespace

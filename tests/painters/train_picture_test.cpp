@@ -1,12 +1,8 @@
 // The Train stage's figures against golden pictures; with other fonts the comparison is skipped with its reason.
 #include <gtest/gtest.h>
 
-#include <filesystem>
-#include <fstream>
-
 #include "app/painters/cairo_painter.h"
 #include "app/painters/fonts.h"
-#include "app/painters/png.h"
 #include "tests/app/picture.h"
 #include "tests/figure/figure_fixture.h"
 #include "tests/figure/train_fixture.h"
@@ -63,11 +59,7 @@ std::vector<TrainPicture> pictures() {
 }
 
 Image drawn(const Figure& figure, const Theme& theme, double scale) {
-  const std::filesystem::path path = std::filesystem::path(testing::TempDir()) / "headroom_train_picture.png";
-  std::ofstream(path, std::ios::binary) << render_figure(figure, theme, FigureFormat::kPng, scale);
-  Image image = read_png(path);
-  std::filesystem::remove(path);
-  return image;
+  return image_of(render_figure(figure, theme, FigureFormat::kPng, scale));
 }
 
 TEST(TrainPictures, LookAsTheyShould) {

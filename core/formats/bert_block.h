@@ -19,7 +19,12 @@ void settle_bert_head(bool has_head, ModelConfig& config);
 /// One sentence on why no model of that name is such a one; empty when it is.
 std::string find_bert_problem(const ModelConfig& config, const std::string& name);
 std::vector<ConfigMember> write_bert_shape(const ModelConfig& config, const SpecialIds& ids);
-/// Every tensor but those of the head.
-void add_bert_slots(ModelParams& params, SlotList& slots);
+/// What the tensors of a head for hidden words are called.
+struct BertHeadNames {
+  std::string dense, norm;  ///< "cls.predictions.transform.dense", of its weight and bias
+  std::string output;       ///< "cls.predictions": before ".bias", ".decoder.bias" and ".decoder.weight"
+};
+/// Every tensor of the model, the head's where it predicts.
+std::vector<TensorSlot> bert_slots(ModelParams& params, const BertHeadNames& head);
 
 }  // namespace headroom

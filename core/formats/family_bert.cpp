@@ -20,24 +20,34 @@ std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids
 }
 
 std::vector<TensorSlot> slots(ModelParams& params) {
-  const std::int64_t d = params.config.shape.d_model, words = params.config.shape.vocab_size;
-  SlotList slots;
-  add_bert_slots(params, slots);
-  const std::size_t first_of_head = slots.size();
-  if (params.config.predicts) {
-    slots.linear("cls.predictions.transform.dense", {params.head_dense, params.head_dense_bias}, d, d);
-    slots.norm("cls.predictions.transform.LayerNorm", {params.head_norm, params.head_norm_bias}, d);
-    // Two names of one tensor, but for an untied output, whose own bias is the one that counts.
-    const bool is_tied = params.config.ties_embeddings;
-    TensorSlot& bias = slots.plain(is_tied ? "cls.predictions.bias" : "cls.predictions.decoder.bias", {words}, params.output_bias);
-    bias.other_names = {is_tied ? "cls.predictions.decoder.bias" : "cls.predictions.bias"};
-    if (!is_tied) {
-      slots.plain("cls.predictions.decoder.weight", {words, d}, params.lm_head);
-      slots.plain("cls.predictions.bias", {words}, params.output_bias).layout = SlotLayout::kCopy;
-    }
+  return bert_slots(
+      params,
+      {.dense = "cls.predictions.transform.dense", .norm = "cls.predictions.transform.LayerNorm", .output = "cls.predictions"});
+}
+
+/// Every tensor but those of the head.
+void add_body_slots(ModelParams& params, SlotList& slots) {
+  const ModelShape& shape = params.config.shape;
+  const std::int64_t d = shape.d_model, skipped = params.config.skipped_positions;
+  slots.plain("embeddings.word_embeddings.weight", {shape.vocab_size, d}, params.embedding);
+  TensorSlot& positions = slots.plain("embeddings.position_embeddings.weight", {shape.max_positions, d}, params.positions);
+  positions.shape[0] += skipped;
+  positions.skipped_rows = skipped;
+  // What this program trained has no types: it wrote zeros.
+  slots.plain("embeddings.token_type_embeddings.weight", {kAnyRows, d}, params.token_types).layout = SlotLayout::kNoneIfZero;
+  slots.norm("embeddings.LayerNorm", {params.embedding_norm, params.embedding_norm_bias}, d);
+  for (std::size_t i = 0; i < params.layers.size(); ++i) {
+    LayerParams& layer = params.layers[i];
+    const std::string at = "encoder.layer." + std::to_string(i) + ".";
+    slots.linear(at + "attention.self.query", {layer.w_q, layer.b_q}, d, d);
+    slots.linear(at + "attention.self.key", {layer.w_k, layer.b_k}, d, d);
+    slots.linear(at + "attention.self.value", {layer.w_v, layer.b_v}, d, d);
+    slots.linear(at + "attention.output.dense", {layer.w_o, layer.b_o}, d, d);
+    slots.norm(at + "attention.output.LayerNorm", {layer.attention_norm, layer.attention_norm_bias}, d);
+    slots.linear(at + "intermediate.dense", {layer.w_up, layer.b_up}, shape.d_ff, d);
+    slots.mlp_end(at + "output.dense", {layer.w_down, layer.b_down}, shape);
+    slots.norm(at + "output.LayerNorm", {layer.mlp_norm, layer.mlp_norm_bias}, d);
   }
-  slots.name_whole(first_of_head);
-  return slots.take();
 }
 
 }  // namespace
@@ -112,28 +122,25 @@ std::vector<ConfigMember> write_bert_shape(const ModelConfig& config, const Spec
   };
 }
 
-void add_bert_slots(ModelParams& params, SlotList& slots) {
-  const ModelShape& shape = params.config.shape;
-  const std::int64_t d = shape.d_model, skipped = params.config.skipped_positions;
-  slots.plain("embeddings.word_embeddings.weight", {shape.vocab_size, d}, params.embedding);
-  TensorSlot& positions = slots.plain("embeddings.position_embeddings.weight", {shape.max_positions, d}, params.positions);
-  positions.shape[0] += skipped;
-  positions.skipped_rows = skipped;
-  // What this program trained has no types: it wrote zeros.
-  slots.plain("embeddings.token_type_embeddings.weight", {kAnyRows, d}, params.token_types).layout = SlotLayout::kNoneIfZero;
-  slots.norm("embeddings.LayerNorm", {params.embedding_norm, params.embedding_norm_bias}, d);
-  for (std::size_t i = 0; i < params.layers.size(); ++i) {
-    LayerParams& layer = params.layers[i];
-    const std::string at = "encoder.layer." + std::to_string(i) + ".";
-    slots.linear(at + "attention.self.query", {layer.w_q, layer.b_q}, d, d);
-    slots.linear(at + "attention.self.key", {layer.w_k, layer.b_k}, d, d);
-    slots.linear(at + "attention.self.value", {layer.w_v, layer.b_v}, d, d);
-    slots.linear(at + "attention.output.dense", {layer.w_o, layer.b_o}, d, d);
-    slots.norm(at + "attention.output.LayerNorm", {layer.attention_norm, layer.attention_norm_bias}, d);
-    slots.linear(at + "intermediate.dense", {layer.w_up, layer.b_up}, shape.d_ff, d);
-    slots.mlp_end(at + "output.dense", {layer.w_down, layer.b_down}, shape);
-    slots.norm(at + "output.LayerNorm", {layer.mlp_norm, layer.mlp_norm_bias}, d);
+std::vector<TensorSlot> bert_slots(ModelParams& params, const BertHeadNames& head) {
+  const std::int64_t d = params.config.shape.d_model, words = params.config.shape.vocab_size;
+  SlotList slots;
+  add_body_slots(params, slots);
+  const std::size_t first_of_head = slots.size();
+  if (params.config.predicts) {
+    slots.linear(head.dense, {params.head_dense, params.head_dense_bias}, d, d);
+    slots.norm(head.norm, {params.head_norm, params.head_norm_bias}, d);
+    // Two names of one tensor, but for an untied output, whose own bias is the one that counts.
+    const bool is_tied = params.config.ties_embeddings;
+    const std::string bias = head.output + ".bias", decoder_bias = head.output + ".decoder.bias";
+    slots.plain(is_tied ? bias : decoder_bias, {words}, params.output_bias).other_names = {is_tied ? decoder_bias : bias};
+    if (!is_tied) {
+      slots.plain(head.output + ".decoder.weight", {words, d}, params.lm_head);
+      slots.plain(bias, {words}, params.output_bias).layout = SlotLayout::kCopy;
+    }
   }
+  slots.name_whole(first_of_head);
+  return slots.take();
 }
 
 Family bert_family() {

@@ -34,24 +34,7 @@ std::vector<ConfigMember> write(const ModelConfig& config, const SpecialIds& ids
 }
 
 std::vector<TensorSlot> slots(ModelParams& params) {
-  const std::int64_t d = params.config.shape.d_model, words = params.config.shape.vocab_size;
-  SlotList slots;
-  add_bert_slots(params, slots);
-  const std::size_t first_of_head = slots.size();
-  if (params.config.predicts) {
-    slots.linear("lm_head.dense", {params.head_dense, params.head_dense_bias}, d, d);
-    slots.norm("lm_head.layer_norm", {params.head_norm, params.head_norm_bias}, d);
-    // Two names of one tensor, but for an untied output, whose own bias is the one that counts.
-    const bool is_tied = params.config.ties_embeddings;
-    TensorSlot& bias = slots.plain(is_tied ? "lm_head.bias" : "lm_head.decoder.bias", {words}, params.output_bias);
-    bias.other_names = {is_tied ? "lm_head.decoder.bias" : "lm_head.bias"};
-    if (!is_tied) {
-      slots.plain("lm_head.decoder.weight", {words, d}, params.lm_head);
-      slots.plain("lm_head.bias", {words}, params.output_bias).layout = SlotLayout::kCopy;
-    }
-  }
-  slots.name_whole(first_of_head);
-  return slots.take();
+  return bert_slots(params, {.dense = "lm_head.dense", .norm = "lm_head.layer_norm", .output = "lm_head"});
 }
 
 Family family(const char* model_type, const char* architecture, const char* headless) {

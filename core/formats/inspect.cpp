@@ -34,22 +34,39 @@ bool is_there(const fs::path& path) {
 }
 
 void list_tensor(const TensorEntry& entry, Inspection& result) {
-  std::string shape = "[";
-  for (const std::uint64_t n : entry.shape)
-    shape += (shape.size() == 1 ? "" : ", ") + std::to_string(n);
-  result.tensors.push_back({escape_for_display(entry.name), dtype_name(entry.dtype), shape + "]", entry.end - entry.begin});
+  result.tensors.push_back({escape_for_display(entry.name), dtype_name(entry.dtype), shape_text(entry), entry.end - entry.begin});
 }
 
+/// A label that is there already stays as it is; what is not known is not told.
+void add_fact(const std::string& label, const std::string& value, Inspection& result) {
+  const bool is_there = std::ranges::any_of(result.facts, [&](const auto& fact) { return fact.first == label; });
+  if (!is_there && !value.empty()) result.facts.emplace_back(label, value);
+}
+
+/// The numbers that every configuration is first asked for.
+struct ModelNumbers {
+  std::string family;
+  std::optional<std::int64_t> n_encoder_layers, n_layers, n_heads, n_kv_heads, d_model, d_head, d_ff, n_parameters, vocabulary,
+      context;
+};
+void add_numbers(const ModelNumbers& numbers, Inspection& result) {
+  const auto add = [&](const char* label, std::optional<std::int64_t> n) { add_fact(label, n ? std::to_string(*n) : "", result); };
+  add_fact("family", numbers.family, result);
+  add("encoder layers", numbers.n_encoder_layers);
+  add("layers", numbers.n_layers);
+  add("heads", numbers.n_heads);
+  add("kv_heads", numbers.n_kv_heads);
+  add("d_model", numbers.d_model);
+  add("d_k", numbers.d_head);
+  add("d_ff", numbers.d_ff);
+  add("parameters", numbers.n_parameters);
+  add("vocabulary", numbers.vocabulary);
+  add("context", numbers.context);
+}
+
+/// Of a model that the program computes with.
 void add_config_facts(const ModelConfig& config, Inspection& result) {
   const ModelShape& shape = config.shape;
-  const auto add = [&](const char* label, std::int64_t value) { result.facts.emplace_back(label, std::to_string(value)); };
-  result.facts.emplace_back("family", config.family);
-  add("layers", shape.n_layers);
-  add("heads", shape.n_heads);
-  add("kv_heads", shape.n_kv_heads);
-  add("d_model", shape.d_model);
-  add("d_k", shape.d_head);
-  add("d_ff", shape.d_ff);
   ModelParams params;
   params.config = config;
   std::int64_t n_parameters = 0;
@@ -60,38 +77,41 @@ void add_config_facts(const ModelConfig& config, Inspection& result) {
       n *= dim == kAnyRows ? kWrittenAnyRows : dim;  // each dimension is bounded by the configuration's reader
     n_parameters += n;
   }
-  add("parameters", n_parameters);
-  add("vocabulary", shape.vocab_size);
-  add("context", shape.max_positions);
+  add_numbers({.family = config.family,
+               .n_layers = shape.n_layers,
+               .n_heads = shape.n_heads,
+               .n_kv_heads = shape.n_kv_heads,
+               .d_model = shape.d_model,
+               .d_head = shape.d_head,
+               .d_ff = shape.d_ff,
+               .n_parameters = n_parameters,
+               .vocabulary = shape.vocab_size,
+               .context = shape.max_positions},
+              result);
 }
 
-/// What a configuration of any family tells; labels that are there already stay as they are.
+/// What a configuration of any family tells.
 void add_card_facts(const ModelCard& card, Inspection& result) {
-  const auto add = [&](const std::string& label, const std::string& value) {
-    const bool is_there =
-        std::any_of(result.facts.begin(), result.facts.end(), [&](const auto& fact) { return fact.first == label; });
-    if (!is_there && !value.empty()) result.facts.emplace_back(label, value);
-  };
-  const auto count = [&](const char* label, std::optional<std::int64_t> n) { add(label, n ? std::to_string(*n) : ""); };
   const CardStack& stack = card.main_stack();
-  add("family", escape_for_display(card.family));
-  if (card.kind == CardKind::kEncoderDecoder) count("encoder layers", card.encoder.n_layers);
-  count("layers", stack.n_layers);
-  count("heads", stack.n_heads);
-  count("kv_heads", stack.n_kv_heads);
-  count("d_model", card.d_model);
-  count("d_k", card.d_head);
-  count("d_ff", stack.d_ff);
   const CardParameters parameters = count_parameters(card);
-  count("parameters", parameters.total);
-  count("vocabulary", card.vocab);
-  count("context", card.context);
-  add("sharing", sharing_text(stack));
+  add_numbers({.family = escape_for_display(card.family),
+               .n_encoder_layers = card.kind == CardKind::kEncoderDecoder ? card.encoder.n_layers : std::nullopt,
+               .n_layers = stack.n_layers,
+               .n_heads = stack.n_heads,
+               .n_kv_heads = stack.n_kv_heads,
+               .d_model = card.d_model,
+               .d_head = card.d_head,
+               .d_ff = stack.d_ff,
+               .n_parameters = parameters.total,
+               .vocabulary = card.vocab,
+               .context = card.context},
+              result);
+  add_fact("sharing", sharing_text(stack), result);
   for (const PartCount& part : parameters.parts)
     if (part.n.value_or(0) > 0)
-      add(std::string("parameters of ") + card_part_name(part.part), part.formula + " = " + grouped_digits(*part.n));
+      add_fact(std::string("parameters of ") + card_part_name(part.part), part.formula + " = " + grouped_digits(*part.n), result);
   for (const CardLine& line : card_lines(card, KvType::kFloat16, card.context.value_or(2048)).cache)
-    add("KV cache in float16, " + line.label, line.formula + " = " + line.result);
+    add_fact("KV cache in float16, " + line.label, line.formula + " = " + line.result, result);
 }
 
 /// The card beside what the program itself reads of it, and what it cannot tell.
@@ -131,13 +151,10 @@ void inspect_capture(const fs::path& path, Inspection& result) {
   add("texts", facts.n_entries);
   result.facts.emplace_back("bytes", std::to_string(facts.bytes));
   for (const NumericArray& array : capture.file().arrays) {
-    std::string shape = "[";
     std::uint64_t bytes = array.format.bytes;
-    for (const std::int64_t n : array.shape) {
-      shape += (shape.size() == 1 ? "" : ", ") + std::to_string(n);
+    for (const std::int64_t n : array.shape)
       bytes *= static_cast<std::uint64_t>(n);  // the product is known to fit
-    }
-    result.tensors.push_back({escape_for_display(array.name), number_name(array.format), shape + "]", bytes});
+    result.tensors.push_back({escape_for_display(array.name), number_name(array.format), shape_text(array.shape), bytes});
   }
   const CapturePass pass = capture.read({});
   const std::vector<std::string> problems = pass.report.problems();

@@ -5,6 +5,7 @@
 #include <optional>
 #include <unordered_set>
 
+#include "core/formats/ascii_case.h"
 #include "core/formats/file.h"
 #include "core/formats/json_problem.h"
 #include "core/formats/json_value.h"
@@ -288,10 +289,15 @@ SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t 
   return std::move(reader.header);
 }
 
+std::string shape_text(const TensorEntry& entry) {
+  std::string text = "[";
+  for (const std::uint64_t n : entry.shape)
+    text += (text.size() == 1 ? "" : ", ") + std::to_string(n);
+  return text + "]";
+}
+
 std::string foreign_format(std::string_view first) {
-  std::string lower(first.substr(0, 16));
-  for (char& c : lower)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
+  const std::string lower = lower_ascii(first.substr(0, 16));
   if (first.starts_with("version https://git-lfs"))
     return "is a Git LFS pointer, not the file itself: run \"git lfs pull\" in its folder";
   if (lower.starts_with("<!doctype") || lower.starts_with("<html")) return "is an HTML page: the download went wrong";

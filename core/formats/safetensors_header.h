@@ -20,6 +20,9 @@ struct SafetensorsHeader {
 SafetensorsHeader parse_safetensors_header(std::string_view json, std::uint64_t data_bytes, const SafetensorsLimits& limits,
                                            const std::string& where);
 
+/// "[4096, 1024]", as of a tensor in memory.
+std::string shape_text(const TensorEntry& entry);
+
 /// "a Git LFS pointer, …": what a file that is no safetensors file is by its first bytes, or "".
 std::string foreign_format(std::string_view first_bytes);
 

@@ -11,6 +11,7 @@
 
 #include "core/formats/file.h"
 #include "core/formats/safetensors.h"
+#include "core/formats/safetensors_header.h"
 #include "core/formats/shards.h"
 #include "core/tensor/error.h"
 
@@ -18,13 +19,6 @@ namespace headroom {
 namespace {
 
 namespace fs = std::filesystem;
-
-std::string shape_text(const std::vector<std::uint64_t>& shape) {
-  std::string text = "[";
-  for (const std::uint64_t n : shape)
-    text += (text.size() == 1 ? "" : ", ") + std::to_string(n);
-  return text + "]";
-}
 
 /// A shape with a 0 may hold other numbers that no product can.
 std::uint64_t elements_of(const std::vector<std::uint64_t>& shape) {
@@ -52,7 +46,7 @@ void find_group(std::string_view name, ListedTensor& tensor) {
 }
 
 void add(TensorListing& listing, const TensorEntry& entry, std::size_t file) {
-  ListedTensor tensor{.name = escape_for_display(entry.name), .dtype = dtype_name(entry.dtype), .shape = shape_text(entry.shape)};
+  ListedTensor tensor{.name = escape_for_display(entry.name), .dtype = dtype_name(entry.dtype), .shape = shape_text(entry)};
   find_group(entry.name, tensor);
   tensor.bytes = entry.end - entry.begin;
   tensor.elements = elements_of(entry.shape);

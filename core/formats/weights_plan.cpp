@@ -11,6 +11,7 @@
 
 #include "core/formats/family.h"
 #include "core/formats/layer_count.h"
+#include "core/formats/safetensors_header.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"
 
@@ -18,13 +19,6 @@ namespace headroom {
 namespace {
 
 constexpr std::size_t kMaxListed = 3;
-
-std::string file_shape(const TensorEntry& entry) {
-  std::string text = "[";
-  for (const std::uint64_t n : entry.shape)
-    text += (text.size() == 1 ? "" : ", ") + std::to_string(n);
-  return text + "]";
-}
 
 bool is_same(const std::vector<std::int64_t>& expected, const std::vector<std::uint64_t>& found) {
   return std::equal(expected.begin(), expected.end(), found.begin(), found.end(),
@@ -157,7 +151,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
     if (!found) {
       missing.push_back(name);
     } else if (!is_same(slot.shape, found.entry->shape)) {
-      misshapen.push_back(name + " (expected " + expected_shape(slot.shape) + ", found " + file_shape(*found.entry) + ")");
+      misshapen.push_back(name + " (expected " + expected_shape(slot.shape) + ", found " + shape_text(*found.entry) + ")");
     } else if (!is_float(found.entry->dtype)) {
       unreadable.push_back(name + " (" + dtype_name(found.entry->dtype) + ")");
     } else {

@@ -4,6 +4,7 @@
 
 #include "app/commands/text_columns.h"
 #include "app/commands/train_run.h"
+#include "core/session/names.h"
 
 namespace headroom {
 namespace {
@@ -17,8 +18,6 @@ std::string with(const char* format, ...) {
   va_end(values);
   return text;
 }
-
-std::string head_name(HeadRef head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
 
 }  // namespace
 
@@ -62,7 +61,7 @@ std::string train_table(const TrainOutcome& outcome, const std::filesystem::path
   roles.add({"role", "best head", "score", "offset", "needs", "named"});
   for (const RoleScore& role : report.roles) {
     if (role.n_cases == 0) continue;
-    roles.add({role.role->name, head_name(role.head), with("%.2f", role.score),
+    roles.add({role.role->name, head_text(role.head), with("%.2f", role.score),
                role.role->has_baseline ? with("%.2f", role.baseline) : "-", with("%.2f", role.role->threshold),
                role.names_head() ? "yes" : "no"});
   }

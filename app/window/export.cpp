@@ -11,6 +11,7 @@
 #include "core/figure/card_figures.h"
 #include "core/figure/lens_figure.h"
 #include "core/figure/written_figure.h"
+#include "core/formats/ascii_case.h"
 #include "core/tensor/error.h"
 
 namespace headroom {
@@ -34,12 +35,7 @@ Figure figure_of(const std::string& view, const FigureInput& input, const AppMod
   return timing_figure(input, model.timing);
 }
 
-std::string ending_of(const std::filesystem::path& path) {
-  std::string ending = path.extension().string();
-  std::transform(ending.begin(), ending.end(), ending.begin(),
-                 [](char c) { return c >= 'A' && c <= 'Z' ? static_cast<char>(c + 32) : c; });
-  return ending;
-}
+std::string ending_of(const std::filesystem::path& path) { return lower_ascii(path.extension().string()); }
 
 void check(const ExportRequest& request) {
   const std::vector<std::string>& views = export_views();

@@ -37,8 +37,6 @@ const char* shortest_name(HeadPattern pattern) {
   return short_name(pattern);
 }
 
-double score_of(const HeadMetrics& metrics, HeadPattern pattern) { return metrics.scores[static_cast<std::size_t>(pattern)]; }
-
 }  // namespace
 
 void draw_badge(Canvas& canvas, const HeadPlace& place, const HeadMetrics& m) {

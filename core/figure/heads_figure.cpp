@@ -1,6 +1,7 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "core/figure/canvas.h"
 #include "core/figure/head_badge.h"
@@ -11,21 +12,19 @@
 #include "core/figure/number_text.h"
 #include "core/figure/tile_items.h"
 #include "core/figure/token_part.h"
+#include "core/formats/utf8.h"
+#include "core/session/names.h"
 
 namespace headroom {
 namespace {
 
-std::string counted_heads(std::size_t n) { return std::to_string(n) + (n == 1 ? " head" : " heads"); }
-
-std::string head_name(const HeadRef& head) { return "L" + std::to_string(head.layer) + " H" + std::to_string(head.head); }
-
 class HeadsPicture {
  public:
-  explicit HeadsPicture(const FigureInput& input)
+  HeadsPicture(const FigureInput& input, HeadsOrder order)
       : input_(input),
         snapshot_(*input.snapshot),
         canvas_(input, "Attention of every layer and head"),
-        order_(order_heads(input.session.view, input.snapshot->heads)),
+        order_(std::move(order)),
         part_(shown_part(input.session.view, *input.snapshot)) {}
 
   Figure draw() {
@@ -248,7 +247,7 @@ class HeadsPicture {
     pruned ? draw_pruned(place) : draw_tile(place);
     if (layout_.has_names) {
       const TextStyle name{.color = canvas_.theme().text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
-      canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, head_name(place.head), name, place.tile.w);
+      canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, head_text(place.head), name, place.tile.w);
     }
     if (!pruned && layout_.gap >= 4) draw_entropy_line(canvas_, place, metrics(place.head));
     if (layout_.has_badges) draw_badge(canvas_, place, metrics(place.head));
@@ -263,7 +262,7 @@ class HeadsPicture {
                  .click = HeadOpened{place.head},
                  .double_click = HeadOpened{place.head},
                  .ctrl_click = HeadPruneToggled{place.head},
-                 .name = "head " + head_name(place.head)});
+                 .name = "head " + head_text(place.head)});
   }
 
   bool is_long() const { return snapshot_.tokens.size() > kLongTokens; }
@@ -318,7 +317,7 @@ class HeadsPicture {
       canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, joined.name, name, place.tile.w);
     }
     const std::string what =
-        (input_.session.view.together_by == Pooling::kMean ? "mean of " : "largest of ") + counted_heads(joined.heads.size());
+        (input_.session.view.together_by == Pooling::kMean ? "mean of " : "largest of ") + counted(joined.heads.size(), "head");
     if (layout_.has_badges)
       canvas_.text({place.tile.x, place.tile.y + place.tile.h + kBadgeHeight / 2}, what, canvas_.small(), place.tile.w);
     canvas_.hit({.shape = seen,
@@ -358,12 +357,13 @@ Figure heads_figure(const FigureInput& input) {
     return message_figure(input, "Attention of every layer and head",
                           {"No picture yet", "Type a sentence: every head of the model will show here where its tokens look."});
   }
-  if (const HeadsOrder order = order_heads(input.session.view, input.snapshot->heads); order.n_shown == 0) {
+  HeadsOrder order = order_heads(input.session.view, input.snapshot->heads);
+  if (order.n_shown == 0) {
     const std::string why =
         order.problem.empty() ? "No head of this model fits the filter and the search on this sentence." : order.problem;
     return message_figure(input, "Attention of every layer and head", {"No head is shown", why});
   }
-  return HeadsPicture(input).draw();
+  return HeadsPicture(input, std::move(order)).draw();
 }
 
 }  // namespace headroom

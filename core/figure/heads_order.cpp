@@ -5,17 +5,12 @@
 #include <charconv>
 #include <utility>
 
+#include "core/formats/ascii_case.h"
 #include "core/formats/file.h"
+#include "core/formats/utf8.h"
 
 namespace headroom {
 namespace {
-
-std::string lower(std::string_view text) {
-  std::string result(text);
-  for (char& c : result)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
-  return result;
-}
 
 /// The whole of `text` as a number.
 template <typename Number>
@@ -43,8 +38,6 @@ bool read_pattern(std::string_view word, HeadPattern& pattern) {
   return false;
 }
 
-double score_of(const HeadMetrics& metrics, HeadPattern pattern) { return metrics.scores[static_cast<std::size_t>(pattern)]; }
-
 bool passes(const View& view, const HeadMetrics& metrics) {
   switch (view.named) {
     case View::Named::kNamed:
@@ -68,9 +61,9 @@ void sort_heads(const View& view, const HeadsMetrics& heads, std::vector<HeadRef
   std::stable_sort(order.begin(), order.end(), [&](const HeadRef& a, const HeadRef& b) { return key(a) < key(b); });
 }
 
-std::string counted_heads(std::size_t n) { return std::to_string(n) + (n == 1 ? " head" : " heads"); }
-
 }  // namespace
+
+double score_of(const HeadMetrics& metrics, HeadPattern pattern) { return metrics.scores[static_cast<std::size_t>(pattern)]; }
 
 std::optional<HeadPattern> pattern_of(HeadSort sort) {
   switch (sort) {
@@ -90,7 +83,7 @@ std::optional<HeadPattern> pattern_of(HeadSort sort) {
 }
 
 HeadSearch::HeadSearch(std::string_view text) {
-  const std::string words = lower(text);
+  const std::string words = lower_ascii(text);
   for (std::size_t at = 0; at < words.size();) {
     const std::size_t begin = words.find_first_not_of(" ,\t", at);
     if (begin == std::string::npos) break;
@@ -200,7 +193,7 @@ HeadsOrder order_heads(const View& view, const HeadsMetrics& heads) {
     HeadsGroup group;
     std::ranges::copy_if(shown, std::back_inserter(group.heads), is_member);
     if (group.heads.empty()) return;
-    group.title = std::move(name) + " · " + counted_heads(group.heads.size());
+    group.title = std::move(name) + " · " + counted(group.heads.size(), "head");
     order.groups.push_back(std::move(group));
   };
   for (const HeadPattern pattern : kHeadPatterns) {

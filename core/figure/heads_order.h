@@ -56,6 +56,9 @@ class HeadSearch {
   std::string problem_;
 };
 
+/// How much of a pattern a head shows, 0 to 1, whatever names it.
+double score_of(const HeadMetrics& metrics, HeadPattern pattern);
+
 /// The pattern that a sort is by; none of the model's order and of entropy.
 std::optional<HeadPattern> pattern_of(HeadSort sort);
 

@@ -66,9 +66,10 @@ bool has_tensors(const fs::path& folder) {
 /// Errors  Error when a tensor is missing, of another shape than the configuration says, or no file holds any.
 void check_weights(const fs::path& folder) {
   ModelParams params;
-  params.config = read_model_config(folder / "config.json");
+  const ConfigReading reading = read_model_config_with_notices(folder / "config.json");
+  params.config = reading.config;
   const WeightFiles files(folder);
-  plan_weights(files, params);
+  plan_weights(files, params, reading.part);
 }
 
 OpenedPath open_model(const fs::path& folder, const fs::path& assets) {

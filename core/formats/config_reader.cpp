@@ -69,23 +69,14 @@ void ConfigReader::require_flag(const char* name, bool wanted, const char* why) 
   if (flag(name, wanted) != wanted) fail(std::string(name) + " is " + (wanted ? "false" : "true") + ", but " + why);
 }
 
-MlpKind ConfigReader::gelu(const char* name, const char* absent) const {
-  const JsonValue* value = set(name);
-  if (value != nullptr && !value->is(Type::kString))
-    fail(std::string(name) + " is " + describe(*value) + ", where a name is needed");
-  const std::string activation = value == nullptr ? absent : value->string;
-  if (activation == "gelu" || activation == "gelu_python") return MlpKind::kGelu;
-  // Three names of one formula, computed in other orders.
-  if (activation == "gelu_new" || activation == "gelu_pytorch_tanh" || activation == "gelu_fast") return MlpKind::kGeluTanh;
-  fail(std::string(name) + " is " + describe(*value) + ", but only \"gelu\" and \"gelu_new\" are supported");
-}
-
 MlpKind ConfigReader::activation(const char* name, const char* absent) const {
   const JsonValue* value = set(name);
   if (value != nullptr && !value->is(Type::kString))
     fail(std::string(name) + " is " + describe(*value) + ", where a name is needed");
   if (const std::optional<MlpKind> known = activation_named(value == nullptr ? absent : value->string)) return *known;
-  fail(std::string(name) + " is " + describe(*value) + ", but only \"gelu\", \"gelu_new\", \"relu\" and \"silu\" are supported");
+  throw UnknownActivation(
+      file_ + ": " + name + " is " + describe(*value) + ", but only \"gelu\", \"gelu_new\", \"relu\" and \"silu\" are supported",
+      name);
 }
 
 std::optional<MlpKind> ConfigReader::activation_named(std::string_view name) {

@@ -9,8 +9,20 @@
 
 #include "core/formats/json_value.h"
 #include "core/model/params.h"
+#include "core/tensor/error.h"
 
 namespace headroom {
+
+/// An MLP has an activation that no program knows by this name: only what comes before the first MLP can be computed.
+class UnknownActivation : public Error {
+ public:
+  UnknownActivation(const std::string& sentence, std::string field) : Error(sentence), field_(std::move(field)) {}
+  /// The member of config.json that names it.
+  const std::string& field() const { return field_; }
+
+ private:
+  std::string field_;
+};
 
 /// Getters over a config.json that believe nothing: each answers a checked value or throws a sentence with file and field. Null counts as
 /// absent.
@@ -36,9 +48,8 @@ class ConfigReader {
   float real(const char* name, double low, double high, float absent) const;
   /// Errors  Error unless the flag is absent or `wanted`; `why` ends the sentence.
   void require_flag(const char* name, bool wanted, const char* why) const;
-  /// The GELU that a name means ("gelu", "gelu_new", ...). Errors  Error for another activation.
-  MlpKind gelu(const char* name, const char* absent) const;
-  /// The activation of an MLP without a gate ("gelu", "gelu_new", "relu", "silu", ...). Errors  Error for another.
+  /// The activation of an MLP without a gate ("gelu", "gelu_new", "relu", "silu", ...). Errors  UnknownActivation for another
+  /// name, Error for what is none.
   MlpKind activation(const char* name, const char* absent) const;
   /// The same for a name that was found elsewhere; nothing for another.
   static std::optional<MlpKind> activation_named(std::string_view name);

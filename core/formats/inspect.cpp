@@ -252,11 +252,13 @@ void inspect_folder(const fs::path& folder, Inspection& result) {
     }
   };
   std::optional<ModelParams> params;
+  ModelPart part = ModelPart::kWhole;
   attempt([&] {
     ConfigReading reading = read_model_config_with_notices(folder / "config.json");
     add_config_facts(reading.config, result);
     result.notices = std::move(reading.notices);
     params.emplace().config = reading.config;
+    part = reading.part;
   });
   // Whatever the program can compute with, the configuration tells its numbers.
   try {
@@ -279,7 +281,7 @@ void inspect_folder(const fs::path& folder, Inspection& result) {
       result.notices.insert(result.notices.end(), files.notices().begin(), files.notices().end());
       return;
     }
-    const WeightsPlan plan = plan_weights(files, *params);
+    const WeightsPlan plan = plan_weights(files, *params, part);
     result.notices.insert(result.notices.end(), plan.notices.begin(), plan.notices.end());
     scan_values(plan, result);
   });

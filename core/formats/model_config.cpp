@@ -34,6 +34,40 @@ void refuse_unsupported(const ConfigReader& reader) {
     reader.fail("quantization_config says that the parameters are quantized, which is not supported: use the original checkpoint");
 }
 
+/// The attention of the first layer reads nothing that an MLP made.
+ModelConfig first_attention_of(ModelConfig config) {
+  config.shape.n_layers = 1;
+  config.shape.d_ff = 0;
+  if (!config.windows.empty()) config.windows.erase(config.windows.begin() + 1, config.windows.end());
+  config.predicts = config.has_head_transform = config.has_output_bias = false;
+  config.ties_embeddings = true;  // there is no other output
+  return config;
+}
+
+/// What the configuration says, or of a model of one stack whose activation has an unknown name its first attention.
+void read_config(const JsonValue& root, const std::string& file, const Family& family, ConfigReading& reading) {
+  const auto read = [&](const JsonValue& from) {
+    ModelConfig config;
+    config.family = family.model_type;
+    family.read(ConfigReader(from, file), family, config);
+    return config;
+  };
+  try {
+    reading.config = read(root);
+  } catch (const UnknownActivation& unknown) {
+    JsonValue known = root;
+    for (auto& [name, value] : known.members)
+      if (name == unknown.field()) value.string = "gelu";
+    ModelConfig config = read(known);
+    if (config.kind == ModelKind::kEncoderDecoder) throw;
+    reading.config = first_attention_of(std::move(config));
+    reading.part = ModelPart::kFirstAttention;
+    reading.notices.push_back(std::string(unknown.what()) +
+                              ": the attention of the first layer is shown, which comes before any MLP; the layers behind it and "
+                              "what the model predicts are not computed.");
+  }
+}
+
 }  // namespace
 
 ConfigReading read_model_config_with_notices(const std::filesystem::path& config_json) {
@@ -46,13 +80,14 @@ ConfigReading read_model_config_with_notices(const std::filesystem::path& config
     reading.notices.push_back(in_quotes(name, 60) + " is in " + file + " twice; the last one counts.");
   const Family& family = find_family(reader);
   refuse_unsupported(reader);
-  reading.config.family = family.model_type;
-  family.read(reader, family, reading.config);
+  read_config(document.root, file, family, reading);
   return reading;
 }
 
 ModelConfig read_model_config(const std::filesystem::path& config_json) {
-  return read_model_config_with_notices(config_json).config;
+  ConfigReading reading = read_model_config_with_notices(config_json);
+  if (reading.part != ModelPart::kWhole) throw Error(reading.notices.back());
+  return std::move(reading.config);
 }
 
 std::vector<TensorSlot> tensor_slots(ModelParams& params) {

@@ -52,7 +52,7 @@ LoadedModel load_model_folder(const std::filesystem::path& folder, const std::fu
     give_back_free_memory();  // a tokenizer's JSON takes several times what is kept of it
 
     const WeightFiles files(folder);
-    const WeightsPlan plan = plan_weights(files, model.params);
+    const WeightsPlan plan = plan_weights(files, model.params, reading.part);
     model.notices.insert(model.notices.end(), plan.notices.begin(), plan.notices.end());
     const std::uint64_t needed = plan.memory_bytes + pass_memory(model.params.config);
     if (const std::uint64_t free = available_memory(); free > 0 && needed > free)

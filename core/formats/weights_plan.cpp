@@ -98,6 +98,11 @@ bool is_of_a_layer(const Family& family, const std::string& prefix, std::string_
                              [&](std::string_view layers) { return name.starts_with(prefix + std::string(layers)); });
 }
 
+/// Whether it stands for an MLP in a model that has none.
+bool is_of_no_mlp(const TensorSlot& slot) {
+  return slot.layout == SlotLayout::kZeros || std::ranges::find(slot.shape, 0) != slot.shape.end();
+}
+
 /// "2 tensors are missing: a, b"; nothing when there are none.
 void report(std::string& sentence, const std::vector<std::string>& items, const char* what) {
   if (items.empty()) return;
@@ -123,15 +128,18 @@ std::uint64_t read_number(const char* path, std::string_view after) {
 
 }  // namespace
 
-WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
+WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params, ModelPart part) {
   WeightsPlan plan;
   plan.notices = files.notices();
   const Family& family = family_named(params.config.family);
   const std::string outer = outer_prefix_of(files, family, tensor_slots(params).front().name);
-  if (family.settle != nullptr)
+  const bool is_whole = part == ModelPart::kWhole;
+  if (is_whole && family.settle != nullptr)
     family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, outer + name)); }, params.config);
-  if (std::string sentence = settle_layers(files, params.config); !sentence.empty()) plan.notices.push_back(std::move(sentence));
-  const std::vector<TensorSlot> slots = tensor_slots(params);
+  if (std::string sentence = is_whole ? settle_layers(files, params.config) : ""; !sentence.empty())
+    plan.notices.push_back(std::move(sentence));
+  std::vector<TensorSlot> slots = tensor_slots(params);
+  if (!is_whole) std::erase_if(slots, [](const TensorSlot& slot) { return is_of_no_mlp(slot); });
   const std::string prefix = prefix_of(files, family, outer, slots);
   std::vector<std::string> missing, misshapen, unreadable, unexpected;
   std::unordered_set<std::string> used;
@@ -155,7 +163,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
     } else if (!is_float(found.entry->dtype)) {
       unreadable.push_back(name + " (" + dtype_name(found.entry->dtype) + ")");
     } else {
-      const bool has_wide = std::ranges::any_of(slot.parts, [&](const TensorPart& part) { return is_wide(params, part.tensor); });
+      const bool has_wide = std::ranges::any_of(slot.parts, [&](const TensorPart& each) { return is_wide(params, each.tensor); });
       plan.steps.push_back({found.file, found.entry, slot, has_wide ? KeptType::kFloat32 : KeptType::kStored});
       plan.file_bytes += found.entry->end - found.entry->begin;
       plan.memory_bytes += memory_of(plan.steps.back());
@@ -164,6 +172,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params) {
 
   std::vector<std::string> unused;
   for (const auto& [file, entry] : files.tensors()) {
+    if (!is_whole) break;
     if (used.contains(entry->name) || is_ignored(family, entry->name)) continue;
     const std::string shown = escape_for_display(entry->name, 120);
     if (entry->name == outer + "lm_head.weight") {

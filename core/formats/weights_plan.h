@@ -19,8 +19,9 @@ struct WeightsPlan {
 };
 
 /// Fits the files to what the configuration implies; fills params.layers. `files` must outlive the plan.
+/// Of a part of a model all other tensors are passed over.
 /// Errors  Error with one sentence that lists tensors that are missing, unexpected, or of another shape or dtype than needed.
-WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params);
+WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params, ModelPart part = ModelPart::kWhole);
 
 /// Memory that a pass over a sentence of usual length takes beside the parameters; estimated: all that its trace keeps.
 std::uint64_t pass_memory(const ModelConfig& config);

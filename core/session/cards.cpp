@@ -6,6 +6,7 @@
 
 #include "core/formats/card_reader.h"
 #include "core/formats/file.h"
+#include "core/formats/model_config.h"
 #include "core/formats/model_folder.h"
 #include "core/tensor/error.h"
 
@@ -27,7 +28,7 @@ fs::path folder_of_model(const Compute& compute, const fs::path& assets) {
 std::string why_not_run(const ModelCard& card, const fs::path& config) {
   if (!card.not_run.empty()) return shown_path(config) + ": " + card.not_run;
   try {
-    read_model_config(config);
+    read_model_config_with_notices(config);
   } catch (const Error& error) {
     return error.what();
   }

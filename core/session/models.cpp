@@ -6,6 +6,7 @@
 #include "core/cost/kv_cache.h"
 #include "core/formats/file.h"
 #include "core/formats/layer_count.h"
+#include "core/formats/model_config.h"
 #include "core/formats/shards.h"
 #include "core/model/surgery.h"
 #include "core/session/validity.h"
@@ -240,9 +241,10 @@ TrainedShape::TrainedShape(const ModelConfig& config)
       reads_pairs(config.kind == ModelKind::kMasked) {}
 
 TrainedShape read_model_shape(const fs::path& folder) {
-  ModelConfig config = read_model_config(folder / "config.json");
+  ConfigReading reading = read_model_config_with_notices(folder / "config.json");
+  ModelConfig& config = reading.config;
   try {
-    settle_layers(WeightFiles(folder), config);
+    if (reading.part == ModelPart::kWhole) settle_layers(WeightFiles(folder), config);
   } catch (const Error&) {
     // What is wrong with the files is told when they are read.
   }

@@ -202,7 +202,7 @@ TEST_F(ChangedConfig, TensorsMustBeWhatItImplies) {
   EXPECT_THAT(load_problem("t5", R"({"feed_forward_proj": "gated-gelu"})"), HasSubstr("DenseReluDense.wi_0.weight"));
 }
 
-TEST_F(ChangedConfig, AnOutputThatConfigTiesIsPassedOverAndTold) {
+TEST_F(ChangedConfig, C16AnOutputThatConfigTiesIsPassedOverAndTold) {
   write("t5-v1_1", R"({"scale_decoder_outputs": null, "tie_word_embeddings": true})");
   const LoadedModel model = load_model_folder(folder_ / "");
   EXPECT_TRUE(model.params.config.ties_embeddings);
@@ -250,7 +250,7 @@ TEST_F(ChangedConfig, StacksOfAnUntiedBartShareTheirEmbedding) {
   }
 }
 
-TEST_F(ChangedConfig, APartOfAnotherModelIsFoundBehindItsPrefix) {
+TEST_F(ChangedConfig, C17APartOfAnotherModelIsFoundBehindItsPrefix) {
   for (const auto& [name, prefix] : {std::pair("bert-pretraining", "module."), std::pair("minilm", "encoder.model."),
                                      std::pair("t5", "transformer."), std::pair("bart-scaled", "a.b.")}) {
     SCOPED_TRACE(name);

@@ -123,7 +123,7 @@ TEST(ModelFolder, BundledModelsHaveExactlyTheirShapes) {
   }
 }
 
-TEST(ModelFolder, SmallModelLoadsWithAndWithoutPrefix) {
+TEST(ModelFolder, C17WithAndWithoutPrefix) {
   for (const char* prefix : {"model.", ""}) {
     SmallModel small;
     small.prefix = prefix;
@@ -141,13 +141,13 @@ TEST(ModelFolder, UntiedOutputIsRead) {
   expect_shape(load_model_folder(small.write(folder)).params.lm_head, {3, 4});
 }
 
-TEST(ModelFolder, TiedOutputThatIsThereIsTold) {
+TEST(ModelFolder, C16ConfigDecidesOverAnOutputThatIsThere) {
   SmallModel small;
   small.added = {{"lm_head.weight", {3, 4}}};
   EXPECT_THAT(small.notices(), ElementsAre(HasSubstr("lm_head.weight")));
 }
 
-TEST(ModelFolder, RotaryBuffersAreIgnoredOtherTensorsAreTold) {
+TEST(ModelFolder, C17BuffersAreIgnoredOtherTensorsAreTold) {
   SmallModel small;
   small.added = {{"model.layers.0.self_attn.rotary_emb.inv_freq", {1}}, {"score.weight", {1}}};
   EXPECT_THAT(small.notices(), ElementsAre("1 tensor is not used: score.weight."));

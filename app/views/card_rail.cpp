@@ -10,6 +10,7 @@
 #include "app/views/context.h"
 #include "app/views/dialog.h"
 #include "app/views/flow.h"
+#include "app/views/kv_choices.h"
 #include "app/widgets/controls.h"
 #include "core/cost/thousands.h"
 #include "core/figure/number_text.h"
@@ -177,13 +178,14 @@ void computed_for(const Frame& frame) {
                               .value_width = 92}))
     frame.send(KvContextSet{*context}, "kv context");
   gap(look, 4);
-  constexpr std::array<MenuChoice, 3> types{{
+  constexpr std::array<MenuChoice, 4> types{{
       {"card/kv/float32", "float32", "The cache in 4 bytes a number."},
       {"card/kv/float16", "16 bits", "The cache in 2 bytes a number: float16 or bfloat16, as most servers keep it."},
-      {"card/kv/int8", "int8", "The cache in 1 byte a number; the scales that quantisation also stores are not counted."},
+      {"card/kv/int8", "int8", "The cache in 1 byte a number, and one scale of 4 bytes for each row of each head."},
+      {"card/kv/int4", "int4", "The cache in half a byte a number, and one scale of 4 bytes for each row of each head."},
   }};
-  if (const auto type = segmented(look, types, static_cast<int>(view.kv_type), ImGui::GetContentRegionAvail().x))
-    frame.send(KvTypeSet{static_cast<KvType>(*type)});
+  if (const auto type = segmented(look, types, kv_choice(view.kv_type), ImGui::GetContentRegionAvail().x))
+    frame.send(KvTypeSet{kKvChoices[static_cast<std::size_t>(*type)]});
 }
 
 }  // namespace

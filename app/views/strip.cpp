@@ -9,6 +9,7 @@
 
 #include "app/views/bottom_panels.h"
 #include "app/views/figures.h"
+#include "app/views/kv_choices.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
 
@@ -77,14 +78,15 @@ void kv_column(const Frame& frame, const Column& column) {
   figure_below(frame, FigureKind::kKv, "strip/kv", above, column.inner.y);
   const float y = static_cast<float>(column.inner.y + column.inner.h) - look.px(24);
   ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(column.inner.x), y));
-  constexpr std::array<MenuChoice, 3> types{{
+  constexpr std::array<MenuChoice, 4> types{{
       {"strip/kv/float32", "float32", "4 bytes a number, as the model computes here."},
-      {"strip/kv/float16", "float16", "2 bytes a number, as most servers keep it."},
-      {"strip/kv/int8", "int8", "1 byte a number; the scales that quantisation also stores are not counted."},
+      {"strip/kv/float16", "16 bits", "2 bytes a number, float16 or bfloat16, as most servers keep it."},
+      {"strip/kv/int8", "int8", "1 byte a number, and one scale of 4 bytes for each row of each head."},
+      {"strip/kv/int4", "int4", "Half a byte a number, and one scale of 4 bytes for each row of each head."},
   }};
-  const float types_width = std::min(look.px(174), static_cast<float>(column.inner.w) * 0.5f);
-  if (const auto type = segmented(look, types, static_cast<int>(view.kv_type), types_width))
-    frame.send(KvTypeSet{static_cast<KvType>(*type)});
+  const float types_width = std::min(look.px(208), static_cast<float>(column.inner.w) * 0.55f);
+  if (const auto type = segmented(look, types, kv_choice(view.kv_type), types_width))
+    frame.send(KvTypeSet{kKvChoices[static_cast<std::size_t>(*type)]});
   const float left = static_cast<float>(column.inner.x) + types_width + look.px(14);
   const float width = static_cast<float>(column.inner.x + column.inner.w) - left;
   if (width < look.px(120)) return;

@@ -72,8 +72,7 @@ void cache_lines(const ModelCard& card, KvType type, std::int64_t context, std::
   const std::optional<CardCache> cache = card_cache(card, type, context);
   if (!cache) return;
   const CardStack& stack = card.decoder;
-  const std::string value =
-      plural(*stack.n_kv_heads, "kv_head") + " · " + number(*card.d_head) + " d_k · " + number(kv_type_bytes(type)) + " B";
+  const std::string value = plural(*stack.n_kv_heads, "kv_head") + " · " + kv_row_formula(type, *card.d_head, " d_k");
   lines.push_back(
       {"a token", "2 (K and V) · " + plural(*stack.n_layers, "layer") + " · " + value, bytes_both(cache->bytes_per_token)});
   lines.push_back({plural(context, "token"), "2 · " + held_text(stack, context) + " · " + value, bytes_both(cache->bytes)});

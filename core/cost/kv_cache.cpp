@@ -4,32 +4,24 @@
 
 namespace headroom {
 
-const char* kv_type_name(KvType type) {
+std::string kv_row_formula(KvType type, std::int64_t d_head, const char* unit) {
+  const std::string text = std::to_string(d_head) + unit;
   switch (type) {
     case KvType::kFloat32:
-      return "float32";
+      return text + " · 4 B";
     case KvType::kFloat16:
-      return "float16";
+    case KvType::kBFloat16:
+      return text + " · 2 B";
     case KvType::kInt8:
-      return "int8";
+      return "(" + text + " · 1 B + 4 B)";
+    case KvType::kInt4:
+      return (d_head % 2 == 0 ? "(" + text : "((" + text + " + 1)") + " / 2 · 1 B + 4 B)";
   }
-  return "";
-}
-
-std::int64_t kv_type_bytes(KvType type) {
-  switch (type) {
-    case KvType::kFloat32:
-      return 4;
-    case KvType::kFloat16:
-      return 2;
-    case KvType::kInt8:
-      return 1;
-  }
-  return 0;
+  return text;
 }
 
 std::int64_t kv_bytes_of_layer(const KvCacheShape& shape, std::size_t layer) {
-  return 2 * shape.batch * shape.context * shape.n_kv_heads.at(layer) * shape.d_head * kv_type_bytes(shape.type);
+  return 2 * shape.batch * shape.context * shape.n_kv_heads.at(layer) * kv_row_bytes(shape.type, shape.d_head);
 }
 
 std::int64_t kv_bytes(const KvCacheShape& shape) {
@@ -54,8 +46,7 @@ std::string kv_formula(const KvCacheShape& shape) {
       sum += (sum.empty() ? "" : " + ") + std::to_string(n);
     text += middle + "(" + sum + ") heads";
   }
-  return text + " · " + std::to_string(shape.d_head) + " · " + std::to_string(kv_type_bytes(shape.type)) +
-         " B = " + bytes_text(kv_bytes(shape));
+  return text + " · " + kv_row_formula(shape.type, shape.d_head) + " = " + bytes_text(kv_bytes(shape));
 }
 
 std::string bytes_text(std::int64_t bytes) {

@@ -4,11 +4,12 @@
 #include <string>
 #include <vector>
 
+#include "core/kv_cache/kv_type.h"
+
 namespace headroom {
 
-enum class KvType { kFloat32, kFloat16, kInt8 };
-const char* kv_type_name(KvType type);    ///< "float32"
-std::int64_t kv_type_bytes(KvType type);  ///< of one value: 4, 2, 1 (int8's scales are not counted; the figure says so)
+/// What a row of one head takes: "16 · 4 B", with a scale "(16 · 1 B + 4 B)". `unit`: after the first number, as " d_k".
+std::string kv_row_formula(KvType type, std::int64_t d_head, const char* unit = "");
 
 /// What the cache of one model at one length holds. Layers may differ after pruning, so K/V heads are given by layer.
 struct KvCacheShape {
@@ -19,7 +20,7 @@ struct KvCacheShape {
   KvType type = KvType::kFloat32;
 };
 
-/// 2 · batch · context · kv_heads · d_k · bytes of layer l; the 2 is K and V.
+/// 2 · batch · context · kv_heads · bytes of a row (kv_row_bytes) of layer l; the 2 is K and V.
 std::int64_t kv_bytes_of_layer(const KvCacheShape& shape, std::size_t layer);
 std::int64_t kv_bytes(const KvCacheShape& shape);
 /// "2 · 4 layers · 1 · 10 tokens · 8 heads · 16 · 4 B = 40.00 KiB"; uneven layers are written as a sum.

@@ -223,12 +223,13 @@ double draw_card_cache(Canvas& canvas, const Rect& area, const ModelCard& card) 
     KvType type;
     const char* name;
   };
-  for (const TypeRow& row :
-       {TypeRow{KvType::kFloat32, "float32"}, TypeRow{KvType::kFloat16, "float16, bfloat16"}, TypeRow{KvType::kInt8, "int8"}}) {
-    if (row.type == view.kv_type) canvas.fill({area.x - 4, y, area.w + 8, kRow}, canvas.theme().raised, 3);
+  for (const TypeRow& row : {TypeRow{KvType::kFloat32, "float32"}, TypeRow{KvType::kFloat16, "float16, bfloat16"},
+                             TypeRow{KvType::kInt8, "int8"}, TypeRow{KvType::kInt4, "int4"}}) {
+    const bool is_chosen = row.type == view.kv_type || (row.type == KvType::kFloat16 && view.kv_type == KvType::kBFloat16);
+    if (is_chosen) canvas.fill({area.x - 4, y, area.w + 8, kRow}, canvas.theme().raised, 3);
     TextStyle name = canvas.small(), number = canvas.mono();
     number.anchor = Anchor::kRight;
-    if (row.type == view.kv_type) name.color = canvas.theme().text;
+    if (is_chosen) name.color = canvas.theme().text;
     canvas.text({area.x, y + kRow / 2}, row.name, name, kTypes - 6);
     for (std::size_t i = 0; i < contexts.size(); ++i) {
       const auto cache = card_cache(card, row.type, contexts[i]);
@@ -239,7 +240,7 @@ double draw_card_cache(Canvas& canvas, const Rect& area, const ModelCard& card) 
                   .tooltip = std::string(row.name) + ", " + count_text(contexts[i]) + (contexts[i] == 1 ? " token" : " tokens") +
                              "\n" + count_text(cache->bytes) + " B, computed" +
                              (is_beyond ? "\nlonger than the model was made for" : "") +
-                             (row.type == KvType::kInt8 ? "\nwithout the scales that quantisation also stores" : ""),
+                             (kv_type_bits(row.type) < 16 ? "\nwith a float32 scale for each row of each head" : ""),
                   .click = KvTypeSet{row.type},
                   .name = std::string("card/kv ") + kv_type_name(row.type) + " " + std::to_string(contexts[i])});
     }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <optional>
 #include <string>
 #include <variant>
 
@@ -122,6 +123,30 @@ struct CardChosen {
 struct WritePlanSet {
   WritePlan plan;
 };
+struct DecodePlanSet {
+  DecodePlan plan;
+};
+struct DecodeSectionSet {
+  DecodeSection section;
+};
+struct DecodeStepSet {
+  std::optional<std::int64_t> step;
+};  ///< nothing: the newest
+struct DecodeSpeedSet {
+  double speed;
+};
+struct BatchPlanSet {
+  BatchPlan plan;
+};
+struct BatchStepSet {
+  std::int64_t step;
+};
+struct CostPlanSet {
+  CostPlan plan, beside;
+};
+struct CostBesideSet {
+  CostBeside beside;
+};
 struct HeadDrawingSet {
   HeadDrawing drawing;
 };
@@ -195,8 +220,9 @@ using Action =
                  BackendSet, DepthSet, StageViewSet, HeadOpened, HeadSelected, QuerySelected, CellSelected, SelectionReleased,
                  QuantitySet, PoolingSet, ColorScaleSet, FirstTokenSet, ColorMapSet, HeadSortSet, HeadDrawingSet, HeadGroupSet,
                  HeadsTogetherSet, HeadFilterSet, HeadSearchSet, SpecialCellsSet, PairPartSet, CardChosen, WritePlanSet,
-                 BottomPanelSet, ZoomSet, KvTypeSet, KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet, RecipeChosen,
-                 TrainPlanSet, WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet, TrainTimeSet,
-                 TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
+                 DecodePlanSet, DecodeSectionSet, DecodeStepSet, DecodeSpeedSet, BatchPlanSet, BatchStepSet, CostPlanSet,
+                 CostBesideSet, BottomPanelSet, ZoomSet, KvTypeSet, KvContextSet, SpeedSectionSet, SpeedTokensSet, SpeedSecondsSet,
+                 RecipeChosen, TrainPlanSet, WatchedSentenceSet, TrainStackSet, TrainHeadSelected, TrainHeadOpened, TrainHeadsSet,
+                 TrainTimeSet, TrainComparedSet, TrainRoleToggled, ExperimentChosen, TrainSpeedSet, SessionReplaced>;
 
 }  // namespace headroom

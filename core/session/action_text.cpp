@@ -109,6 +109,22 @@ struct Text {
     return a.card.empty() ? std::string("show the model's card") : "show the card " + model_name(a.card);
   }
   std::string operator()(const WritePlanSet&) const { return "change how the model writes"; }
+  std::string operator()(const DecodePlanSet& a) const { return "decode with a cache: " + cache_text(a.plan.cache); }
+  std::string operator()(const DecodeSectionSet& a) const {
+    return a.section == DecodeSection::kSteps   ? "show decoding step by step"
+           : a.section == DecodeSection::kBatch ? "show many requests"
+                                                : "show loss and memory";
+  }
+  std::string operator()(const DecodeStepSet& a) const {
+    return a.step ? "look at step " + std::to_string(*a.step) : std::string("look at the newest step");
+  }
+  std::string operator()(const DecodeSpeedSet& a) const { return "play " + number(a.speed) + " steps a second"; }
+  std::string operator()(const BatchPlanSet&) const { return "change the requests"; }
+  std::string operator()(const BatchStepSet& a) const { return "look at the requests at step " + std::to_string(a.step); }
+  std::string operator()(const CostPlanSet&) const { return "change the plan"; }
+  std::string operator()(const CostBesideSet& a) const {
+    return a.beside == CostBeside::kPlan ? "compare two plans" : "show one plan";
+  }
   std::string operator()(const BottomPanelSet& a) const {
     return a.panel == BottomPanel::kLens    ? "show the logit lens"
            : a.panel == BottomPanel::kWrite ? "show what the model writes"

@@ -29,7 +29,14 @@ HEADROOM_ENUM_NAMES(PatternKind, {PatternKind::kDense, "dense"}, {PatternKind::k
                     {PatternKind::kStrided, "strided"}, {PatternKind::kGlobalLocal, "global_local"},
                     {PatternKind::kRandomBlocks, "random_blocks"})
 HEADROOM_ENUM_NAMES(StageView, {StageView::kHeads, "heads"}, {StageView::kHead, "head"}, {StageView::kToken, "token"},
-                    {StageView::kTrain, "train"}, {StageView::kSpeed, "speed"}, {StageView::kCard, "card"})
+                    {StageView::kTrain, "train"}, {StageView::kSpeed, "speed"}, {StageView::kCard, "card"},
+                    {StageView::kDecode, "decode"}, {StageView::kCost, "cost"})
+HEADROOM_ENUM_NAMES(DecodeSection, {DecodeSection::kSteps, "steps"}, {DecodeSection::kBatch, "batch"},
+                    {DecodeSection::kQuality, "quality"})
+HEADROOM_ENUM_NAMES(CostBeside, {CostBeside::kNone, "none"}, {CostBeside::kPlan, "plan"})
+HEADROOM_ENUM_NAMES(CacheLayout, {CacheLayout::kContiguous, "contiguous"}, {CacheLayout::kPaged, "paged"})
+HEADROOM_ENUM_NAMES(Eviction, {Eviction::kNone, "none"}, {Eviction::kWindow, "window"}, {Eviction::kStreaming, "streaming"},
+                    {Eviction::kHeavyHitters, "heavy_hitters"})
 HEADROOM_ENUM_NAMES(Quantity, {Quantity::kProbs, "probs"}, {Quantity::kScores, "scores"})
 HEADROOM_ENUM_NAMES(Pooling, {Pooling::kMax, "max"}, {Pooling::kMean, "mean"})
 HEADROOM_ENUM_NAMES(ColorScale, {ColorScale::kLinear, "linear"}, {ColorScale::kLog, "log"}, {ColorScale::kPerRow, "per_row"})
@@ -55,7 +62,8 @@ HEADROOM_ENUM_NAMES(SpeedSection, {SpeedSection::kAll, "all"}, {SpeedSection::kL
 HEADROOM_ENUM_NAMES(AttentionStack, {AttentionStack::kSelf, "self"}, {AttentionStack::kEncoder, "encoder"},
                     {AttentionStack::kCross, "cross"})
 HEADROOM_ENUM_NAMES(TrainHeads, {TrainHeads::kAll, "all"}, {TrainHeads::kOne, "one"})
-HEADROOM_ENUM_NAMES(KvType, {KvType::kFloat32, "float32"}, {KvType::kFloat16, "float16"}, {KvType::kInt8, "int8"})
+HEADROOM_ENUM_NAMES(KvType, {KvType::kFloat32, "float32"}, {KvType::kFloat16, "float16"}, {KvType::kBFloat16, "bfloat16"},
+                    {KvType::kInt8, "int8"}, {KvType::kInt4, "int4"})
 
 #undef HEADROOM_ENUM_NAMES
 

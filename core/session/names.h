@@ -18,7 +18,7 @@ struct EnumName {
 
 /// All values of an enumeration of the Session, in order. Instantiated in names.cpp for ModelSource, ParameterSource, BackendChoice,
 /// Depth, Direction, PatternKind (without hashed buckets, which no one sets by hand), StageView, Quantity, Pooling, ColorScale, FirstToken,
-/// ColorMapName, HeadSort, HeadDrawing, BottomPanel, SpeedSection, KvType, ModelKind, PositionKind, AttentionStack and TrainHeads.
+/// ColorMapName, HeadSort, HeadDrawing, BottomPanel, SpeedSection, DecodeSection, CostBeside, CacheLayout, Eviction, KvType, ModelKind, PositionKind, AttentionStack and TrainHeads.
 template <typename E>
 std::span<const EnumName<E>> enum_names();
 

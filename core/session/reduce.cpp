@@ -269,8 +269,9 @@ struct Reducer {
       } else {
         view.stage = StageView::kHeads;
       }
-    } else if (view.stage == StageView::kSpeed ||
-               view.stage == StageView::kCard) {  // shows no cell and no row: what is chosen stays for the way back
+    } else if (view.stage == StageView::kDecode && view.decode_step) {
+      view.decode_step.reset();
+    } else if (!is_about_heads(view.stage)) {  // shows no cell and no row: what is chosen stays for the way back
       view.stage = StageView::kHeads;
     } else if (view.key) {
       view.key.reset();
@@ -311,6 +312,17 @@ struct Reducer {
     view.stage = StageView::kCard;
   }
   void operator()(const WritePlanSet& action) { session.write = action.plan; }
+  void operator()(const DecodePlanSet& action) { session.decode = action.plan; }
+  void operator()(const DecodeSectionSet& action) { view.decode_section = action.section; }
+  void operator()(const DecodeStepSet& action) { view.decode_step = action.step; }
+  void operator()(const DecodeSpeedSet& action) { view.decode_speed = action.speed; }
+  void operator()(const BatchPlanSet& action) { session.batch = action.plan; }
+  void operator()(const BatchStepSet& action) { view.batch_step = action.step; }
+  void operator()(const CostPlanSet& action) {
+    session.cost = action.plan;
+    session.beside = action.beside;
+  }
+  void operator()(const CostBesideSet& action) { view.cost_beside = action.beside; }
   void operator()(const BottomPanelSet& action) { view.bottom = action.panel; }
   void operator()(const HeadDrawingSet& action) { view.drawing = action.drawing; }
 

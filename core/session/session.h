@@ -8,7 +8,10 @@
 #include "core/analysis/head_metrics.h"
 #include "core/analysis/tile.h"
 #include "core/attention/mask.h"
+#include "core/cost/cost_plan.h"
 #include "core/cost/kv_cache.h"
+#include "core/kv_cache/batch_plan.h"
+#include "core/kv_cache/options.h"
 #include "core/model/params.h"
 #include "core/model/surgery.h"
 #include "core/runs/plan.h"
@@ -90,8 +93,13 @@ struct Compute {
   bool operator==(const Compute&) const = default;
 };
 
-/// The first three step closer; kTrain is about a run, kSpeed about the shape and kCard about a model's size, not about a head.
-enum class StageView { kHeads, kHead, kToken, kTrain, kSpeed, kCard };
+/// The first three step closer; the others are not about a head: kTrain is about a run, kSpeed about the shape, kCard about a model's size,
+/// kDecode about what each next token costs and keeps, kCost about the machine that it takes.
+enum class StageView { kHeads, kHead, kToken, kTrain, kSpeed, kCard, kDecode, kCost };
+/// Whether a stage shows what `view` says of heads and tokens.
+inline bool is_about_heads(StageView stage) {
+  return stage == StageView::kHeads || stage == StageView::kHead || stage == StageView::kToken;
+}
 enum class ColorScale { kLinear, kLog, kPerRow };
 enum class FirstToken { kShown, kLeftOut };
 enum class ColorMapName { kViridis, kMagma, kCividis, kGrey };
@@ -108,6 +116,10 @@ enum class PairPart { kAll, kAToA, kAToB, kBToA, kBToB };
 enum class HeadDrawing { kHeatmap, kArcs };
 /// What the Speed stage shows: all its parts, or one of them large.
 enum class SpeedSection { kAll, kLadder, kRoofline, kGrowth, kDevices };
+/// What the Decode stage shows: one text token by token, many requests that share a memory, or what each cache costs in loss.
+enum class DecodeSection { kSteps, kBatch, kQuality };
+/// Whether a second plan stands beside the first.
+enum class CostBeside { kNone, kPlan };
 /// What stands below the stage, left of the predictions: times with the KV cache, the logit lens, or what the model writes.
 enum class BottomPanel { kTiming, kLens, kWrite };
 
@@ -148,6 +160,11 @@ struct View {
   /// What the Card stage shows: "" for the open model, "card:NAME" of the library, or the path of a config.json or folder.
   std::string card;
   std::string card_beside;  ///< likewise, compared with it; "": none
+  DecodeSection decode_section = DecodeSection::kSteps;
+  std::optional<std::int64_t> decode_step;  ///< of the Decode stage, counted from 0: the step looked at; nothing: the newest
+  double decode_speed = 4;                  ///< steps a second while they are played, in [0.25, 60]
+  std::int64_t batch_step = 0;              ///< of the simulated requests: the step looked at; beyond the last one: that
+  CostBeside cost_beside = CostBeside::kNone;
 
   bool operator==(const View&) const = default;
 };
@@ -163,11 +180,23 @@ struct WritePlan {
   bool operator==(const WritePlan&) const = default;
 };
 
+/// How the Decode stage generates: the words are drawn as WritePlan says.
+struct DecodePlan {
+  KvCacheOptions cache;
+  std::int64_t tokens = 32;  ///< at most; in [1, kMaxWrittenTokens]
+
+  bool operator==(const DecodePlan&) const = default;
+};
+
 /// The one plain value that a saved file, an undo step, an export and a test case each are.
 struct Session {
   Compute compute;
   View view;
   WritePlan write;
+  DecodePlan decode;
+  BatchPlan batch;
+  CostPlan cost;
+  CostPlan beside{.kv = KvType::kInt8};             ///< the second plan, of CostBeside::kPlan
   TrainPlan train = find_recipe("agreement").plan;  ///< what the Train stage trains next, and how
   TrainView train_view;
   bool operator==(const Session&) const = default;

@@ -110,6 +110,12 @@ void make_valid_view(Session& session, std::vector<std::string>& notices) {
   }
   valid_enum(view.kv_type, defaults.kv_type);
   valid_enum(view.speed_section, defaults.speed_section);
+  valid_enum(view.decode_section, defaults.decode_section);
+  valid_enum(view.cost_beside, defaults.cost_beside);
+  if (view.decode_step && *view.decode_step < 0) view.decode_step.reset();
+  view.batch_step = std::max<std::int64_t>(view.batch_step, 0);
+  if (!std::isfinite(view.decode_speed)) view.decode_speed = defaults.decode_speed;
+  clamp_value(view.decode_speed, kLeastDecodeSpeed, kMostDecodeSpeed, "decode_speed", notices);
   if (view.head && !has_head(session.compute, *view.head)) {
     notices.push_back("The chosen head " + head_text(*view.head) + " does not exist in this shape.");
     view.head.reset();
@@ -153,6 +159,35 @@ void make_valid(WritePlan& plan, std::vector<std::string>& notices) {
   clamp_value(plan.temperature, 0.0, 10.0, "the temperature", notices);
   clamp_value(plan.top_p, 0.001, 1.0, "top_p", notices);
   clamp_value(plan.top_k, std::int64_t{0}, std::int64_t{1} << 24, "top_k", notices);
+}
+
+void make_valid(DecodePlan& plan, std::vector<std::string>& notices) {
+  const KvCacheOptions defaults;
+  KvCacheOptions& cache = plan.cache;
+  valid_enum(cache.layout, defaults.layout);
+  valid_enum(cache.type, defaults.type);
+  valid_enum(cache.eviction, defaults.eviction);
+  clamp_value(plan.tokens, std::int64_t{1}, kMaxWrittenTokens, "the number of tokens to decode", notices);
+  clamp_value(cache.page_rows, std::int64_t{1}, kMaxPageRows, "page_rows", notices);
+  clamp_value(cache.window, std::int64_t{1}, kMaxKept, "the cache's window", notices);
+  clamp_value(cache.n_first, std::int64_t{0}, kMaxKept, "n_first", notices);
+  clamp_value(cache.n_heavy, std::int64_t{0}, kMaxKept, "n_heavy", notices);
+}
+
+template <typename Plan>
+void take_settled(Plan& plan, std::vector<std::string>& notices) {
+  std::string why;
+  plan = settle(plan, &why);
+  if (!why.empty()) notices.push_back(std::move(why));
+}
+
+void make_valid(CostPlan& plan, std::vector<std::string>& notices) {
+  const CostPlan defaults;
+  valid_enum(plan.weights, defaults.weights);
+  valid_enum(plan.kv, defaults.kv);
+  if (plan.card.size() > kMaxCardBytes) plan.card.clear();
+  if (plan.device.empty() || plan.device.size() > kMaxCardBytes) plan.device = defaults.device;
+  take_settled(plan, notices);
 }
 
 void make_valid_train_view(TrainView& view, std::vector<std::string>& notices) {
@@ -283,6 +318,10 @@ std::vector<std::string> make_valid(Session& session) {
   make_valid_pruning(compute, notices);
   make_valid_view(session, notices);
   make_valid(session.write, notices);
+  make_valid(session.decode, notices);
+  take_settled(session.batch, notices);
+  make_valid(session.cost, notices);
+  make_valid(session.beside, notices);
   SettledPlan settled = settle(session.train);
   session.train = std::move(settled.plan);
   for (std::string& reason : settled.reasons)

@@ -9,6 +9,7 @@
 namespace headroom {
 
 // Limits of what a Session can hold. Values outside are brought to the nearest end.
+inline constexpr double kLeastDecodeSpeed = 0.25, kMostDecodeSpeed = 60;  ///< steps a second
 inline constexpr std::int64_t kMaxWrittenTokens = 1024;  ///< by the model, after a text
 inline constexpr std::size_t kMaxSearchBytes = 200;
 inline constexpr std::size_t kMaxCardBytes = 4096;

@@ -98,8 +98,8 @@ TEST(Card, WindowsAreHonoured) {
   ModelCard card = small_card();
   card.decoder.windows = {0, 16, 16};
   const auto cache = card_cache(card, KvType::kInt8, 50);
-  EXPECT_EQ(cache->bytes, 2 * 4 * (50 + 16 + 16));
-  EXPECT_EQ(cache->bytes_per_token, 2 * 3 * 4);
+  EXPECT_EQ(cache->bytes, 2 * (4 + 4) * (50 + 16 + 16));  // four values and a scale
+  EXPECT_EQ(cache->bytes_per_token, 2 * 3 * (4 + 4));
   Mask window;
   window.pattern = {.kind = PatternKind::kLocalWindow, .window = 16};
   EXPECT_EQ(card_work(card, 50)->scores,

@@ -14,9 +14,9 @@ TEST(KvCache, BytesAreExact) {
   shape.type = KvType::kFloat16;
   EXPECT_EQ(kv_bytes(shape), 20480);
   shape.type = KvType::kInt8;
-  EXPECT_EQ(kv_bytes(shape), 10240);
+  EXPECT_EQ(kv_bytes(shape), 2 * 4 * 8 * 10 * (16 + 4));
   shape.batch = 3;
-  EXPECT_EQ(kv_bytes(shape), 30720);
+  EXPECT_EQ(kv_bytes(shape), 3 * 2 * 4 * 8 * 10 * (16 + 4));
 }
 
 TEST(KvCache, KnownLargeModel) {
@@ -42,7 +42,8 @@ TEST(KvCache, PrunedLayersCountForThemselves) {
 TEST(KvCache, FormulaShowsTheLiveNumbers) {
   EXPECT_EQ(kv_formula({{8, 8, 8, 8}, 16, 10, 1, KvType::kFloat32}),
             "2 · 4 layers · 1 · 10 tokens · 8 heads · 16 · 4 B = 40.00 KiB");
-  EXPECT_EQ(kv_formula({{1}, 2, 1, 1, KvType::kInt8}), "2 · 1 layer · 1 · 1 token · 1 head · 2 · 1 B = 4 B");
+  EXPECT_EQ(kv_formula({{1}, 2, 1, 1, KvType::kInt8}), "2 · 1 layer · 1 · 1 token · 1 head · (2 · 1 B + 4 B) = 12 B");
+  EXPECT_EQ(kv_formula({{1}, 3, 1, 1, KvType::kInt4}), "2 · 1 layer · 1 · 1 token · 1 head · ((3 + 1) / 2 · 1 B + 4 B) = 12 B");
   EXPECT_EQ(kv_formula({{}, 16, 10, 1, KvType::kFloat16}), "2 · 0 layers · 1 · 10 tokens · 0 heads · 16 · 2 B = 0 B");
   EXPECT_EQ(kv_formula({{8}, 16, 0, 1, KvType::kFloat16}), "2 · 1 layer · 1 · 0 tokens · 8 heads · 16 · 2 B = 0 B");
 }
@@ -68,9 +69,12 @@ TEST(KvCache, TypesHaveNamesAndWidths) {
   EXPECT_STREQ(kv_type_name(KvType::kFloat32), "float32");
   EXPECT_STREQ(kv_type_name(KvType::kFloat16), "float16");
   EXPECT_STREQ(kv_type_name(KvType::kInt8), "int8");
-  EXPECT_EQ(kv_type_bytes(KvType::kFloat32), 4);
-  EXPECT_EQ(kv_type_bytes(KvType::kFloat16), 2);
-  EXPECT_EQ(kv_type_bytes(KvType::kInt8), 1);
+  EXPECT_EQ(kv_row_bytes(KvType::kFloat32, 7), 28);
+  EXPECT_EQ(kv_row_bytes(KvType::kFloat16, 7), 14);
+  EXPECT_EQ(kv_row_bytes(KvType::kBFloat16, 7), 14);
+  EXPECT_EQ(kv_row_bytes(KvType::kInt8, 7), 11);  // a byte a value and the scale
+  EXPECT_EQ(kv_row_bytes(KvType::kInt4, 7), 8);
+  EXPECT_EQ(kv_row_bytes(KvType::kInt4, 8), 8);
 }
 
 }  // namespace

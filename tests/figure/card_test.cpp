@@ -84,7 +84,7 @@ TEST(CardFigure, TypesOfTheTableAreClicks) {
   ASSERT_NE(hit, nullptr);
   ASSERT_TRUE(hit->click);
   EXPECT_EQ(std::get<KvTypeSet>(*hit->click).type, KvType::kInt8);
-  EXPECT_THAT(hit->tooltip, HasSubstr("671,088,640 B"));  // 2 · 80 · 8 · 128 · 4,096
+  EXPECT_THAT(hit->tooltip, HasSubstr("692,060,160 B"));  // 2 · 80 · 8 · (128 + 4) · 4,096
 }
 
 TEST(CardFigure, EncodersSayThatTheyKeepNothing) {

@@ -146,7 +146,7 @@ TEST(CardLibrary, WindowsLimitTheCache) {
   // Every layer of Mistral v0.1 keeps 4,096 tokens; every other one of Gemma 2 does.
   const auto held = [](const char* id, std::int64_t context) { return card_cache(card(id), KvType::kInt8, context)->bytes; };
   EXPECT_EQ(held("mistral-7b", 32768), held("mistral-7b", 4096));
-  EXPECT_EQ(held("gemma-2-2b", 8192), 2 * 13 * 4 * 256 * (4096 + 8192));
+  EXPECT_EQ(held("gemma-2-2b", 8192), 2 * 13 * 4 * (256 + 4) * (4096 + 8192));
   EXPECT_EQ(card("gemma-2-2b").decoder.windows[0], 4096);
   EXPECT_EQ(card("gemma-2-2b").decoder.windows[1], 0);
   EXPECT_TRUE(card("qwen2-7b").decoder.windows.empty());

@@ -97,6 +97,39 @@ TrainPlan random_plan(Random& random) {
   return plan;
 }
 
+DecodePlan random_decode_plan(Random& random) {
+  DecodePlan plan;
+  plan.cache = {random_enum<CacheLayout>(random, 3),
+                random_enum<KvType>(random, 6),
+                random.wild(1, 64),
+                random_enum<Eviction>(random, 5),
+                random.wild(1, 64),
+                random.wild(0, 8),
+                random.wild(0, 64)};
+  plan.tokens = random.wild(1, 1024);
+  return plan;
+}
+
+BatchPlan random_batch_plan(Random& random) {
+  return {random.wild(1, 200), random_double(random), random.wild(2, 512), random.wild(1, 64),    random.wild(1, 128),
+          random.wild(1, 64),  random.wild(1, 256),   random.wild(0, 32),  random_double(random), random.next()};
+}
+
+CostPlan random_cost_plan(Random& random) {
+  CostPlan plan;
+  plan.card = random.one_in(2) ? random_text(random) : "card:llama-2-70b";
+  plan.context = random.wild(1, 10000000);
+  plan.batch = random.wild(1, 4096);
+  plan.weights = random_enum<KvType>(random, 6);
+  plan.kv = random_enum<KvType>(random, 6);
+  plan.device = random_text(random);
+  plan.tensor_parallel = random.wild(1, 16);
+  plan.n_kv_heads = random.wild(0, 64);
+  plan.window = random.wild(0, 8192);
+  plan.page_rows = random.wild(0, 64);
+  return plan;
+}
+
 Session random_session(Random& random) {
   Session session;
   Compute& compute = session.compute;
@@ -119,7 +152,7 @@ Session random_session(Random& random) {
   compute.backend = random_enum<BackendChoice>(random, 5);
   compute.depth = random_enum<Depth>(random, 2);
   View& view = session.view;
-  view.stage = random_enum<StageView>(random, 5);
+  view.stage = random_enum<StageView>(random, 9);
   view.head.reset();
   view.query.reset();
   if (random.one_in(2)) view.head = random_head(random);
@@ -139,11 +172,20 @@ Session random_session(Random& random) {
   view.stretch = random_double(random);
   view.pan_x = random_double(random);
   view.pan_y = random_double(random);
-  view.kv_type = random_enum<KvType>(random, 3);
+  view.kv_type = random_enum<KvType>(random, 6);
   view.kv_context = random.wild(0, 10000000);
   view.speed_section = random_enum<SpeedSection>(random, 5);
   view.speed_tokens = random.wild(0, 131072);
   view.speed_seconds = random_double(random);
+  view.decode_section = random_enum<DecodeSection>(random, 4);
+  if (random.one_in(2)) view.decode_step = random.wild(0, 100);
+  view.decode_speed = random_double(random);
+  view.batch_step = random.wild(0, 1000);
+  view.cost_beside = random_enum<CostBeside>(random, 3);
+  session.decode = random_decode_plan(random);
+  session.batch = random_batch_plan(random);
+  session.cost = random_cost_plan(random);
+  session.beside = random_cost_plan(random);
   session.train = random_plan(random);
   TrainView& train = session.train_view;
   train.sentence = random_text(random);
@@ -246,7 +288,7 @@ Action random_action(Random& random, std::size_t index) {
     case 26:
       return ZoomSet{random_double(random), random_double(random), random_double(random), random_double(random)};
     case 27:
-      return KvTypeSet{random_enum<KvType>(random, 3)};
+      return KvTypeSet{random_enum<KvType>(random, 5)};
     case 28:
       return KvContextSet{random.wild(0, 10000000)};
     case 29:
@@ -281,6 +323,22 @@ Action random_action(Random& random, std::size_t index) {
       return RecipeChosen{random.one_in(4) ? random_text(random) : recipes()[static_cast<std::size_t>(random.in(0, 3))].name};
     case 44:
       return TrainPlanSet{random_plan(random)};
+    case 45:
+      return DecodePlanSet{random_decode_plan(random)};
+    case 46:
+      return DecodeSectionSet{random_enum<DecodeSection>(random, 3)};
+    case 47:
+      return DecodeStepSet{random.one_in(3) ? std::nullopt : std::optional(random.wild(0, 100))};
+    case 48:
+      return DecodeSpeedSet{random_double(random)};
+    case 49:
+      return BatchPlanSet{random_batch_plan(random)};
+    case 50:
+      return BatchStepSet{random.wild(0, 1000)};
+    case 51:
+      return CostPlanSet{random_cost_plan(random), random_cost_plan(random)};
+    case 52:
+      return CostBesideSet{random_enum<CostBeside>(random, 2)};
     default:
       return SessionReplaced{random_session(random)};
   }
@@ -336,6 +394,15 @@ void expect_valid(const Session& session) {
   EXPECT_TRUE(v.speed_tokens >= 0 && v.speed_tokens <= 131072);
   EXPECT_TRUE(v.speed_seconds >= 0.001 && v.speed_seconds <= 10);
   EXPECT_EQ(settle(session.train).plan, session.train);
+  EXPECT_TRUE(v.decode_speed >= 0.25 && v.decode_speed <= 60);
+  EXPECT_TRUE(v.batch_step >= 0 && v.decode_step.value_or(0) >= 0);
+  EXPECT_FALSE(validate(session.decode.cache));
+  EXPECT_TRUE(session.decode.tokens >= 1 && session.decode.tokens <= 1024);
+  EXPECT_EQ(settle(session.batch), session.batch);
+  for (const CostPlan* plan : {&session.cost, &session.beside}) {
+    EXPECT_EQ(settle(*plan), *plan);
+    EXPECT_FALSE(plan->device.empty());
+  }
   const TrainView& t = session.train_view;
   EXPECT_LE(t.sentence.size(), 2048u);
   EXPECT_TRUE(!t.head || (t.head->layer >= 0 && t.head->head >= 0));

@@ -1,4 +1,4 @@
-#include "core/model/writer.h"
+#include "core/decoding/writer.h"
 #include "core/session/computer_state.h"
 #include "core/session/validity.h"
 #include "core/tensor/error.h"

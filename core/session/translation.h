@@ -5,8 +5,8 @@
 #include <memory>
 #include <vector>
 
+#include "core/decoding/writer.h"
 #include "core/model/translation_pass.h"
-#include "core/model/writer.h"
 #include "core/session/models.h"
 #include "core/session/texts.h"
 

@@ -1,4 +1,4 @@
-#include "core/model/writer.h"
+#include "core/decoding/writer.h"
 
 #include <algorithm>
 #include <string>

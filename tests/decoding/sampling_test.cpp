@@ -1,6 +1,6 @@
 // Which words can be drawn, against transformers' logits processors (tests/golden/make_writing_golden.py) and by definition.
 
-#include "core/model/sampling.h"
+#include "core/decoding/sampling.h"
 
 #include <gmock/gmock.h>
 

@@ -8,9 +8,9 @@
 #include <vector>
 
 #include "core/attention/backend.h"
+#include "core/decoding/sampling.h"
 #include "core/model/cross_attention.h"
 #include "core/model/forward.h"
-#include "core/model/sampling.h"
 
 namespace headroom {
 

@@ -1,7 +1,7 @@
 // A model reading on token after token against whole passes over the same text, and what it writes against transformers
 // (tests/golden/make_writing_golden.py).
 
-#include "core/model/writer.h"
+#include "core/decoding/writer.h"
 
 #include <gmock/gmock.h>
 

@@ -121,10 +121,24 @@ void read_field(const SessionField& field, const SessionJson& root, Session& ses
   }
 }
 
+/// The objects that fields lie in: "compute", "compute.trained", ...
+const std::set<std::string>& groups() {
+  static const std::set<std::string> paths = [] {
+    std::set<std::string> all;
+    for (const SessionField& field : session_fields()) {
+      for (std::size_t dot = field.path.find('.'); dot != std::string::npos; dot = field.path.find('.', dot + 1))
+        all.insert(field.path.substr(0, dot));
+    }
+    return all;
+  }();
+  return paths;
+}
+
 /// Every path that a file may hold, groups included.
 const std::set<std::string>& known_paths() {
   static const std::set<std::string> paths = [] {
-    std::set<std::string> all{"version", "train", "compute", "compute.trained", "view", "write", "train_view"};
+    std::set<std::string> all = groups();
+    all.insert({"version", "train"});
     for (const SessionField& field : session_fields()) {
       all.insert(field.path);
       if (field.is_text) all.insert(field.path + "_bytes");
@@ -147,9 +161,7 @@ void report_unknown(const SessionJson& object, const std::string& prefix, std::v
   constexpr std::size_t kMaxReported = 20;
   for (const auto& [key, value] : object.items()) {
     const std::string path = prefix + key;
-    const bool is_group =
-        path == "compute" || path == "compute.trained" || path == "view" || path == "write" || path == "train_view";
-    if (is_group) {
+    if (groups().contains(path)) {
       if (!value.is_object())
         throw Error("The session's field " + path + " holds " + quoted(value) + "; it takes an object { … }.");
       report_unknown(value, path + ".", notices);

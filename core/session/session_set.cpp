@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <array>
 
 #include "core/formats/file.h"
 #include "core/formats/tokenizer.h"
@@ -16,7 +17,10 @@ namespace {
 std::string without_group(const std::string& path) { return path.substr(path.find('.') + 1); }
 
 /// What the Train stage shows shares names with what other stages show: its keys are always written out.
-bool has_short_form(const SessionField& field) { return !field.path.starts_with("train_view."); }
+bool has_short_form(const SessionField& field) {
+  constexpr std::array kWhole{"train_view.", "decode.", "batch.", "cost.", "beside."};  // whose names others have too
+  return std::ranges::none_of(kWhole, [&](const char* group) { return field.path.starts_with(group); });
+}
 
 bool answers_to(const SessionField& field, std::string_view key) {
   return key == field.path || (has_short_form(field) && key == without_group(field.path)) ||

@@ -6,6 +6,7 @@
 
 #include "core/formats/config_reader.h"
 #include "core/formats/family.h"
+#include "core/formats/outer_prefix.h"
 
 namespace headroom {
 namespace {
@@ -26,7 +27,9 @@ std::string settle_layers(const WeightFiles& files, ModelConfig& config) {
   const Family& family = family_named(config.family);
   if (config.kind == ModelKind::kEncoderDecoder || family.layer_prefixes.size() != 1) return {};
   std::set<std::int64_t> found;
+  const std::string outer = outer_prefix(files, config);  // what else the files hold may have layers too
   for (const StoredTensor& tensor : files.tensors()) {
+    if (!tensor.entry->name.starts_with(outer)) continue;
     const std::int64_t layer = layer_of_name(tensor.entry->name, family.layer_prefixes.front());
     if (layer >= 0) found.insert(layer);
   }

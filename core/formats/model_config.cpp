@@ -1,7 +1,10 @@
 #include "core/formats/model_config.h"
 
+#include <optional>
+
 #include "core/formats/family.h"
 #include "core/formats/file.h"
+#include "core/formats/inner_model.h"
 #include "core/formats/model_folder.h"
 #include "core/formats/save_model.h"
 #include "core/tensor/error.h"
@@ -74,13 +77,20 @@ ConfigReading read_model_config_with_notices(const std::filesystem::path& config
   const std::string file = shown_path(config_json);
   const JsonDocument document = read_json_file(config_json, kMaxConfigBytes);
   if (!document.root.is(Type::kObject)) throw Error(file + ": must be an object, but it is " + describe(document.root));
-  const ConfigReader reader(document.root, file);
+  const std::optional<JsonValue> inner = find_inner_model(document.root);
+  const JsonValue& root = inner ? *inner : document.root;
+  const std::string where = inner ? file + ", " + kInnerModel : file;
+  const ConfigReader reader(root, where);
   ConfigReading reading;
   for (const std::string& name : document.duplicates)
     reading.notices.push_back(in_quotes(name, 60) + " is in " + file + " twice; the last one counts.");
   const Family& family = find_family(reader);
   refuse_unsupported(reader);
-  read_config(document.root, file, family, reading);
+  if (inner) {
+    refuse_unsupported(ConfigReader(document.root, file));
+    reading.notices.push_back(std::string("Only its language model (") + kInnerModel + ") is read: no pictures.");
+  }
+  read_config(root, where, family, reading);
   return reading;
 }
 

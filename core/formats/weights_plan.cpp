@@ -11,6 +11,7 @@
 
 #include "core/formats/family.h"
 #include "core/formats/layer_count.h"
+#include "core/formats/outer_prefix.h"
 #include "core/formats/safetensors_header.h"
 #include "core/formats/utf8.h"
 #include "core/tensor/error.h"
@@ -40,22 +41,6 @@ StoredTensor find_entry(const WeightFiles& files, const std::string& name) {
 std::string expected_shape(const std::vector<std::int64_t>& shape) {
   if (shape.front() != kAnyRows) return shape_text(shape);
   return "[any, " + std::to_string(shape.back()) + "]";
-}
-
-/// What stands before the family's own names where a model was saved as a part of another ("module.", "language_model."): whatever the
-/// one tensor has that ends like the embedding. Mostly nothing.
-std::string outer_prefix_of(const WeightFiles& files, const Family& family, const std::string& embedding) {
-  if (files.find(embedding) || files.find(family.prefix + embedding)) return "";
-  std::string outer;
-  int n_found = 0;
-  for (const StoredTensor& tensor : files.tensors()) {
-    const std::string& name = tensor.entry->name;
-    if (!name.ends_with("." + embedding)) continue;
-    outer = name.substr(0, name.size() - embedding.size());
-    if (outer.ends_with(family.prefix)) outer.resize(outer.size() - std::string_view(family.prefix).size());
-    ++n_found;
-  }
-  return n_found == 1 ? outer : "";
 }
 
 /// The family's prefix, or nothing where no tensor has it.
@@ -132,7 +117,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params, ModelPar
   WeightsPlan plan;
   plan.notices = files.notices();
   const Family& family = family_named(params.config.family);
-  const std::string outer = outer_prefix_of(files, family, tensor_slots(params).front().name);
+  const std::string outer = outer_prefix(files, params.config);
   const bool is_whole = part == ModelPart::kWhole;
   if (is_whole && family.settle != nullptr)
     family.settle([&](const std::string& name) { return static_cast<bool>(find_entry(files, outer + name)); }, params.config);
@@ -155,6 +140,8 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params, ModelPar
       found = find_entry(files, prefix + slot.other_names[i]);
       if (!found) found = find_entry(files, outer + slot.other_names[i]);
     }
+    // The output of a model inside another may stand outside of it.
+    if (!found && !slot.has_prefix) found = find_entry(files, slot.name);
     used.insert(found ? found.entry->name : name);
     if (!found) {
       missing.push_back(name);
@@ -175,7 +162,7 @@ WeightsPlan plan_weights(const WeightFiles& files, ModelParams& params, ModelPar
     if (!is_whole) break;
     if (used.contains(entry->name) || is_ignored(family, entry->name)) continue;
     const std::string shown = escape_for_display(entry->name, 120);
-    if (entry->name == outer + "lm_head.weight") {
+    if (entry->name == outer + "lm_head.weight" || entry->name == "lm_head.weight") {
       plan.notices.push_back("The file holds lm_head.weight, but config.json ties the output to the embedding, which is used.");
     } else if (is_of_a_layer(family, prefix, entry->name)) {
       unexpected.push_back(shown);  // it would change what a layer computes

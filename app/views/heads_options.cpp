@@ -110,7 +110,7 @@ void add_text_options(const Frame& frame, std::vector<StageOption>& options) {
   }
 }
 
-void draw_head_search(const Frame& frame) {
+void draw_head_search(const Frame& frame, float width) {
   const Look& look = frame.look;
   std::array<char, 200>& text = frame.state.head_search;
   const std::string& asked = frame.session.view.head_search;
@@ -119,7 +119,7 @@ void draw_head_search(const Frame& frame) {
     std::copy_n(asked.data(), std::min(asked.size(), text.size() - 1), text.data());
   }
   ImGui::PushStyleVar(ImGuiStyleVar_FramePadding, ImVec2(look.px(8), (look.px(22) - ImGui::GetFontSize()) / 2));
-  ImGui::SetNextItemWidth(look.px(kHeadSearchWidth));
+  ImGui::SetNextItemWidth(width);
   ImGui::InputTextWithHint("##head search", "Find heads…", text.data(), text.size());
   ImGui::PopStyleVar();
   frame.state.edits_head_search = ImGui::IsItemActive();

@@ -23,8 +23,8 @@ std::vector<StageOption> heads_options(const Frame& frame);
 /// Special tokens and sentences of a pair alone, where the text has such: what the large picture of a head shares with the overview.
 void add_text_options(const Frame& frame, std::vector<StageOption>& options);
 
-/// The overview's search field. Shapes  logical pixels wide.
+/// The overview's search field. Units  its usual width in logical pixels; `width` in the screen's.
 inline constexpr double kHeadSearchWidth = 132;
-void draw_head_search(const Frame& frame);
+void draw_head_search(const Frame& frame, float width);
 
 }  // namespace headroom

@@ -5,6 +5,7 @@
 #include <array>
 #include <vector>
 
+#include "app/views/option_rows.h"
 #include "app/views/stage_option.h"
 #include "app/widgets/controls.h"
 
@@ -106,33 +107,38 @@ float draw_stage_options(const Frame& frame, const OptionsPlace& place) {
   const Look& look = frame.look;
   const std::vector<StageOption> options = options_of(frame);
   if (options.empty()) return 0;
-  const float space = look.px(14);
   const bool has_search = frame.session.view.stage == StageView::kHeads;
-  const float search = look.px(kHeadSearchWidth);
-  float all = has_search ? search + space : 0;
+  std::vector<float> widths;
+  if (has_search) widths.push_back(look.px(kHeadSearchWidth));
   for (const StageOption& option : options)
-    all += width_of(frame, option) + space;
-  const bool fits = place.tabs_end + all < place.right;
+    widths.push_back(width_of(frame, option));
   const float left = ImGui::GetWindowPos().x + look.px(16), row = look.px(24);
-  float x = fits ? place.right - all + space : left;
-  float y = fits ? place.top + (place.height - look.px(22)) / 2 : place.top + place.height;
-  float used = fits ? 0 : row;
-  const auto place_item = [&](float width) {
-    if (!fits && x > left && x + width > place.right) {
+  const OptionSpaces spaces{.wide = look.px(14), .tight = look.px(8), .give = has_search ? look.px(kHeadSearchWidth - 100) : 0};
+  const float all = row_width(widths, spaces.wide);
+  const bool fits = place.tabs_end + all + spaces.wide < place.right;
+  const OptionRows rows = fits ? OptionRows{.space = spaces.wide} : rows_for(widths, place.right - left, spaces);
+  widths.front() -= rows.less;
+  float x = fits ? place.right - all : left;
+  float y = fits ? place.top + (place.height - look.px(22)) / 2 : place.top + place.height + look.px(4);
+  float used = fits ? 0 : look.px(4) + row;
+  std::size_t n_placed = 0;
+  const auto place_item = [&] {
+    const float width = widths[n_placed];
+    if (!fits && x > left && (n_placed == rows.second || x + width > place.right)) {
       x = left;
       y += row;
       used += row;
     }
     ImGui::SetCursorScreenPos(ImVec2(x, y));
-    x += width + space;
+    x += width + rows.space;
+    ++n_placed;
   };
   if (has_search) {
-    place_item(search);
-    draw_head_search(frame);
+    place_item();
+    draw_head_search(frame, widths.front());
   }
   for (const StageOption& option : options) {
-    const float width = width_of(frame, option);
-    place_item(width);
+    place_item();
     const auto chosen = dropdown(look, {.name = option.name,
                                         .tooltip = option.tooltip,
                                         .value = option.choices[static_cast<std::size_t>(option.selected)].label,

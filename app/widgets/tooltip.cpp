@@ -44,7 +44,8 @@ void tooltip(const Look& look, std::string_view text) {
     return;
   }
   const double now = ImGui::GetTime();
-  const bool is_busy = ImGui::IsMouseDown(ImGuiMouseButton_Left);
+  // Held, or typed into: then what is found below must not be covered.
+  const bool is_busy = ImGui::IsMouseDown(ImGuiMouseButton_Left) || ImGui::IsItemActive();
   if (memory.rested_on != id || is_busy) {
     memory.rested_on = id;
     memory.rested_since = now;

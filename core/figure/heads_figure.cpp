@@ -81,14 +81,17 @@ class HeadsPicture {
     if (!joined_.empty()) {
       first.push_back(joined_sentence());
     } else {
-      const std::string counts = std::to_string(n_unnamed) + " of " + std::to_string(n_all);
-      first.push_back("Pattern: a score of " + fixed(kPatternThreshold, 2) + " or more, measured on this sentence; – : none (" +
-                      counts + ").");
+      unnamed_ = std::to_string(n_unnamed) + " of " + std::to_string(n_all);
+      first.push_back(pattern_sentence("– : none (" + unnamed_ + ")"));
       first.emplace_back("Line under a head: entropy, as a share of the largest possible.");
       if (const std::optional<HeadPattern> sorted = pattern_of(view.sort))
         first.push_back("Numbers: score of the pattern " + std::string(pattern_name(*sorted)) + ".");
     }
     sentences.insert(sentences.begin(), first.begin(), first.end());
+  }
+
+  static std::string pattern_sentence(const std::string& unnamed) {
+    return "Pattern: a score of " + fixed(kPatternThreshold, 2) + " or more, measured on this sentence; " + unnamed + ".";
   }
 
   std::string part_sentence() const {
@@ -139,6 +142,10 @@ class HeadsPicture {
     const double zoom = std::clamp(input_.session.view.heads_zoom, 1.0, 16.0);
     const Size room{viewport_.w * zoom - 2 * kRim, viewport_.h * zoom - 2 * kRim};
     layout_ = lay_out(room);
+    if (!layout_.has_badges && !unnamed_.empty()) {  // then no “–” stands under a head
+      std::ranges::replace(legend_.sentences, pattern_sentence("– : none (" + unnamed_ + ")"),
+                           pattern_sentence("none: " + unnamed_));
+    }
     const double x = kRim + std::floor(std::max(0.0, room.w - layout_.content.w) / 2), y = kRim;
     const View& view = input_.session.view;
     origin_ = {viewport_.x + x - view.heads_pan_x * (zoom - 1) * viewport_.w,
@@ -316,10 +323,13 @@ class HeadsPicture {
       const TextStyle name{.color = canvas_.theme().text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
       canvas_.text({place.tile.x, place.tile.y - kNameHeight / 2}, joined.name, name, place.tile.w);
     }
-    const std::string what =
-        (input_.session.view.together_by == Pooling::kMean ? "mean of " : "largest of ") + counted(joined.heads.size(), "head");
-    if (layout_.has_badges)
-      canvas_.text({place.tile.x, place.tile.y + place.tile.h + kBadgeHeight / 2}, what, canvas_.small(), place.tile.w);
+    const std::string count = counted(joined.heads.size(), "head");
+    const std::string what = (input_.session.view.together_by == Pooling::kMean ? "mean of " : "largest of ") + count;
+    if (layout_.has_badges) {  // the legend says what they are joined by: where there is little room, their number is enough
+      const bool fits = canvas_.width(what, canvas_.small()) <= place.tile.w;
+      canvas_.text({place.tile.x, place.tile.y + place.tile.h + kBadgeHeight / 2}, fits ? what : count, canvas_.small(),
+                   place.tile.w);
+    }
     canvas_.hit({.shape = seen,
                  .tooltip = joined.name + ": " + what + "\nclick shows each of them",
                  .click = HeadSearchSet{joined.search},
@@ -343,6 +353,7 @@ class HeadsPicture {
   AttentionTile sample_;
   Legend legend_;
   HeadsLayout layout_;
+  std::string unnamed_;  ///< "12 of 32", where the legend says so
   Rect viewport_, legend_area_;
   Point origin_;
   double label_x_ = 0;

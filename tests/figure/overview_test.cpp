@@ -2,6 +2,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "core/figure/heads_layout.h"
@@ -165,6 +166,18 @@ TEST(Overview, JoinedPicturesLeadToTheirHeads) {
   ASSERT_NE(hit, nullptr);
   ASSERT_TRUE(hit->click);
   EXPECT_EQ(std::get<HeadSearchSet>(*hit->click).search, "L1");
+}
+
+TEST(Overview, CaptionsOfJoinedPicturesAreWhole) {
+  Scene scene = make_scene({.n_layers = 32});
+  scene.session.view.together = HeadsTogether::kOfLayer;
+  const auto counts = [&](Size size, const std::string& caption) {
+    const std::vector<TextRun> texts = items_of<TextRun>(heads_figure(input_of(scene, size)));
+    return std::ranges::count(texts, caption, &TextRun::text);
+  };
+  EXPECT_EQ(counts({2400, 1600}, "mean of 4 heads"), 32);
+  EXPECT_EQ(counts({970, 600}, "mean of 4 heads"), 0);
+  EXPECT_EQ(counts({970, 600}, "4 heads"), 32) << "not cut in its middle; the legend says that it is their mean";
 }
 
 TEST(Overview, SaysWhenNothingFits) {

@@ -13,7 +13,7 @@
 namespace headroom {
 namespace {
 
-constexpr double kNarrowestColumn = 60, kWidestColumn = 150, kLegendWidth = 64;
+constexpr double kNarrowestColumn = 60, kWidestColumn = 240, kLegendWidth = 64;
 constexpr const char* kTitle = "Logit lens";
 
 class LensPicture {

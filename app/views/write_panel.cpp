@@ -9,6 +9,7 @@
 #include "app/views/figures.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
+#include "core/figure/written_figure.h"
 
 namespace headroom {
 namespace {
@@ -44,7 +45,7 @@ void option(const Frame& frame, const Option& what, const Rect& place) {
                                                .shown = what.shown,
                                                .enabled = what.enabled,
                                                .label_width = 88,
-                                               .value_width = 44,
+                                               .value_width = 52,
                                                .width = static_cast<float>(place.w)});
   if (!value) return;
   WritePlan plan = frame.session.write;
@@ -52,9 +53,8 @@ void option(const Frame& frame, const Option& what, const Rect& place) {
   frame.send(WritePlanSet{plan}, what.name);
 }
 
-bool can_write(const Frame& frame) {
-  const Compute& compute = frame.session.compute;
-  return frame.snapshot != nullptr && compute.trained.kind != ModelKind::kMasked && compute.model_source != ModelSource::kCapture;
+std::string why_disabled(const Frame& frame) {
+  return frame.snapshot == nullptr ? "There is no text yet to write after." : why_not_writing(*frame.snapshot);
 }
 
 /// Write or Stop, and Take away.
@@ -68,11 +68,13 @@ void buttons(const Frame& frame, const Rect& place) {
   }
   const std::int64_t n = frame.session.write.tokens;
   const std::string label = "Write " + std::to_string(n) + (n == 1 ? " token" : " tokens");
+  const std::string why = why_disabled(frame);
   if (button(look, {.name = "write/write",
                     .label = label,
-                    .tooltip = "The model writes on after all that stands there. The same text, options and seed give the same "
-                               "words again; it can be undone.",
-                    .enabled = can_write(frame) ? Enabled::kYes : Enabled::kNo,
+                    .tooltip = !why.empty() ? why
+                                            : "The model writes on after all that stands there. The same text, options and seed "
+                                              "give the same words again; it can be undone.",
+                    .enabled = why.empty() ? Enabled::kYes : Enabled::kNo,
                     .kind = Button::Kind::kPrimary})) {
     frame.command(WriteOn{});
   }

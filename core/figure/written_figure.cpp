@@ -143,13 +143,22 @@ class WrittenPicture {
 
 }  // namespace
 
+std::string why_not_writing(const Snapshot& snapshot) {
+  const ModelKind kind = snapshot.compute.trained.kind;
+  if (snapshot.compute.model_source == ModelSource::kCapture)
+    return "A capture holds attention that was computed elsewhere: open its model to let it write on.";
+  if (kind == ModelKind::kMasked) return "This model tells hidden words from both sides; a model that reads on writes.";
+  // An encoder predicts nothing, and its decoder writes all the same.
+  if (kind == ModelKind::kCausal && !snapshot.config.predicts) return snapshot.no_prediction;
+  return "";
+}
+
 Figure written_figure(const FigureInput& input) {
   if (!has_trace(input))
     return message_figure(input, kTitle, {"No picture yet", "Type a sentence: the model can write on after it."});
   const Snapshot& snapshot = *input.snapshot;
-  if (snapshot.compute.trained.kind == ModelKind::kMasked)
-    return message_figure(input, kTitle,
-                          {"This model does not write", "It tells hidden words from both sides; a model that reads on writes."});
+  if (const std::string why = why_not_writing(snapshot); !why.empty())
+    return message_figure(input, kTitle, {"Nothing can be written", why});
   if (snapshot.n_written == 0)
     return message_figure(
         input, kTitle,

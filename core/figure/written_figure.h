@@ -8,4 +8,7 @@ namespace headroom {
 /// step.
 Figure written_figure(const FigureInput& input);
 
+/// Why this model cannot write on after this text, in one sentence; empty where it can.
+std::string why_not_writing(const Snapshot& snapshot);
+
 }  // namespace headroom

@@ -79,6 +79,22 @@ TEST(LensFigure, SaysWhyThereIsNone) {
   EXPECT_THAT(text_of(lens_figure(input_of(scene, {860, 170}), {})), HasSubstr("predicts nothing"));
 }
 
+TEST(WrittenFigure, SaysWhyNothingCanBeWritten) {
+  Scene scene = make_scene({});
+  Snapshot& snapshot = *scene.snapshot;
+  EXPECT_EQ(why_not_writing(snapshot), "");
+  snapshot.compute.model_source = ModelSource::kCapture;
+  EXPECT_THAT(text_of(written_figure(input_of(scene, {600, 160}))), HasSubstr("A capture holds attention"));
+  snapshot.compute.model_source = ModelSource::kBundled;
+  snapshot.config.predicts = false;
+  snapshot.no_prediction = "No output.";
+  EXPECT_EQ(why_not_writing(snapshot), "No output.");
+  snapshot.compute.trained.kind = ModelKind::kEncoderDecoder;
+  EXPECT_EQ(why_not_writing(snapshot), "") << "its decoder writes, whichever stack is looked at";
+  snapshot.compute.trained.kind = ModelKind::kMasked;
+  EXPECT_THAT(why_not_writing(snapshot), HasSubstr("hidden words"));
+}
+
 TEST(WrittenFigure, ShowsEachTokenWithItsProbabilityAndChoosesTheRowThatWroteIt) {
   Scene scene = make_scene({});
   EXPECT_THAT(text_of(written_figure(input_of(scene, {600, 160}))), HasSubstr("Nothing written yet"));

@@ -23,7 +23,7 @@ class KvPicture {
     const bool is_panel = is_panel_size(input_.size);
     const Rect area = panel_area(input_.size);
     make_rows();
-    double y = area.y + canvas_.panel_title({area.x, area.y}, "KV CACHE", "keys and values kept, computed", area.w) + 4;
+    double y = area.y + canvas_.panel_title({area.x, area.y}, "KV CACHE", what(), area.w) + 4;
 
     TextStyle formula = canvas_.small();
     const std::string text = kv_formula(now_);
@@ -53,6 +53,14 @@ class KvPicture {
   }
 
  private:
+  /// What the bytes are of: an encoder reads a whole text at once, and keeps nothing for a next token.
+  const char* what() const {
+    const ModelKind kind = snapshot_.compute.trained.kind;
+    const bool is_encoder =
+        kind == ModelKind::kMasked || (kind == ModelKind::kEncoderDecoder && snapshot_.compute.stack == AttentionStack::kEncoder);
+    return is_encoder ? "of one pass, computed · an encoder keeps none" : "keys and values kept, computed";
+  }
+
   void make_rows() {
     const Compute& compute = snapshot_.compute;
     const View& view = input_.session.view;

@@ -90,6 +90,13 @@ double draw_predictions(Canvas& canvas, const Rect& area, std::int64_t position)
 Figure prediction_figure(const FigureInput& input) {
   if (!has_trace(input))
     return message_figure(input, "Next token", {"No prediction yet", "Type a sentence: the model's next words show here."});
+  if (const std::string& why = input.snapshot->no_prediction; !why.empty()) {  // then no token is hidden, and none comes next
+    Canvas canvas(input, "Prediction");
+    const Rect area = panel_area(input.size);
+    const double top = canvas.panel_title({area.x, area.y}, "PREDICTION", "none", area.w) + 8;
+    canvas.paragraph({area.x, area.y + top, area.w, area.h - top}, why, canvas.small(), 4);
+    return canvas.take();
+  }
   const bool is_hidden = predicted(input.snapshot->config) == LossOf::kHiddenTokens;
   Canvas canvas(input, is_hidden ? "Hidden token" : "Next token");
   const std::int64_t position = chosen_token(input);

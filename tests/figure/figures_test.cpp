@@ -303,6 +303,18 @@ TEST(KvFigure, ComparesShapesInTheChosenType) {
   EXPECT_THAT(text, Not(HasSubstr("now in int8")));
 }
 
+TEST(KvFigure, OfAnEncoderIsOfOnePass) {
+  Scene scene = make_scene({});
+  EXPECT_THAT(text_of(kv_figure(input_of(scene, {480, 160}))), HasSubstr("keys and values kept"));
+  scene.snapshot->compute.trained.kind = ModelKind::kMasked;
+  EXPECT_THAT(text_of(kv_figure(input_of(scene, {480, 160}))), HasSubstr("an encoder keeps none"));
+  scene.snapshot->compute.trained.kind = ModelKind::kEncoderDecoder;
+  scene.snapshot->compute.stack = AttentionStack::kEncoder;
+  EXPECT_THAT(text_of(kv_figure(input_of(scene, {480, 160}))), HasSubstr("an encoder keeps none"));
+  scene.snapshot->compute.stack = AttentionStack::kSelf;
+  EXPECT_THAT(text_of(kv_figure(input_of(scene, {480, 160}))), HasSubstr("keys and values kept"));
+}
+
 TEST(KvFigure, UnevenLayersAfterPruningCountAsTheyAre) {
   const Scene scene =
       make_scene({.n_layers = 2, .n_heads = 4, .n_kv_heads = 2, .d_head = 16, .n_tokens = 8, .pruned = {{0, 0}, {0, 1}}});
@@ -338,6 +350,15 @@ TEST(TimingFigure, DrawsTheHistoryNewestAtTheRight) {
   EXPECT_LT(curve->points[2].y, curve->points[0].y) << "larger is higher";
   EXPECT_NEAR(curve->points[2].x, 480, 1e-6);
   EXPECT_THAT(text_of(figure), HasSubstr("largest 4.00 ms"));
+}
+
+TEST(PredictionFigure, NamesNoTokenWhereNothingIsPredicted) {
+  Scene scene = make_scene({});
+  scene.snapshot->no_prediction = "An encoder by itself predicts nothing.";
+  const std::string text = text_of(prediction_figure(input_of(scene, {320, 200})));
+  EXPECT_THAT(text, HasSubstr("PREDICTION\n"));
+  EXPECT_THAT(text, HasSubstr("An encoder by itself predicts nothing."));
+  EXPECT_THAT(text, Not(HasSubstr("computed")));
 }
 
 TEST(PredictionFigure, ListsTheMostProbableFirst) {

@@ -5,6 +5,7 @@ namespace {
 
 void push(std::vector<double>& times, double ms) {
   if (!(ms > 0)) return;
+  if (!times.empty() && times.back() == ms) return;  // the same run: another stack or part of it is looked at
   if (times.size() >= kTimingRuns) times.erase(times.begin());
   times.push_back(ms);
 }

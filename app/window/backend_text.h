@@ -8,7 +8,8 @@ namespace headroom {
 void describe_backend(AppModel& model);
 
 inline constexpr std::size_t kTimingRuns = 120;
-/// Adds the snapshot's pass to the history, dropping the oldest beyond kTimingRuns. Only once per pass: the caller knows.
+/// Adds the snapshot's pass to the history, dropping the oldest beyond kTimingRuns. Edge  a pass whose other part is looked at (the decoder after
+/// the encoder) is not added again.
 void remember_timing(AppModel& model);
 
 }  // namespace headroom

@@ -211,7 +211,7 @@ class TimingPicture {
     for (const Part& stage : stages) {
       const std::string text = stage.stage + " " + amount_text(stage.amount);
       const double w = 12 + canvas_.width(text, canvas_.small());
-      if (x + w > area.x + area.w) break;
+      if (stage.amount <= 0 || x + w > area.x + area.w) break;
       canvas_.fill({x, area.y + kSmallLine / 2 - 4, 8, 8}, color_of(stage.stage), 2);
       canvas_.text({x + 12, area.y + kSmallLine / 2}, text, canvas_.small());
       x += w + 14;

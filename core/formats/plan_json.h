@@ -1,0 +1,12 @@
+#pragma once
+
+#include <string>
+
+#include "core/cost/plan_cost.h"
+
+namespace headroom {
+
+/// A plan's figures as JSON, each with its formula, value, unit and basis. With `beside`, both plans and what differs.
+std::string plan_json(const PlanCost& plan, const PlanCost* beside = nullptr);
+
+}  // namespace headroom

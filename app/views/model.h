@@ -49,6 +49,7 @@ struct AppModel {
   LensState lens;           ///< what was looked through last
   bool is_writing = false;  ///< the model writes on
   SpeedState speed;         ///< what was measured, and what is; kept while tabs are switched
+  DecodeState decode;       ///< what the Decode stage asked for, as far as it is
   TrainingState training;
   CardState cards;  ///< what the Card stage shows, once it was read
   Settings settings;

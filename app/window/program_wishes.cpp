@@ -39,6 +39,9 @@ bool Program::State::take_wish(const Answer& answer) {
         act(ContinuationSet{answer.written->ids});
       }
       return true;
+    case Answer::About::kDecodeStage:
+      take_answer(model.decode, answer);
+      return true;
   }
   return false;
 }

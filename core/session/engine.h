@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "core/session/decode_requests.h"
 #include "core/session/requests.h"
 #include "core/session/snapshot.h"
 #include "core/session/speed.h"
@@ -88,6 +89,18 @@ class Computer {
                                         std::stop_token stop = {}, const Progress& progress = {});
   /// The model writes on. The same request gives the same tokens. Errors  Error with one sentence; Cancelled.
   std::shared_ptr<const Written> write(const WriteRequest& request, std::stop_token stop = {}, const Progress& progress = {});
+  /// The model generates with a cache and without. `grown` gets what there is, step by step.
+  /// Errors  Error with one sentence; Cancelled.
+  std::shared_ptr<const Decoded> decode(const DecodeRequest& request, std::stop_token stop = {},
+                                        const std::function<void(std::shared_ptr<const Decoded>)>& grown = {});
+  /// Likewise length by length. Errors  as decode.
+  std::shared_ptr<const DecodedGrowth> decode_growth(const DecodeGrowthRequest& request, std::stop_token stop = {},
+                                                     const std::function<void(std::shared_ptr<const DecodedGrowth>)>& grown = {});
+  /// Likewise every few rows of the text, all choices together. Errors  as decode.
+  std::shared_ptr<const Quality> quality(const QualityRequest& request, std::stop_token stop = {},
+                                         const std::function<void(std::shared_ptr<const Quality>)>& grown = {});
+  /// Simulates. Errors  as decode.
+  std::shared_ptr<const Batched> batch(const BatchRequest& request, std::stop_token stop = {}, const Progress& progress = {});
   /// The report so far with one part measured anew on this machine's processors and its GPU. Errors  Error; Cancelled.
   std::shared_ptr<const SpeedReport> measure_speed(const SpeedRequest& request, SpeedPart part, std::stop_token stop = {},
                                                    const Progress& progress = {});
@@ -107,15 +120,25 @@ struct Answer {
   std::shared_ptr<const SpeedReport> speed;  ///< all that has been measured for the newest shape asked for
   std::shared_ptr<const TokenLens> lens;     ///< set when the answer is about the lens
   std::shared_ptr<const Written> written;    ///< set when the model has written
+  /// Set when the answer is about the Decode stage: what there is of this part, or why there is none (`failure`).
+  std::optional<DecodePart> decode_part;
+  std::shared_ptr<const Decoded> decoded;
+  std::shared_ptr<const DecodedGrowth> decode_growth;
+  std::shared_ptr<const Quality> quality;
+  std::shared_ptr<const Batched> batch;
   /// What failed where `failure` is set: the picture still stands where it was a wish.
-  enum class About { kPicture, kLens, kWriting } about = About::kPicture;
+  enum class About { kPicture, kLens, kWriting, kDecodeStage } about = About::kPicture;
 };
+
+/// Puts an answer about the Decode stage where views look for it.
+void take_answer(DecodeState& state, const Answer& answer);
 
 struct EngineProgress {
   bool is_busy = false;
-  std::string stage;              ///< "held-out loss"
-  double share = 0;               ///< [0, 1]
-  std::optional<SpeedPart> part;  ///< what is measured for the Speed stage
+  std::string stage;                      ///< "held-out loss"
+  double share = 0;                       ///< [0, 1]
+  std::optional<SpeedPart> part;          ///< what is measured for the Speed stage
+  std::optional<DecodePart> decode_part;  ///< what is done for the Decode stage
 };
 
 /// One worker thread over a Computer. The newest submitted Compute wins: older work is stopped, not finished.
@@ -137,6 +160,14 @@ class Engine {
   void look_through(std::int64_t position);
   /// The model writes on; answered with all that it wrote. A newer submit stops it.
   void write(WriteRequest request);
+  /// For the Decode stage: answered as it grows, after the newest picture and what is asked of that. A newer wish for the same part stops
+  /// the older one, a newer submit stops all; a look through a token or a wish to write is served in between.
+  void decode(DecodeRequest request);
+  void measure_decode_growth(DecodeGrowthRequest request);
+  void measure_quality(QualityRequest request);
+  void run_batch(BatchRequest request);
+  /// Stops what the Decode stage asked for, and nothing else.
+  void cancel_decode_stage();
   /// Stops what runs; the last snapshot stands.
   void cancel();
   /// Answers since the last call; stale ones are already dropped.

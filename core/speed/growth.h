@@ -5,6 +5,7 @@
 #include <vector>
 
 #include "core/speed/measuring.h"
+#include "core/tensor/power_fit.h"
 
 namespace headroom {
 
@@ -13,14 +14,6 @@ struct GrowthPoint {
   double ms = 0;
   double flops = 0, bytes_moved = 0, bytes_allocated = 0;  ///< counted by the kernel
 };
-
-/// y = factor · n^exponent, by least squares in log n and log y.
-struct PowerFit {
-  double exponent = 0, factor = 0;
-  int n_points = 0;  ///< the largest ones, that the fit is over
-};
-/// Over the `n_points` largest x. Unset with fewer than two different x, or a y that is not positive.
-std::optional<PowerFit> fit_power(const std::vector<double>& x, const std::vector<double>& y, int n_points);
 
 struct GrowthSeries {
   std::string backend;  ///< "naive", "flash", and "linear" (another function) where the mask allows it

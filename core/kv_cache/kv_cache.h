@@ -33,9 +33,14 @@ struct PageUse {
   bool operator==(const PageUse&) const = default;
 };
 
+/// Where a row of one head goes. Shapes  k, v [d_head].
+struct CachedRow {
+  std::span<float> k, v;
+};
+
 /// The rows of one call: tokens that follow each other.
 struct CacheCall {
-  ConstHeadsView q;  ///< [1, n_heads, rows, d_head], rotated where the model rotates; may overlap outputs.out
+  ConstHeadsView q;  ///< [1, n_heads, rows, d_head], rotated where the model rotates
   ConstHeadsView k;  ///< [1, n_kv_heads, rows, d_head]
   ConstHeadsView v;  ///< [1, n_kv_heads, rows, d_head]
   /// out [1, n_heads, rows, d_head]; logsumexp [n_heads, rows]; probs empty, or of the last row over the slots then held:
@@ -99,8 +104,8 @@ class KvCache {
   std::optional<std::int32_t> gave_up(std::int64_t layer, std::int64_t kv_head) const;
   /// kHeavyHitters: the probability each slot's token was given so far. Shape  [n_held(layer)]; else empty.
   std::span<const double> received(std::int64_t layer, std::int64_t kv_head) const;
-  /// The row in a slot, as float32. Shapes  k, v [d_head]. Errors  ShapeError when there is none.
-  void read_row(std::int64_t layer, std::int64_t kv_head, std::int64_t slot, std::span<float> k, std::span<float> v) const;
+  /// The row in a slot, as float32. Errors  ShapeError when there is none.
+  void read_row(std::int64_t layer, std::int64_t kv_head, std::int64_t slot, CachedRow to) const;
 
   /// Bytes of the tokens that one head holds, keys and values.
   std::int64_t bytes_held(std::int64_t layer, std::int64_t kv_head) const;

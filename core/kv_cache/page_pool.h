@@ -34,7 +34,7 @@ class PagePool {
 
   /// Sequences that hold the page; 0: it is free, or was never used.
   std::int64_t n_sharers(PageId page) const;
-  /// On a 64-byte boundary; null of kCounted.
+  /// On a 64-byte boundary; null of kCounted. Errors  Error when nobody holds the page.
   std::byte* data(PageId page);
   const std::byte* data(PageId page) const;
 
@@ -47,6 +47,7 @@ class PagePool {
 
  private:
   void check_held(PageId page) const;
+  void take_bytes();
 
   std::int64_t page_bytes_, most_pages_;
   PageMemory memory_;
@@ -54,6 +55,7 @@ class PagePool {
   std::vector<AlignedBuffer<std::byte>> bytes_;  // of kReal
   std::vector<PageId> free_;                     // known ones
   std::int64_t n_used_ = 0, peak_used_ = 0;
+  std::int64_t checked_bytes_ = 0;  // that the system was found to have and no page has taken
 };
 
 }  // namespace headroom

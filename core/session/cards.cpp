@@ -54,8 +54,10 @@ void read_path(const fs::path& path, ShownCard& shown) {
   if (shown.not_run.empty() && shown.tensors && !shown.tensors->problem.empty()) shown.not_run = shown.tensors->problem;
 }
 
-std::shared_ptr<const ShownCard> read_shown(const std::string& from, const Session& session, const fs::path& assets,
-                                            const std::vector<LibraryCard>& library) {
+}  // namespace
+
+std::shared_ptr<const ShownCard> read_shown_card(const std::string& from, const Compute& compute, const fs::path& assets,
+                                                 const std::vector<LibraryCard>& library) {
   auto shown = std::make_shared<ShownCard>();
   shown->from = from;
   try {
@@ -70,14 +72,14 @@ std::shared_ptr<const ShownCard> read_shown(const std::string& from, const Sessi
       shown->card.name = "the pasted configuration";
       shown->card = read_card_text(from, "the pasted configuration");
       shown->has_config = true;
-    } else if (from.empty() && session.compute.model_source == ModelSource::kCapture) {
-      shown->card.name = escape_for_display(fs::path(session.compute.model).filename().native());
+    } else if (from.empty() && compute.model_source == ModelSource::kCapture) {
+      shown->card.name = escape_for_display(fs::path(compute.model).filename().native());
       throw Error(
           "A capture holds attentions and no configuration: choose a card of the library, or open or paste the model's "
           "config.json.");
     } else {
-      read_path(from.empty() ? folder_of_model(session.compute, assets) : fs::path(from), *shown);
-      if (from.empty()) shown->card.name = escape_for_display(fs::path(session.compute.model).filename().native());
+      read_path(from.empty() ? folder_of_model(compute, assets) : fs::path(from), *shown);
+      if (from.empty()) shown->card.name = escape_for_display(fs::path(compute.model).filename().native());
     }
   } catch (const std::bad_alloc&) {
     shown->problem = "Reading it needs more memory than there is.";
@@ -86,8 +88,6 @@ std::shared_ptr<const ShownCard> read_shown(const std::string& from, const Sessi
   }
   return shown;
 }
-
-}  // namespace
 
 std::string card_key(const Session& session) {
   const bool needs_model = session.view.card.empty();
@@ -107,8 +107,9 @@ CardState read_cards(const Session& session, const fs::path& assets, const CardS
     }
     state.library = library;
   }
-  state.shown = read_shown(session.view.card, session, assets, *state.library);
-  if (!session.view.card_beside.empty()) state.beside = read_shown(session.view.card_beside, session, assets, *state.library);
+  state.shown = read_shown_card(session.view.card, session.compute, assets, *state.library);
+  if (!session.view.card_beside.empty())
+    state.beside = read_shown_card(session.view.card_beside, session.compute, assets, *state.library);
   return state;
 }
 

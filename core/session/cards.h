@@ -42,6 +42,11 @@ std::string card_key(const Session& session);
 /// Never throws for what lies there; what is wrong is in the answer.
 CardState read_cards(const Session& session, const std::filesystem::path& assets, const CardState& known = {});
 
+/// One card, named as View::card names it; "" is the model of `compute`. Reads files. Never throws: what is
+/// wrong is in the answer.
+std::shared_ptr<const ShownCard> read_shown_card(const std::string& from, const Compute& compute,
+                                                 const std::filesystem::path& assets, const std::vector<LibraryCard>& library);
+
 /// Tokens that a card's figures are computed for: View::kv_context, else the card's own context, else 2,048.
 std::int64_t card_context(const View& view, const ModelCard& card);
 

@@ -75,6 +75,16 @@ bool takes_ids(const Frame& frame) {
 
 bool has_encoder(const Frame& frame) { return frame.session.compute.trained.kind == ModelKind::kEncoderDecoder; }
 
+/// What fits into a few lines: the controls below stay in sight, and the Write tab shows every token.
+std::string beginning_of(const std::string& text) {
+  constexpr std::size_t most = 160;  // bytes
+  if (text.size() <= most) return text;
+  std::size_t end = most;
+  while (end > 0 && (static_cast<unsigned char>(text[end]) & 0xC0) == 0x80)
+    --end;  // within a character
+  return text.substr(0, end) + "…";
+}
+
 /// A second sentence beside the first: a model that reads pairs, and a tokenizer that says how they stand.
 bool reads_pairs(const Frame& frame) {
   if (!frame.session.compute.trained.reads_pairs) return false;
@@ -104,8 +114,8 @@ void second_text(const Frame& frame) {
   std::vector<std::int32_t> ids;
   for (const Token& token : frame.snapshot->target)
     ids.push_back(token.id);
-  paragraph(frame.look, "Written by the model: " + imgui_drawable(frame.snapshot->tokenizer->decode(ids), FontFace::kSans),
-            small_text(frame.look));
+  const std::string text = imgui_drawable(frame.snapshot->tokenizer->decode(ids), FontFace::kSans);
+  paragraph(frame.look, "Written by the model: " + beginning_of(text), small_text(frame.look));
 }
 
 /// What the model wrote after the text, where it reads on.
@@ -116,8 +126,8 @@ void written_text(const Frame& frame) {
   std::vector<std::int32_t> ids;
   for (const Token& token : std::span(snapshot->tokens).last(std::min(snapshot->n_written, snapshot->tokens.size())))
     ids.push_back(token.id);
-  paragraph(frame.look, "Written on by the model: " + imgui_drawable(snapshot->tokenizer->decode(ids), FontFace::kSans),
-            small_text(frame.look));
+  const std::string text = imgui_drawable(snapshot->tokenizer->decode(ids), FontFace::kSans);
+  paragraph(frame.look, "Written on by the model: " + beginning_of(text), small_text(frame.look));
 }
 
 void sentence(const Frame& frame) {

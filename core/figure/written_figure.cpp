@@ -15,6 +15,7 @@ namespace {
 
 constexpr const char* kTitle = "What the model writes";
 constexpr double kChipHeight = 36, kChipGap = 4;
+constexpr double kTitleHeight = kSmallLine + 8;
 constexpr std::size_t kAlternatives = 5;
 
 /// One written token and what the model gave it.
@@ -29,7 +30,9 @@ class WrittenPicture {
  public:
   explicit WrittenPicture(const FigureInput& input)
       : input_(input), snapshot_(*input.snapshot), canvas_(input, kTitle), area_(panel_area(input.size)) {
-    for (std::int64_t i = first(); i < std::ssize(text()); ++i)
+    make_pages();
+    // Odds are of the whole vocabulary: only of what is shown.
+    for (std::int64_t i = pages_[page_]; i < end_of(page_); ++i)
       steps_.push_back(step_of(i));
   }
 
@@ -37,8 +40,13 @@ class WrittenPicture {
     const bool is_own = snapshot_.compute.continuation.empty();
     const std::string how =
         is_own ? "the decoder by itself, always the most probable word" : "the model's own probabilities, computed";
-    double y =
-        area_.y + canvas_.panel_title({area_.x, area_.y}, "WRITTEN", counted(steps_.size(), "token") + " · " + how, area_.w) + 8;
+    std::string what = counted(snapshot_.n_written, "token") + " · " + how;
+    if (pages_.size() > 1) {
+      const auto number = [&](std::int64_t token) { return count_text(token - first() + 1); };
+      what = number(pages_[page_]) + "–" + number(end_of(page_) - 1) + " of " + what;
+    }
+    double y = area_.y + canvas_.panel_title({area_.x, area_.y}, "WRITTEN", what, area_.w - (pages_.size() > 1 ? 64 : 0)) + 8;
+    draw_turning();
     y = draw_chips(y);
     draw_table(y + 12);
     return canvas_.take();
@@ -52,6 +60,62 @@ class WrittenPicture {
   std::int64_t first() const { return std::ssize(text()) - static_cast<std::int64_t>(snapshot_.n_written); }
   /// Whether the rows that the views show are those that wrote.
   bool shows_rows() const { return snapshot_.target.empty() || snapshot_.compute.stack != AttentionStack::kEncoder; }
+
+  double chip_width(const std::string& word) const {
+    const double number = canvas_.width("0.0e−00", canvas_.faint());
+    return std::min(160.0, std::ceil(std::max(canvas_.width(word, canvas_.mono()), number)) + 14);
+  }
+
+  /// As many chips a page as fit below the title; the page of the chosen row is shown, else the first.
+  void make_pages() {
+    const double right = area_.x + area_.w;
+    const auto fitting = static_cast<std::int64_t>(std::floor((area_.h - kTitleHeight + kChipGap) / (kChipHeight + kChipGap)));
+    const std::int64_t most = std::max<std::int64_t>(1, fitting);
+    double x = area_.x;
+    std::int64_t lines = 1;
+    pages_ = {first()};
+    for (std::int64_t i = first(); i < std::ssize(text()); ++i) {
+      const double width = chip_width(display_token(text()[static_cast<std::size_t>(i)]));
+      if (x > area_.x && x + width > right) {
+        x = area_.x;
+        if (++lines > most) {
+          pages_.push_back(i);
+          lines = 1;
+        }
+      }
+      x += width + kChipGap;
+    }
+    const std::optional<std::int64_t>& query = input_.session.view.query;
+    if (!shows_rows() || !query) return;
+    while (page_ + 1 < pages_.size() && pages_[page_ + 1] <= *query + 1)
+      ++page_;
+  }
+  /// One behind the last token of a page.
+  std::int64_t end_of(std::size_t page) const { return page + 1 < pages_.size() ? pages_[page + 1] : std::ssize(text()); }
+
+  /// To the page before and the next, where there are some.
+  void draw_turning() {
+    if (pages_.size() < 2 || !shows_rows()) return;
+    const auto turn = [&](double x, const char* sign, std::size_t to, const char* name) {
+      const bool is_there = to < pages_.size();
+      TextStyle style = canvas_.small();
+      style.anchor = Anchor::kCentre;
+      style.color = is_there ? canvas_.theme().text : canvas_.theme().text_faint;
+      const Rect place{x, area_.y, 24, kLine};
+      canvas_.text({place.x + 12, place.y + kSmallLine / 2}, sign, style);
+      if (!is_there) return;
+      canvas_.hit({.shape = place,
+                   .tooltip = "Tokens " + count_text(pages_[to] - first() + 1) + " to " + count_text(end_of(to) - first()) +
+                              "\nchooses the row that wrote the first of them",
+                   .click = QuerySelected{std::max<std::int64_t>(0, pages_[to] - 1)},
+                   .double_click = {},
+                   .ctrl_click = {},
+                   .name = name});
+    };
+    const double right = area_.x + area_.w;
+    turn(right - 52, "‹", page_ - 1, "written before");  // before the first: no page has that number
+    turn(right - 24, "›", page_ + 1, "written next");
+  }
 
   Step step_of(std::int64_t i) const {
     Step step{.token = i, .word = display_token(text()[static_cast<std::size_t>(i)]), .odds = {}, .others = {}};
@@ -89,7 +153,7 @@ class WrittenPicture {
     for (const Step& step : steps_) {
       const std::string odds = step.odds ? probability_text(step.odds->probability) : "–";
       TextStyle word = canvas_.mono(), number = canvas_.faint();
-      const double width = std::min(160.0, std::ceil(std::max(canvas_.width(step.word, word), canvas_.width(odds, number))) + 14);
+      const double width = chip_width(step.word);
       if (x > area_.x && x + width > right) {
         x = area_.x;
         y += kChipHeight + kChipGap;
@@ -138,7 +202,9 @@ class WrittenPicture {
   const Snapshot& snapshot_;
   Canvas canvas_;
   Rect area_;
-  std::vector<Step> steps_;
+  std::vector<std::int64_t> pages_;  ///< the first token of each
+  std::size_t page_ = 0;
+  std::vector<Step> steps_;  ///< of the page
 };
 
 }  // namespace

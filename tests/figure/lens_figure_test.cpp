@@ -117,6 +117,31 @@ TEST(WrittenFigure, ShowsEachTokenWithItsProbabilityAndChoosesTheRowThatWroteIt)
     EXPECT_THAT(layout_faults(written_figure(input_of(scene, size)), measurer), IsEmpty());
 }
 
+TEST(WrittenFigure, TurnsThePagesOfALongText) {
+  Scene scene = make_scene({.n_tokens = 100});
+  scene.snapshot->n_written = 90;
+  scene.snapshot->compute.continuation.assign(90, 1);
+  scene.session.view.query = std::nullopt;
+  const EvenMeasurer measurer;
+  std::int64_t next = 10;  // the first written token
+  int pages = 0;
+  for (; pages < 90; ++pages) {
+    const Figure figure = written_figure(input_of(scene, {600, 160}));
+    EXPECT_THAT(layout_faults(figure, measurer), IsEmpty());
+    EXPECT_EQ(find_hit(figure, "written before") != nullptr, pages > 0);
+    EXPECT_THAT(text_of(figure), HasSubstr(std::to_string(next - 9) + "–")) << "from where it shows";
+    EXPECT_EQ(find_hit(figure, "written " + std::to_string(next - 1)), nullptr);
+    while (find_hit(figure, "written " + std::to_string(next)) != nullptr)
+      ++next;
+    const HitRegion* turn = find_hit(figure, "written next");
+    if (turn == nullptr) break;
+    scene.session.view.query = std::get<QuerySelected>(*turn->click).query;
+    EXPECT_EQ(scene.session.view.query, next - 1) << "the row that wrote the first of the next page";
+  }
+  EXPECT_GT(pages, 1);
+  EXPECT_EQ(next, 100) << "each token is on one page";
+}
+
 TEST(Predictions, MarkWhatReallyFollowed) {
   Scene scene = make_scene({});
   scene.session.view.query = 2;

@@ -119,8 +119,8 @@ float draw_stage_options(const Frame& frame, const OptionsPlace& place) {
   const OptionRows rows = fits ? OptionRows{.space = spaces.wide} : rows_for(widths, place.right - left, spaces);
   widths.front() -= rows.less;
   float x = fits ? place.right - all : left;
-  float y = fits ? place.top + (place.height - look.px(22)) / 2 : place.top + place.height + look.px(4);
-  float used = fits ? 0 : look.px(4) + row;
+  float y = fits ? place.top + (place.height - look.px(22)) / 2 : place.top + place.height + look.px(3);
+  float used = fits ? 0 : look.px(3) + row;
   std::size_t n_placed = 0;
   const auto place_item = [&] {
     const float width = widths[n_placed];
@@ -148,7 +148,7 @@ float draw_stage_options(const Frame& frame, const OptionsPlace& place) {
                                         .label = option.label});
     if (chosen && *chosen != option.selected) frame.send(option.action(frame.session.view, *chosen));
   }
-  return fits ? 0 : used + look.px(4);
+  return fits ? 0 : used + look.px(3);
 }
 
 }  // namespace headroom

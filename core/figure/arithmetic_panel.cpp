@@ -192,7 +192,9 @@ class ArithmeticPanel {
     step({"exp(" + fixed(math_.shifted, d) + ")", small_text(math_.exponential, d)}, theme.text_dim);
     canvas_.line({area_.x, y_}, {area_.x + area_.w, y_}, theme.border);
     y_ += 4;
-    step({"÷ " + fixed(math_.exp_sum, d) + " (the row's sum) = probability", probability()}, theme.text);
+    const std::string divided = "÷ " + fixed(math_.exp_sum, d), whole = divided + " (the row's sum) = probability";
+    const double room = area_.w - canvas_.width(probability(), canvas_.mono()) - 8;
+    step({canvas_.width(whole, canvas_.small()) <= room ? whole : divided + " = probability", probability()}, theme.text);
     y_ += 4;
   }
 

@@ -37,6 +37,9 @@ const char* shortest_name(HeadPattern pattern) {
   return short_name(pattern);
 }
 
+/// At least so far apart are a name and its number; they differ in shade as well.
+constexpr double kApart = 4;
+
 }  // namespace
 
 void draw_badge(Canvas& canvas, const HeadPlace& place, const HeadMetrics& m) {
@@ -62,10 +65,10 @@ void draw_badge(Canvas& canvas, const HeadPlace& place, const HeadMetrics& m) {
   } else if (m.has_pattern) {
     word = std::string(pattern_name(m.strongest));
     number = fixed(score_of(m, m.strongest), 2);
-    if (canvas.width(word, name) + canvas.width(number, value) + 6 > place.tile.w) word = short_name(m.strongest);
+    if (canvas.width(word, name) + canvas.width(number, value) + kApart > place.tile.w) word = short_name(m.strongest);
   }
   const double used = canvas.width(word, name), needed = canvas.width(number, value);
-  if (used + needed + 6 <= place.tile.w) {
+  if (used + needed + kApart <= place.tile.w) {
     canvas.text({right, y}, number, value);
     canvas.text({x, y}, word, name);
   } else if (needed <= place.tile.w && !m.has_pattern) {

@@ -42,12 +42,10 @@ class KvPicture {
       y += 12;
       y += draw_layers({area.x, y, area.w, bottom - y - note});
       const std::string_view whole =
-          "Bytes = 2 (K and V) · layers · batch · tokens · K/V heads · d_k · bytes of a number. The scales that int8 also stores "
-          "are "
-          "not counted.";
+          "Bytes = 2 (K and V) · layers · batch · tokens · K/V heads · d_k · bytes of a number; integer types add the scale of "
+          "each row.";
       const bool has_room = canvas_.wrap(whole, canvas_.faint(), area.w).size() <= 2;
-      canvas_.paragraph({area.x, y, area.w, 0}, has_room ? whole : "The scales that int8 also stores are not counted.",
-                        canvas_.faint(), 2);
+      canvas_.paragraph({area.x, y, area.w, 0}, has_room ? whole : "Integer types add the scale of each row.", canvas_.faint(), 2);
     }
     return canvas_.take();
   }

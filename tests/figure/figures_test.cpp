@@ -299,7 +299,7 @@ TEST(KvFigure, ComparesShapesInTheChosenType) {
   scene.session.view.kv_type = KvType::kInt8;
   scene.session.view.kv_context = 1000;
   text = text_of(kv_figure(input_of(scene, {480, 160})));
-  EXPECT_THAT(text, HasSubstr("1000 tokens · 2 heads · 16 · 1 B = " + bytes_text(2 * 4 * 1000 * 2 * 16)));
+  EXPECT_THAT(text, HasSubstr("1000 tokens · 2 heads · (16 · 1 B + 4 B) = " + bytes_text(2 * 4 * 1000 * 2 * (16 + 4))));
   EXPECT_THAT(text, Not(HasSubstr("now in int8")));
 }
 
@@ -396,6 +396,9 @@ TEST(CellFigure, PrintsTheArithmetic) {
                            "probability", "v of t2"})
     EXPECT_THAT(text, HasSubstr(part));
   EXPECT_NE(find_hit(figure, "dimension 15"), nullptr);
+  const std::string narrow = text_of(cell_figure(input_of(scene, {240, 620})));
+  EXPECT_THAT(narrow, HasSubstr(" = probability")) << "cut nowhere: the words in between are left away";
+  EXPECT_THAT(narrow, Not(HasSubstr("row's sum")));
 }
 
 TEST(EmptyStates, AreSentences) {

@@ -8,6 +8,7 @@
 #include "core/attention/flash_plan.h"
 #include "core/tensor/aligned_buffer.h"
 #include "core/tensor/error.h"
+#include "core/tensor/work_count.h"
 
 namespace headroom {
 namespace {
@@ -50,13 +51,22 @@ class FlashBackend final : public AttentionBackend {
       thread.work = {};
     const flash_detail::Call call{config, inputs, outputs, plan_};
     AttentionWork decoded;
+    std::int64_t n_rows = 0;  // of q and of the result, as often as they are read and written
     if (flash_detail::Decoder::suits(call)) {
       decoder_.run(call, stop, decoded);
+      for (const flash_detail::HeadGroup& group : plan_.groups())
+        n_rows += config.batch * config.seq_q * group.size();
     } else {
       run_items(call, plan_.items(), Result::kWritten, stop);
       run_items(call, plan_.merged_items(), Result::kMerged, stop);
+      for (const std::span<const Item> items : {plan_.items(), plan_.merged_items()})
+        for (const Item& item : items)
+          n_rows += item.row_end - item.row_begin;
     }
-    if (outputs.work != nullptr) *outputs.work = count_work(decoded);
+    const AttentionWork work = count_work(decoded);
+    const double query_bytes = 8 * static_cast<double>(n_rows * config.d_head);
+    record_work({.attention_flops = work.flops, .kv_bytes = work.bytes_moved - query_bytes, .query_bytes = query_bytes});
+    if (outputs.work != nullptr) *outputs.work = work;
   }
 
  private:

@@ -7,6 +7,7 @@
 #include "core/attention/dropout.h"
 #include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
+#include "core/tensor/work_count.h"
 
 namespace headroom {
 namespace {
@@ -54,26 +55,28 @@ class NaiveBackend final : public AttentionBackend {
           run_head(config, inputs, outputs, {b, head, 0, 0}, scores_[static_cast<std::size_t>(thread)]);
         },
         stop);
-    if (outputs.work != nullptr) *outputs.work = count_work(config);
+    const WorkCount done = count_work(config);
+    record_work(done);
+    if (outputs.work == nullptr) return;
+    *outputs.work = {.flops = done.attention_flops, .bytes_moved = done.kv_bytes + done.query_bytes + done.score_bytes};
+    for (const Matrix& scores : scores_)
+      outputs.work->bytes_allocated += static_cast<double>(scores.size()) * 4;
   }
 
  private:
   /// The whole score matrix is written, then read and written by the softmax, then read again; masked pairs are computed too.
-  AttentionWork count_work(const AttentionConfig& config) const {
+  static WorkCount count_work(const AttentionConfig& config) {
     std::int64_t n_heads = 0;
     for (std::int64_t head = 0; head < config.n_heads; ++head) {
       n_heads += config.is_pruned(head) ? 0 : config.batch;
     }
     const auto heads = static_cast<double>(n_heads), d_head = static_cast<double>(config.d_head);
     const auto seq_q = static_cast<double>(config.seq_q), seq_k = static_cast<double>(config.seq_k);
-    const double kv_bytes = config.kv_storage == KvStorage::kFloat32 ? 4 : 2;
-    AttentionWork work;
-    work.flops = heads * 4 * seq_q * seq_k * d_head;
-    work.bytes_moved = heads * (2 * seq_q * d_head * 4 + 2 * seq_k * d_head * kv_bytes + 4 * seq_q * seq_k * 4);
-    for (const Matrix& scores : scores_) {
-      work.bytes_allocated += static_cast<double>(scores.size()) * 4;
-    }
-    return work;
+    const double bytes = config.kv_storage == KvStorage::kFloat32 ? 4 : 2;
+    return {.attention_flops = heads * 4 * seq_q * seq_k * d_head,
+            .kv_bytes = heads * 2 * seq_k * d_head * bytes,
+            .query_bytes = heads * 2 * seq_q * d_head * 4,
+            .score_bytes = heads * 4 * seq_q * seq_k * 4};
   }
 
   static void run_head(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,

@@ -8,6 +8,7 @@
 #include "core/attention/dropout.h"
 #include "core/tensor/dtype.h"
 #include "core/tensor/error.h"
+#include "core/tensor/work_count.h"
 
 namespace headroom {
 namespace {
@@ -39,18 +40,51 @@ class ReferenceBackend final : public AttentionBackend {
   void run(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs,
            std::stop_token stop) override {
     check_arguments(config, inputs, outputs);
+    Counted counted;
+    counted.is_read.resize(static_cast<std::size_t>(config.batch * config.n_kv_heads * config.seq_k));
     for (std::int64_t b = 0; b < config.batch; ++b) {
       for (std::int64_t head = 0; head < config.n_heads; ++head) {
         for (std::int64_t i = 0; i < config.seq_q; ++i) {
           if (stop.stop_requested()) throw Cancelled();
-          run_row(config, inputs, outputs, {b, head, i});
+          run_row({config, inputs, outputs, counted}, {b, head, i});
         }
       }
     }
+    tell_work(config, counted, outputs.work);
   }
 
  private:
-  static void run_row(const AttentionConfig& config, const AttentionInputs& inputs, const AttentionOutputs& outputs, Row row) {
+  /// What was really computed and read, counted one by one.
+  struct Counted {
+    double rows = 0, pairs = 0;
+    std::vector<bool> is_read;  ///< [batch, n_kv_heads, seq_k] keys that some query saw
+  };
+  struct Call {
+    const AttentionConfig& config;
+    const AttentionInputs& inputs;
+    const AttentionOutputs& outputs;
+    Counted& counted;
+  };
+
+  static void tell_work(const AttentionConfig& config, const Counted& counted, AttentionWork* work) {
+    const auto d_head = static_cast<double>(config.d_head);
+    const auto n_keys = static_cast<double>(std::count(counted.is_read.begin(), counted.is_read.end(), true));
+    const double bytes = config.kv_storage == KvStorage::kFloat32 ? 4 : 2;
+    const WorkCount done{.attention_flops = 4 * counted.pairs * d_head,
+                         .kv_bytes = 2 * n_keys * d_head * bytes,
+                         .query_bytes = 8 * counted.rows * d_head};
+    record_work(done);
+    if (work != nullptr)
+      *work = {.flops = done.attention_flops,
+               .bytes_moved = done.kv_bytes + done.query_bytes,
+               .bytes_allocated = static_cast<double>(config.seq_k + config.d_head) * sizeof(double)};
+  }
+
+  static void run_row(const Call& call, Row row) {
+    const AttentionConfig& config = call.config;
+    const AttentionInputs& inputs = call.inputs;
+    const AttentionOutputs& outputs = call.outputs;
+    Counted& counted = call.counted;
     const std::int64_t b = row.b, head = row.head, i = row.i;
     const std::int64_t kv_head = config.kv_head(head);
     const auto key = [&](std::int64_t j, std::int64_t c) {
@@ -61,11 +95,14 @@ class ReferenceBackend final : public AttentionBackend {
       const std::array at{b, kv_head, j, c};
       return config.kv_storage == KvStorage::kFloat32 ? element(inputs.v, at) : element(inputs.v16, at, config.kv_storage);
     };
+    if (!config.is_pruned(head)) ++counted.rows;
     const double scale = config.effective_scale(), soft_cap = config.soft_cap;
 
     std::vector<double> scores(static_cast<std::size_t>(config.seq_k), kMinusInfinity);
     for (std::int64_t j = 0; j < config.seq_k; ++j) {
       if (config.is_pruned(head) || !is_visible(config.mask, b, i, j)) continue;
+      ++counted.pairs;
+      counted.is_read[static_cast<std::size_t>((b * config.n_kv_heads + kv_head) * config.seq_k + j)] = true;
       double product = 0;
       for (std::int64_t c = 0; c < config.d_head; ++c) {
         product += static_cast<double>(inputs.q.row(b, head, i)[c]) * key(j, c);

@@ -8,6 +8,7 @@
 #include "core/tensor/aligned_buffer.h"
 #include "core/tensor/error.h"
 #include "core/tensor/matmul_kernel.h"
+#include "core/tensor/work_count.h"
 
 namespace headroom {
 namespace {
@@ -111,6 +112,19 @@ Product linear_product(ConstMatrixView x, const LinearPart& part) {
   return {weight, x, bias, out, matmul_detail::PanelAxis::kOutRows};
 }
 
+/// Rows are read once for all parts, as they are packed.
+void record_linear(ConstMatrixView x, std::span<const LinearPart> parts) {
+  const auto n = static_cast<double>(x.rows), d_in = static_cast<double>(x.cols);
+  WorkCount done{.row_bytes = n * d_in * sizeof(float)};
+  for (const auto& [weight, bias, out] : parts) {
+    const double products = static_cast<double>(weight.rows) * d_in;
+    done.linear_flops += 2 * n * products;
+    done.weight_bytes += products * (weight.type == FloatType::kFloat32 ? 4 : 2);
+    done.row_bytes += n * static_cast<double>(weight.rows) * sizeof(float);
+  }
+  record_work(done);
+}
+
 }  // namespace
 
 namespace matmul_detail {
@@ -139,13 +153,16 @@ std::size_t Panels::packed_size() const {
 }  // namespace matmul_detail
 
 void linear(ThreadPool& pool, ConstMatrixView x, ConstWeightView weight, std::span<const float> bias, MatrixView out) {
-  const Product product = linear_product(x, {weight, bias, out});
+  const LinearPart part{weight, bias, out};
+  const Product product = linear_product(x, part);
+  record_linear(x, {&part, 1});
   multiply(pool, {&product, 1});
 }
 
 void linear(ThreadPool& pool, ConstMatrixView x, std::span<const LinearPart> parts) {
   for (const LinearPart& part : parts)
     static_cast<void>(linear_product(x, part));  // all are checked before any is computed
+  record_linear(x, parts);
   constexpr std::size_t kMaxTogether = 8;
   while (!parts.empty()) {
     std::array<Product, kMaxTogether> products;

@@ -21,7 +21,7 @@ WorkCount& WorkCount::operator+=(const WorkCount& other) {
 WorkScope::WorkScope() : outer_(innermost) { innermost = this; }
 WorkScope::~WorkScope() { innermost = outer_; }
 
-void count_work(const WorkCount& done) {
+void record_work(const WorkCount& done) {
   for (WorkScope* scope = innermost; scope != nullptr; scope = scope->outer_)
     scope->count_ += done;
 }

@@ -28,12 +28,12 @@ class WorkScope {
   const WorkCount& count() const { return count_; }
 
  private:
-  friend void count_work(const WorkCount& done);
+  friend void record_work(const WorkCount& done);
   WorkCount count_;
   WorkScope* outer_;
 };
 
 /// Adds to every scope of the calling thread; without one it does nothing.
-void count_work(const WorkCount& done);
+void record_work(const WorkCount& done);
 
 }  // namespace headroom

@@ -14,19 +14,13 @@
 #include "app/widgets/controls.h"
 #include "core/cost/thousands.h"
 #include "core/figure/number_text.h"
+#include "core/formats/ascii_case.h"
 
 namespace headroom {
 namespace {
 
 constexpr std::array<std::int64_t, 16> kContexts{0,     128,   256,   512,    1024,   2048,   4096,    8192,
                                                  16384, 32768, 65536, 131072, 262144, 524288, 1048576, 10000000};
-
-std::string lower(std::string_view text) {
-  std::string small(text);
-  for (char& c : small)
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + 32);
-  return small;
-}
 
 /// A pasted text must look like one before it becomes part of the session.
 void paste_config(const Frame& frame) {
@@ -141,11 +135,11 @@ void library(const Frame& frame) {
     paragraph(look, "Reading the library…", small_text(look));
     return;
   }
-  const std::string wanted = lower(scratch.search.data());
+  const std::string wanted = lower_ascii(scratch.search.data());
   std::string family;
   bool has_any = false;
   for (const LibraryCard& item : *cards.library) {
-    if (!wanted.empty() && lower(item.card.name + " " + item.id + " " + item.card.family).find(wanted) == std::string::npos)
+    if (!wanted.empty() && lower_ascii(item.card.name + " " + item.id + " " + item.card.family).find(wanted) == std::string::npos)
       continue;
     if (item.card.family != family) {
       if (has_any) gap(look, 6);

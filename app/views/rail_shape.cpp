@@ -11,6 +11,7 @@
 #include "app/views/numbers.h"
 #include "app/widgets/controls.h"
 #include "core/figure/number_text.h"
+#include "core/session/offered_heads.h"
 
 namespace headroom {
 namespace {
@@ -22,17 +23,13 @@ void update_values(const Frame& frame) {
   if (state.values_session == state.content_version) return;
   state.values_session = state.content_version;
   const Compute& compute = frame.session.compute;
-  state.heads_values = is_lab(compute) ? valid_lab_heads(compute.d_model, compute.trained.positions)
-                                       : valid_heads(compute.trained, compute.trained.positions);
   state.kv_values = is_lab(compute) ? valid_lab_kv_heads(compute.n_heads)
                                     : valid_kv_heads(compute.trained, compute.n_heads, compute.trained.positions);
   state.d_model_values = valid_lab_d_models();
   // The trained width can always be gone back to.
   const auto at = std::lower_bound(state.d_model_values.begin(), state.d_model_values.end(), compute.d_model);
   if (at == state.d_model_values.end() || *at != compute.d_model) state.d_model_values.insert(at, compute.d_model);
-  for (auto* values : {&state.heads_values, &state.kv_values}) {
-    if (values->empty()) values->push_back(1);
-  }
+  if (state.kv_values.empty()) state.kv_values.push_back(1);
   const std::int64_t d_head = compute.n_heads > 0 ? compute.d_head() : 0;
   const std::int64_t sharing = compute.n_kv_heads > 0 ? compute.n_heads / compute.n_kv_heads : 0;
   state.facts_shape =
@@ -56,14 +53,14 @@ void set_shape(const Frame& frame, const Action& action, const char* group) {
 void sliders(const Frame& frame) {
   const UiScratch::State& state = frame.state;
   const Compute& compute = frame.session.compute;
+  // Asked each frame: a snapshot may tell of the model what the session does not.
+  const OfferedHeads heads = offered_heads(compute, frame.snapshot);
+  std::string tooltip =
+      "h, the number of heads\nd_model is split evenly, so d_k = d_model / h must be whole. Another h cuts the trained matrices at "
+      "other places: cheap to try, and it shows what training had settled on.";
+  if (!heads.why.empty()) tooltip += "\nThis model has no other: " + heads.why + ".";
   if (const auto h = value_slider(
-          frame.look,
-          {.name = "rail/h",
-           .label = "h",
-           .tooltip = "h, the number of heads\nd_model is split evenly, so d_k = d_model / h must be whole. Another h cuts the "
-                      "trained matrices at other places: cheap to try, and it shows what training had settled on.",
-           .values = state.heads_values,
-           .value = compute.n_heads})) {
+          frame.look, {.name = "rail/h", .label = "h", .tooltip = tooltip, .values = heads.values, .value = compute.n_heads})) {
     set_shape(frame, HeadsCountSet{*h}, "h");
   }
   if (const auto d = value_slider(

@@ -28,24 +28,26 @@ struct DecodeSource {
 struct StepCost {
   std::int64_t n_rows = 0;     ///< tokens that went through the model
   double ms = 0;               ///< measured: the least of n_runs, from the ids to the logits
-  double attention_ms = 0;     ///< of that run, in all layers' attention: from q, k and v to the heads' outputs
+  double attention_ms = 0;     ///< of that run, in all layers' attention, an encoder's among it: from q, k and v to what heads give
   int n_runs = 0;              ///< that `ms` is the least of
   double flops = 0;            ///< counted: of all products, a multiply-add counting two
-  double attention_flops = 0;  ///< of them, counted by the attention kernel
+  double attention_flops = 0;  ///< of them, by attention
   double bytes = 0;            ///< counted: read and written by all products; parameters, rows, K and V
-  double attention_bytes = 0;  ///< of them, counted by the attention kernel: q, the K and V that are read, out
+  double attention_bytes = 0;  ///< of them, by attention: q, the K and V that are read, what heads give
 };
 
 /// One layer's part of the cache right after a step, and what the step's last token made of it.
 struct LayerStep {
-  std::int64_t n_slots = 0;             ///< tokens that each head holds
-  std::vector<std::int32_t> positions;  ///< [n_kv_heads, n_slots] of the token in each slot; see position_of
+  std::int64_t n_slots = 0;  ///< tokens that each head holds
+  /// Of the token in each slot: [n_kv_heads, n_slots], or [n_slots] where all heads hold the same ones. See position_of.
+  std::vector<std::int32_t> positions;
   std::vector<float> probs;  ///< [n_heads, n_slots] what the step's last token gives each slot; empty: not kept (kMostRowBytes)
   std::vector<std::int64_t> bytes;    ///< [n_kv_heads] held, K and V, scales among them
   std::vector<std::int32_t> gave_up;  ///< [n_kv_heads] the token that made room for the newest one; -1: none had to
 
   std::int32_t position_of(std::int64_t kv_head, std::int64_t slot) const {
-    return positions[static_cast<std::size_t>(kv_head * n_slots + slot)];
+    const bool is_shared = static_cast<std::int64_t>(positions.size()) == n_slots;
+    return positions[static_cast<std::size_t>((is_shared ? 0 : kv_head * n_slots) + slot)];
   }
 };
 

@@ -9,19 +9,29 @@
 
 #include "core/attention/backend.h"
 #include "core/decoding/sampling.h"
+#include "core/kv_cache/kv_cache.h"
 #include "core/model/cross_attention.h"
 #include "core/model/forward.h"
 
 namespace headroom {
 
+/// What a writer works with.
+struct WriterTools {
+  // NOLINTNEXTLINE(google-explicit-constructor): threads alone say a cache of all tokens
+  WriterTools(ThreadPool& threads, const KvCacheOptions& options = {}) : pool(threads), cache(options) {}
+  ThreadPool& pool;  ///< must outlive the writer
+  KvCacheOptions cache;
+};
+
 /// A model reading on, token after token. Keys and values of what was read are kept, so that one more token costs one row; where they would
 /// change with every token (a mask that is not causal, rotary positions that stretch with the text) the whole text is read again.
 class Writer {
  public:
-  /// A causal model under this mask. `params` and `pool` must outlive it. Errors  ShapeError for another kind of model.
-  Writer(const ModelParams& params, const Mask& mask, ThreadPool& pool);
-  /// The decoder of an encoder-decoder, which reads this; the encoder's output must outlive it. Errors  ShapeError.
-  Writer(const ModelParams& params, const CrossSource& source, ThreadPool& pool);
+  /// A causal model under this mask. `params` must outlive it. Errors  ShapeError for another kind of model; Error as KvCache, and as
+  /// find_cache_problem where another cache than the default is asked for.
+  Writer(const ModelParams& params, const Mask& mask, const WriterTools& tools);
+  /// The decoder of an encoder-decoder, which reads this; the encoder's output must outlive it. Errors  likewise.
+  Writer(const ModelParams& params, const CrossSource& source, const WriterTools& tools);
   ~Writer();
 
   /// Reads on. The logits after the last of `ids`, valid until the next call. Shape  [vocab_size].
@@ -30,6 +40,8 @@ class Writer {
   std::int64_t n_read() const;
   /// Whether a token costs one row.
   bool keeps_keys() const;
+  /// What is kept; null where the whole text is read again.
+  const KvCache* cache() const;
 
  private:
   struct State;

@@ -31,7 +31,6 @@ struct SessionField {
 /// All of them, in the order of the file.
 const std::vector<SessionField>& session_fields();
 
-bool is_valid_utf8(std::string_view bytes);
 std::string to_hex(std::string_view bytes);
 /// Errors  Error saying what would be right.
 std::string from_hex(std::string_view digits);

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "core/formats/file.h"
+#include "core/formats/utf8.h"
 #include "core/session/reduce.h"
 #include "core/session/session_fields.h"
 #include "core/session/validity.h"
@@ -178,7 +179,7 @@ std::string session_to_json(const Session& session) {
   root["version"] = kSessionVersion;
   for (const SessionField& field : session_fields()) {
     SessionJson value = field.get(session);
-    if (field.is_text && !is_valid_utf8(value.get_ref<const std::string&>())) {
+    if (field.is_text && find_invalid_utf8(value.get_ref<const std::string&>())) {
       place(root, field.path + "_bytes") = to_hex(value.get_ref<const std::string&>());
     } else {
       place(root, field.path) = std::move(value);

@@ -84,14 +84,16 @@ struct PlanCost {
   std::string problem;  ///< why nothing can be computed, one sentence; all else is then empty
   std::string refusal;  ///< why it does not fit, with the numbers, one sentence; empty: it fits
   std::vector<std::string> notices, assumptions;
-  std::int64_t reserved_tokens = 0;  ///< that each text's memory is taken for
+  std::int64_t reserved_tokens = 0;  ///< that each text's memory is taken for: whole pages, or the model's whole context
   PlanMemory memory;
   PassCost prefill, decode;  ///< prefill of one text; decode of the whole batch (empty for an encoder)
   PassTime prefill_time, decode_time;
   double first_token_s = 0;  ///< of a text alone: its prefill
   double tokens_per_s = 0;   ///< decoding, all texts together; 0 for an encoder
   double tokens_per_s_bandwidth = 0, tokens_per_s_compute = 0;
+  double prompt_tokens_per_s = 0;    ///< reading the prompt of one text
   std::int64_t largest_batch = 0;    ///< at this context; 0: none fits
+  std::int64_t fewest_devices = 0;   ///< in doublings of the plan's, that it fits on; 0: on none
   std::int64_t largest_context = 0;  ///< at this batch; 0: none fits; at most kMaxCardContext
   /// Texts at once from which on a step takes longer to compute than to read. Nothing: never, since each text brings K and V of its own to
   /// read.
@@ -113,7 +115,7 @@ PlanCost plan_costs(const ModelCard& card, const CostPlan& plan, const Device& d
 struct PlanDifference {
   std::string key, label, first, second;
   double ratio = 0;  ///< second / first; 0 where the first is 0
-  std::string text;  ///< "half", "2.0 times", "the same"
+  std::string text;  ///< what the second is of the first: "2.00 times", "50.0 %", "the same", or "" where one is 0
 
   bool operator==(const PlanDifference&) const = default;
 };

@@ -32,13 +32,9 @@ void DecodeStretch(const Call&, const Stretch&, float*, float*) {}  // never cal
 #else
 std::int64_t MostRows() { return kMostRows; }
 
-constexpr float kLog2e = 1.4426950408889634F;
 /// Keys of a tile where a key's rows of all heads lie side by side: then each key has a page of its own, and the nearest address table holds
 /// 64 to 96.
 constexpr std::int64_t kInterleavedTileKeys = 16;
-std::int64_t padded(std::int64_t d_head) { return (d_head + kLanes - 1) / kLanes * kLanes; }
-/// Rows computed for so many real ones; the surplus repeats the last.
-std::int64_t computed_rows(std::int64_t n_rows) { return n_rows <= 2 ? n_rows : n_rows <= 4 ? 4 : 8; }
 
 std::size_t ScratchSize(const Call& call) {
   std::int64_t rows = 0;

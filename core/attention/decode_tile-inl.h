@@ -28,10 +28,15 @@ constexpr std::int64_t kMostRows = kLanes >= 4 ? std::min<std::int64_t>(8, kLane
 constexpr float kMinusInfinity = -std::numeric_limits<float>::infinity();
 /// Keys that a group works on before the next comes.
 constexpr std::int64_t kTileKeys = 64;
+constexpr float kLog2e = 1.4426950408889634F;
+inline std::int64_t padded(std::int64_t d_head) { return (d_head + kLanes - 1) / kLanes * kLanes; }
+/// Rows computed for so many real ones; the surplus repeats the last.
+inline std::int64_t computed_rows(std::int64_t n_rows) { return n_rows <= 2 ? n_rows : n_rows <= 4 ? 4 : 8; }
 
 /// Rows of K or V in one of the storages, read as float32 vectors.
 struct Wide {
   static constexpr KvStorage kStorage = KvStorage::kFloat32;
+  static constexpr bool kIsListed = false;  ///< do its keys lie side by side, or each somewhere else (see cached_tile-inl.h)?
   const float* first;
   std::int64_t stride;
   FloatVec load(std::int64_t key, std::int64_t c) const { return hn::LoadU(Floats(), first + key * stride + c); }
@@ -45,6 +50,7 @@ struct Wide {
 template <typename Number, KvStorage kKind>
 struct Narrow {
   static constexpr KvStorage kStorage = kKind;
+  static constexpr bool kIsListed = false;
   const std::uint16_t* first;
   std::int64_t stride;
   FloatVec load(std::int64_t key, std::int64_t c) const {
@@ -119,8 +125,13 @@ class DecodeTile {
 
   void run() {
     score();
-    if (panel_.terms != nullptr) finish_scores<kRows>(*panel_.terms, rows_, keys_, panel_.scores);
+    if constexpr (Memory::kIsListed) {
+      panel_.k.template finish_scores<kRows>(panel_, rows_, n_keys());
+    } else if (panel_.terms != nullptr) {
+      finish_scores<kRows>(*panel_.terms, rows_, keys_, panel_.scores);
+    }
     exponentiate();
+    if constexpr (Memory::kIsListed) panel_.v.template scale_weights<kRows>(panel_.scores, n_keys());
     constexpr int kVectors = kRows == 8 ? 2 : kRows == 4 ? 4 : 8;
     std::int64_t c = 0;
     for (; c + kVectors * kLanes <= panel_.d_head; c += kVectors * kLanes)

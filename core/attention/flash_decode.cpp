@@ -114,24 +114,8 @@ void Decoder::merge(const Call& call, std::int64_t b) const {
   for (const HeadGroup& group : call.plan.groups()) {
     for (std::int64_t query = 0; query < config.seq_q; ++query) {
       for (const std::int64_t head : call.plan.heads(group)) {
-        float maximum = -std::numeric_limits<float>::infinity(), sum = 0;
-        float* const out = call.outputs.out.row(b, head, query);
-        std::fill_n(out, d_head, 0.0F);
-        for (std::size_t s = 0; s < stretches_per_entry_; ++s) {
-          const float* const row = partial.data() + s * partial_size_ + at;
-          if (row[d_head + 1] == 0) continue;
-          const float larger = std::max(maximum, row[d_head]);
-          const float origin = larger == -std::numeric_limits<float>::infinity() ? 0 : larger;
-          const float old_factor = std::exp2(maximum - origin), factor = std::exp2(row[d_head] - origin);
-          for (std::size_t c = 0; c < d_head; ++c)
-            out[c] = out[c] * old_factor + row[c] * factor;
-          sum = sum * old_factor + row[d_head + 1] * factor;
-          maximum = larger;
-        }
-        const float scale = sum == 0 ? 0.0F : 1.0F / sum;
-        for (std::size_t c = 0; c < d_head; ++c)
-          out[c] *= scale;
-        const double logsumexp = (static_cast<double>(maximum) + std::log2(static_cast<double>(sum))) * kLn2;
+        const PartialRows rows{partial.data() + at, partial_size_, stretches_per_entry_, d_head};
+        const double logsumexp = merge_partials(rows, call.outputs.out.row(b, head, query)) * kLn2;
         call.outputs.logsumexp[static_cast<std::size_t>((b * config.n_heads + head) * config.seq_q + query)] =
             static_cast<float>(logsumexp);
         at += d_head + 2;

@@ -32,6 +32,15 @@ struct RowPlace {
 /// Makes the row at `place` the softmax over its own keys and those of `other`, which are different ones.
 void merge_row(RowPlace place, const FinishedRow& other, std::int64_t d_head);
 
+/// What stretches of its keys found of one row: `count` times the sums of the values [d_head], the largest score in base 2, and the sum of the
+/// weights; `stride` floats from one to the next.
+struct PartialRows {
+  const float* first = nullptr;
+  std::size_t stride = 0, count = 0, d_head = 0;
+};
+/// The row of all of them. Shapes  out [d_head]. Returns the logarithm in base 2 of the sum of its weights.
+double merge_partials(const PartialRows& rows, float* out);
+
 /// Rows of an item: four blocks of three vectors.
 std::int64_t rows_per_item();
 /// Floats of scratch memory that one thread needs.

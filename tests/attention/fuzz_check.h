@@ -130,14 +130,11 @@ inline std::string compare_row(const conformance::Answer& actual, const conforma
   return "";
 }
 
-/// Runs the backend on the round. Empty when every entry of out and logsumexp agrees with the reference as far as float32 can tell, and
-/// nothing else was written; otherwise the first entry that differs, with what replays the round.
-inline std::string check(AttentionBackend& backend, const Round& round) {
+/// Empty when every entry of out and logsumexp agrees with the reference as far as float32 can tell, and nothing else was written; otherwise
+/// the first entry that differs.
+inline std::string compare(const Round& round, const conformance::Problem& problem, const conformance::Answer& actual,
+                           const conformance::Answer& expected) {
   const AttentionConfig& config = round.c.config;
-  const conformance::Problem problem = make_problem(round);
-  conformance::Answer expected(round.c, true), actual(round.c, backend.materialises_probs());
-  make_reference_backend()->run(config, problem.inputs, expected.outputs());
-  backend.run(config, problem.inputs, actual.outputs());
   const RowBounds bounds(round, problem, expected);
   std::string wrong;
   std::vector<bool> is_element(actual.out_memory.size(), false);
@@ -154,6 +151,16 @@ inline std::string check(AttentionBackend& backend, const Round& round) {
     if (is_element[at] || actual.out_memory[at] == conformance::Answer::kMarker) continue;
     wrong = "wrote between the rows of out, at " + std::to_string(at);
   }
+  return wrong;
+}
+
+/// Runs the backend on the round and compares; where something is wrong, the text says what replays the round.
+inline std::string check(AttentionBackend& backend, const Round& round) {
+  const conformance::Problem problem = make_problem(round);
+  conformance::Answer expected(round.c, true), actual(round.c, backend.materialises_probs());
+  make_reference_backend()->run(round.c.config, problem.inputs, expected.outputs());
+  backend.run(round.c.config, problem.inputs, actual.outputs());
+  const std::string wrong = compare(round, problem, actual, expected);
   if (wrong.empty()) return wrong;
   return std::string(backend.name()) + ": " + wrong + "\n  in " + describe(round) +
          "\n  again with HEADROOM_FUZZ_SEED=" + std::to_string(round.seed);

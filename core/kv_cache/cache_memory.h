@@ -22,16 +22,15 @@ class CacheMemory {
 
   /// Errors  Error, with the numbers, when there could not be room for so many slots.
   virtual void reserve(std::int64_t n_slots) = 0;
-  /// Slots [0, n_slots) can be written from now on. Errors  as reserve; nothing has changed then.
-  virtual void make_room(std::int64_t n_slots) = 0;
-  /// Nobody else reads what is written into slots [begin, end) from now on. Errors  Error when there is no page for a copy.
-  virtual void own(std::int64_t begin, std::int64_t end) = 0;
+  /// Slots [begin, end) can be written from now on, and nobody else reads what is written there. All slots before `begin` have been
+  /// prepared. Errors  Error, with the numbers, when there is no memory or no page for that; nothing that a sequence reads has changed.
+  virtual void prepare(std::int64_t begin, std::int64_t end) = 0;
 
   /// How the layer's part of each page lies.
   virtual const PageLayout& layout(std::int64_t layer) const = 0;
   /// Where it begins in each page.
   virtual std::span<const std::byte* const> parts(std::int64_t layer) const = 0;
-  /// The same of one page, for writing: own() its slots first.
+  /// The same of one page, for writing: prepare() its slots first.
   virtual std::byte* part(std::int64_t layer, std::int64_t page) = 0;
 
   virtual std::int64_t bytes_reserved() const = 0;

@@ -44,14 +44,12 @@ class ContiguousMemory final : public CacheMemory {
     if (n_slots > capacity_) take(stretches_, n_slots, capacity_);
   }
 
-  void make_room(std::int64_t n_slots) override {
+  void prepare(std::int64_t /*begin*/, std::int64_t end) override {
     constexpr std::int64_t kFewest = 64;
-    if (n_slots <= capacity_) return;
+    if (end <= capacity_) return;
     const std::int64_t most = token_budget(options_).value_or(std::numeric_limits<std::int32_t>::max());
-    take(stretches_, std::max(n_slots, std::min(std::max(kFewest, 2 * capacity_), most)), capacity_);
+    take(stretches_, std::max(end, std::min(std::max(kFewest, 2 * capacity_), most)), capacity_);
   }
-
-  void own(std::int64_t /*begin*/, std::int64_t /*end*/) override {}
 
   const PageLayout& layout(std::int64_t layer) const override { return stretch(layer).layout; }
   std::span<const std::byte* const> parts(std::int64_t layer) const override { return {&stretch(layer).begin, 1}; }

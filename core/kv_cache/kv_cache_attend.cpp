@@ -42,12 +42,11 @@ void KvCache::State::check_rows(std::int64_t layer, const ConstHeadsView& k, con
 void KvCache::State::keep_rows(std::int64_t layer, const ConstHeadsView& k, const ConstHeadsView& v) {
   SlotTable& slots = layers[static_cast<std::size_t>(layer)];
   const std::int64_t begin = slots.n_held(), end = slots.n_held_after(k.seq);
-  memory->make_room(end);
-  if (begin < end) memory->own(begin, end);
+  if (begin < end) memory->prepare(begin, end);
   for (std::int64_t row = 0; row < k.seq; ++row) {
     const std::span<const std::int64_t> to = slots.next_slots();
     for (const std::int64_t slot : to) {
-      if (slot < begin) memory->own(slot, slot + 1);
+      if (slot < begin) memory->prepare(slot, slot + 1);
     }
     const PageLayout& layout = memory->layout(layer);
     for (std::int64_t head = 0; head < slots.n_kv_heads(); ++head) {

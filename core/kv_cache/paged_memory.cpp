@@ -30,36 +30,24 @@ class PagedMemory final : public CacheMemory {
   PagedMemory& operator=(const PagedMemory&) = delete;
   ~PagedMemory() override { PagedMemory::clear(); }
 
-  void reserve(std::int64_t n_slots) override {
-    const std::int64_t missing = n_pages(n_slots) - std::ssize(pages_);
-    if (missing <= pool_->n_free()) return;
-    throw Error(std::to_string(n_slots) + " tokens need " + std::to_string(missing) + " more pages of " +
-                std::to_string(pool_->page_bytes()) + " bytes, and " + std::to_string(pool_->n_free()) + " of " +
-                std::to_string(pool_->most_pages()) + " are free");
-  }
+  void reserve(std::int64_t n_slots) override { check_free(n_pages(n_slots) - std::ssize(pages_), 0); }
 
-  void make_room(std::int64_t n_slots) override {
-    reserve(n_slots);
+  void prepare(std::int64_t begin, std::int64_t end) override {
     const std::size_t n_before = pages_.size();
+    const auto first = static_cast<std::size_t>(begin / page_rows_), last = static_cast<std::size_t>(n_pages(end));
+    std::int64_t n_copies = 0;
+    for (std::size_t at = first; at < std::min(last, n_before); ++at)
+      n_copies += pool_->n_sharers(pages_[at]) > 1 ? 1 : 0;
+    check_free(static_cast<std::int64_t>(last) - static_cast<std::int64_t>(n_before), n_copies);
     try {
-      while (std::ssize(pages_) < n_pages(n_slots))
+      while (pages_.size() < last)
         add(pool_->allocate());
     } catch (...) {
       drop_from(n_before);
       throw;
     }
-  }
-
-  void own(std::int64_t begin, std::int64_t end) override {
-    for (std::int64_t at = begin / page_rows_; at < n_pages(end); ++at) {
-      PageId& page = pages_[static_cast<std::size_t>(at)];
-      if (pool_->n_sharers(page) == 1) continue;
-      const PageId copy = pool_->allocate();
-      std::memcpy(pool_->data(copy), pool_->data(page), static_cast<std::size_t>(pool_->page_bytes()));
-      pool_->release(std::exchange(page, copy));
-      for (std::size_t layer = 0; layer < parts_.size(); ++layer)
-        parts_[layer][static_cast<std::size_t>(at)] = pool_->data(copy) + begins_[layer];
-    }
+    for (std::size_t at = first; at < std::min(last, n_before); ++at)
+      own(at);
   }
 
   const PageLayout& layout(std::int64_t layer) const override { return layouts_[static_cast<std::size_t>(layer)]; }
@@ -99,6 +87,25 @@ class PagedMemory final : public CacheMemory {
   }
 
   std::int64_t n_pages(std::int64_t n_slots) const { return n_slots / page_rows_ + (n_slots % page_rows_ != 0 ? 1 : 0); }
+
+  void check_free(std::int64_t n_more, std::int64_t n_copies) const {
+    const std::int64_t needed = std::max<std::int64_t>(n_more, 0) + n_copies;
+    if (needed <= pool_->n_free()) return;
+    throw Error("a sequence needs " + std::to_string(needed) + " more pages of " + std::to_string(pool_->page_bytes()) + " bytes" +
+                (n_copies > 0 ? ", of them " + std::to_string(n_copies) + " to copy what it shares" : std::string()) + ", and " +
+                std::to_string(pool_->n_free()) + " of " + std::to_string(pool_->most_pages()) + " are free");
+  }
+
+  /// Copy on write.
+  void own(std::size_t at) {
+    PageId& page = pages_[at];
+    if (pool_->n_sharers(page) == 1) return;
+    const PageId copy = pool_->allocate();
+    std::memcpy(pool_->data(copy), pool_->data(page), static_cast<std::size_t>(pool_->page_bytes()));
+    pool_->release(std::exchange(page, copy));
+    for (std::size_t layer = 0; layer < parts_.size(); ++layer)
+      parts_[layer][at] = pool_->data(copy) + begins_[layer];
+  }
 
   void add(PageId page) {
     pages_.push_back(page);

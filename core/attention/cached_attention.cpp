@@ -13,6 +13,7 @@
 #include "core/tensor/aligned_buffer.h"
 #include "core/tensor/error.h"
 #include "core/tensor/tensor.h"
+#include "core/tensor/work_count.h"
 
 namespace headroom {
 namespace {
@@ -114,6 +115,11 @@ struct CachedAttention::State {
     first.work.bytes_allocated += static_cast<double>(partial_.size() * sizeof(float));
     for (Thread& thread : threads_)
       thread.work.bytes_allocated += static_cast<double>(thread.scratch.size() * sizeof(float));
+  }
+
+  WorkCount counted(const CachedCall& call, const AttentionWork& work) const {
+    const double query_bytes = 8 * static_cast<double>(std::ssize(heads_) * call.config.seq_q * call.config.d_head);
+    return {.attention_flops = work.flops, .kv_bytes = work.bytes_moved - query_bytes, .query_bytes = query_bytes};
   }
 
   AttentionWork work() const {
@@ -244,7 +250,9 @@ void CachedAttention::run(const AttentionConfig& config, const ConstHeadsView& q
     if (config.is_pruned(head)) clear_head(call, head);
   }
   state_->run(call, stop);
-  if (outputs.work != nullptr) *outputs.work = state_->work();
+  const AttentionWork work = state_->work();
+  record_work(state_->counted(call, work));
+  if (outputs.work != nullptr) *outputs.work = work;
 }
 
 }  // namespace headroom

@@ -1,0 +1,339 @@
+#include <algorithm>
+#include <cmath>
+
+#include "core/cost/thousands.h"
+#include "core/figure/card_panels.h"
+#include "core/figure/cost_panels.h"
+#include "core/figure/log_plot.h"
+#include "core/figure/number_text.h"
+
+namespace headroom {
+namespace {
+
+constexpr double kPlanDash = 6, kBoundDash = 3;
+
+/// "4 Ki" from 8,192 on, so that powers of two stay short.
+std::string short_tokens_text(double n) {
+  const auto whole = static_cast<std::int64_t>(std::llround(n));
+  return whole >= (1 << 20) && whole % (1 << 20) == 0 ? count_text(whole >> 20) + " Mi"
+         : whole >= 8192 && whole % 1024 == 0         ? count_text(whole / 1024) + " Ki"
+                                                      : count_text(whole);
+}
+
+std::string short_rate_text(double rate) {
+  return rate >= 1e6 ? short_count(rate) : rate >= 1 ? count_text(std::llround(rate)) : compact(rate, 1);
+}
+
+/// What a curve is drawn of, over the texts or over the tokens of each.
+class PlanPlot {
+ public:
+  PlanPlot(Canvas& canvas, const Rect& area, const std::vector<PlanPart>& parts) : canvas_(canvas), area_(area), parts_(parts) {}
+
+ protected:
+  Color color_of(const PlanPart& part) const {
+    return part.side == PlanSide::kFirst ? canvas_.theme().accent : canvas_.theme().text;
+  }
+  Marker marker_of(const PlanPart& part) const { return part.side == PlanSide::kFirst ? Marker::kDisc : Marker::kRing; }
+  std::string prefix(const PlanPart& part) const { return part.side == PlanSide::kFirst ? "cost/" : "cost/second "; }
+  bool is_compared() const { return parts_.size() > 1; }
+
+  /// A sample of a line, and what it is, left to right; a new row where it does not fit.
+  void key(const std::string& text, const Polyline& sample, std::optional<Marker> marker = {}) {
+    const TextStyle style = canvas_.small();
+    const double w = 26 + canvas_.width(text, style);
+    if (key_x_ > area_.x && key_x_ + w > area_.x + area_.w) {
+      key_x_ = area_.x;
+      key_y_ += kSmallLine;
+    }
+    const double middle = key_y_ + kSmallLine / 2;
+    Polyline drawn = sample;
+    drawn.points = {{key_x_, middle}, {key_x_ + 20, middle}};
+    canvas_.add(drawn);
+    if (marker) draw_marker(canvas_, {key_x_ + 10, middle}, *marker, sample.color);
+    canvas_.text({key_x_ + 26, middle}, text, style, area_.w - 26);
+    key_x_ += w + 16;
+  }
+  void begin_key(double y) {
+    key_x_ = area_.x;
+    key_y_ = y;
+  }
+  double key_bottom() const { return key_y_ + kSmallLine + 4; }
+
+  /// A level or upright line through the plot; nothing where it lies outside.
+  void upright(double at, Color color, double dash) {
+    if (!(at >= plot_.x.low) || !(at <= plot_.x.high)) return;
+    const double x = plot_.at(at, plot_.y.low).x;
+    canvas_.add(Polyline{.points = {{x, plot_.rect.y}, {x, plot_.rect.y + plot_.rect.h}},
+                         .color = color,
+                         .width = 1.25,
+                         .is_closed = false,
+                         .fill = {},
+                         .dash = dash});
+  }
+  void curve(std::vector<Point> points, Color color, double width, double dash) {
+    if (points.size() > 1)
+      canvas_.add(
+          Polyline{.points = std::move(points), .color = color, .width = width, .is_closed = false, .fill = {}, .dash = dash});
+  }
+  void label(LabelPlacer& placer, const std::string& text, Point near, Color color) {
+    TextStyle style = canvas_.small();
+    style.color = color;
+    const Size size{canvas_.width(text, style) + 4, kSmallLine};
+    for (const LabelPlacer::Reach reach : {LabelPlacer::Reach::kNear, LabelPlacer::Reach::kFar}) {
+      if (const auto rect = placer.place(LabelPlacer::around(near, size, reach))) {
+        canvas_.text({rect->x + 2, rect->y + rect->h / 2}, text, style);
+        return;
+      }
+    }
+  }
+
+  Canvas& canvas_;
+  Rect area_;
+  const std::vector<PlanPart>& parts_;
+  LogPlot plot_;
+
+ private:
+  double key_x_ = 0, key_y_ = 0;
+};
+
+class BatchPlot : public PlanPlot {
+ public:
+  using PlanPlot::PlanPlot;
+
+  void draw() {
+    double y = area_.y;
+    y += canvas_.panel_title({area_.x, y}, "TOKENS A SECOND", "decoding, all texts together, at best, estimated", area_.w) + 4;
+    std::vector<double> batches, rates;
+    for (const PlanPart& part : parts_) {
+      for (const PlanPoint& point : part.cost.by_batch) {
+        if (!(point.tokens_per_s > 0)) continue;
+        batches.push_back(static_cast<double>(point.at));
+        for (const double rate : {point.tokens_per_s, point.tokens_per_s_bandwidth, point.tokens_per_s_compute})
+          if (!is_compared() || rate == point.tokens_per_s) rates.push_back(rate);
+      }
+    }
+    if (batches.empty()) {
+      canvas_.paragraph({area_.x, y, area_.w, 0}, "Nothing is decoded token by token here: an encoder reads a whole text at once.",
+                        canvas_.small(), 3);
+      return;
+    }
+    begin_key(y);
+    draw_key();
+    const Rect below{area_.x, key_bottom(), area_.w, area_.y + area_.h - key_bottom()};
+    if (below.h < 80) return;
+    std::sort(batches.begin(), batches.end());
+    batches.erase(std::unique(batches.begin(), batches.end()), batches.end());
+    const LogAxis x = axis_around(batches), axis = axis_around(rates);
+    plot_ = draw_axes(canvas_, below, x, axis, {batches, short_tokens_text, "texts at once"},
+                      {decimal_ticks(axis), short_rate_text, ""});
+    draw_inside();
+  }
+
+ private:
+  void draw_key() {
+    const Theme& theme = canvas_.theme();
+    const auto sample = [](Color color, double width, double dash) {
+      return Polyline{.points = {}, .color = color, .width = width, .is_closed = false, .fill = {}, .dash = dash};
+    };
+    if (is_compared()) {
+      for (const PlanPart& part : parts_)
+        key(part.side == PlanSide::kFirst ? "first plan" : "second plan",
+            sample(color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash), marker_of(part));
+      return;
+    }
+    key("reading and arithmetic", sample(theme.accent, 2, 0), Marker::kDisc);
+    key("bandwidth alone", sample(theme.linear, 1.5, kPlanDash));
+    key("arithmetic alone", sample(theme.warning, 1.5, kBoundDash));
+  }
+
+  void draw_inside() {
+    const Theme& theme = canvas_.theme();
+    LabelPlacer placer(plot_.rect);
+    if (!is_compared()) draw_beyond(parts_.front().cost, placer);
+    for (const PlanPart& part : parts_) {
+      std::vector<Point> both, bandwidth, compute;
+      for (const PlanPoint& point : part.cost.by_batch) {
+        if (!(point.tokens_per_s > 0)) continue;
+        const auto at = static_cast<double>(point.at);
+        both.push_back(plot_.at(at, point.tokens_per_s));
+        bandwidth.push_back(plot_.at(at, point.tokens_per_s_bandwidth));
+        compute.push_back(plot_.at(at, point.tokens_per_s_compute));
+      }
+      if (!is_compared()) {
+        curve(bandwidth, theme.linear, 1.5, kPlanDash);
+        curve(compute, theme.warning, 1.5, kBoundDash);
+        for (const auto* line : {&bandwidth, &compute})
+          for (std::size_t i = 1; i < line->size(); ++i)
+            placer.block_line((*line)[i - 1], (*line)[i]);
+      }
+      for (std::size_t i = 1; i < both.size(); ++i)
+        placer.block_line(both[i - 1], both[i]);
+      curve(both, color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash);
+      draw_points(part);
+    }
+    for (const PlanPart& part : parts_)
+      draw_now(part, placer);
+    if (is_compared()) return;
+    const PlanCost& cost = parts_.front().cost;
+    if (cost.turning_batch) {
+      const auto at = static_cast<double>(*cost.turning_batch);
+      upright(at, theme.text_faint, kBoundDash);
+      if (at <= plot_.x.high)
+        label(placer, "turns at " + count_text(*cost.turning_batch),
+              {plot_.at(at, plot_.y.low).x, plot_.rect.y + plot_.rect.h * 0.8}, theme.text_dim);
+    }
+  }
+
+  /// The part of the plot whose texts do not fit.
+  void draw_beyond(const PlanCost& cost, LabelPlacer& placer) {
+    const Theme& theme = canvas_.theme();
+    const double most = std::max<double>(static_cast<double>(cost.largest_batch), plot_.x.low);
+    if (most >= plot_.x.high) return;
+    const double left = plot_.at(most, plot_.y.low).x;
+    const Rect beyond{left, plot_.rect.y, plot_.rect.x + plot_.rect.w - left, plot_.rect.h};
+    canvas_.add(Hatch{.rect = beyond, .color = theme.masked, .spacing = 6});
+    canvas_.line({left, plot_.rect.y}, {left, plot_.rect.y + plot_.rect.h}, theme.bad, 1.25);
+    TextStyle style = canvas_.small();
+    style.color = theme.bad;
+    const std::string text = cost.largest_batch > 0 ? "memory ends at " + count_text(cost.largest_batch) : "not even one fits";
+    const double w = canvas_.width(text, style);
+    const bool goes_left = left + 6 + w > plot_.rect.x + plot_.rect.w;
+    const Rect place{goes_left ? left - 6 - w : left + 6, plot_.rect.y + 2, w, kSmallLine};
+    if (place.x < plot_.rect.x) return;
+    canvas_.fill(place, with_alpha(theme.panel, 0.8));
+    canvas_.text({place.x, place.y + kSmallLine / 2}, text, style);
+    placer.block(place);
+  }
+
+  void draw_points(const PlanPart& part) {
+    for (const PlanPoint& point : part.cost.by_batch) {
+      if (!(point.tokens_per_s > 0)) continue;
+      const Point at = plot_.at(static_cast<double>(point.at), point.tokens_per_s);
+      canvas_.fill({at.x - 2, at.y - 2, 4, 4}, color_of(part), 2);
+      CostPlan plan = part.cost.plan;
+      plan.batch = point.at;
+      std::string tip = count_text(point.at) + (point.at == 1 ? " text" : " texts") + " at once" +
+                        (is_compared() ? part.side == PlanSide::kFirst ? ", first plan" : ", second plan" : "") + "\n" +
+                        rate_text(point.tokens_per_s) + " of all texts, at best (estimated); " +
+                        rate_text(point.tokens_per_s / static_cast<double>(point.at)) + " of each\nbandwidth alone " +
+                        rate_text(point.tokens_per_s_bandwidth) + ", arithmetic alone " + rate_text(point.tokens_per_s_compute) +
+                        "\nK and V: " + short_bytes_text(point.kv_bytes) + ", computed" +
+                        (point.fits ? "" : ", which does not fit") + "\nClick plans with so many texts.";
+      canvas_.hit({.shape = {at.x - 7, at.y - 7, 14, 14},
+                   .tooltip = std::move(tip),
+                   .click = with_plan(canvas_.input().session, part.side, plan),
+                   .double_click = {},
+                   .ctrl_click = {},
+                   .name = prefix(part) + "batch " + std::to_string(point.at)});
+    }
+  }
+
+  void draw_now(const PlanPart& part, LabelPlacer& placer) {
+    const auto batch = static_cast<double>(part.cost.plan.batch);
+    if (!(part.cost.tokens_per_s > 0) || batch < plot_.x.low || batch > plot_.x.high) return;
+    const Point at = plot_.at(batch, part.cost.tokens_per_s);
+    if (!plot_.rect.contains(at)) return;
+    draw_marker(canvas_, at, marker_of(part), color_of(part));
+    label(placer, rate_text(part.cost.tokens_per_s), at, color_of(part));
+  }
+};
+
+class ContextPlot : public PlanPlot {
+ public:
+  using PlanPlot::PlanPlot;
+
+  void draw() {
+    double y = area_.y;
+    y += canvas_.panel_title({area_.x, y}, "K AND V OVER THE CONTEXT", "of one device, all texts, computed", area_.w) + 4;
+    std::vector<double> tokens, bytes;
+    for (const PlanPart& part : parts_) {
+      for (const PlanPoint& point : part.cost.by_context) {
+        if (!(point.kv_bytes > 0)) continue;
+        tokens.push_back(static_cast<double>(point.at));
+        bytes.push_back(point.kv_bytes);
+      }
+      if (room_of(part.cost) > 0) bytes.push_back(room_of(part.cost));
+    }
+    if (tokens.empty()) {
+      canvas_.paragraph({area_.x, y, area_.w, 0}, "Nothing is kept for later tokens: an encoder reads a whole text at once.",
+                        canvas_.small(), 3);
+      return;
+    }
+    begin_key(y);
+    draw_key();
+    const Rect below{area_.x, key_bottom(), area_.w, area_.y + area_.h - key_bottom()};
+    if (below.h < 80) return;
+    std::sort(tokens.begin(), tokens.end());
+    tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
+    const LogAxis x = axis_around(tokens), axis = axis_around(bytes);
+    plot_ = draw_axes(canvas_, below, x, axis, {tokens, short_tokens_text, "tokens of each text"},
+                      {byte_ticks(axis), short_bytes_text, ""});
+    for (const PlanPart& part : parts_)
+      draw_part(part);
+  }
+
+ private:
+  static double room_of(const PlanCost& cost) { return cost.memory.usable - cost.memory.weights - cost.memory.activations; }
+
+  void draw_key() {
+    for (const PlanPart& part : parts_) {
+      const std::string whose = !is_compared() ? "" : part.side == PlanSide::kFirst ? ", first plan" : ", second plan";
+      const double dash = part.side == PlanSide::kFirst ? 0 : kPlanDash;
+      key("K and V" + whose,
+          Polyline{.points = {}, .color = color_of(part), .width = 2, .is_closed = false, .fill = {}, .dash = dash},
+          marker_of(part));
+    }
+    key(is_compared() ? "room beside the weights"
+                      : "room beside the weights: " + short_bytes_text(std::max(0.0, room_of(parts_.front().cost))),
+        Polyline{.points = {}, .color = canvas_.theme().bad, .width = 1.25, .is_closed = false, .fill = {}, .dash = kBoundDash});
+  }
+
+  void draw_part(const PlanPart& part) {
+    std::vector<Point> line;
+    for (const PlanPoint& point : part.cost.by_context) {
+      if (!(point.kv_bytes > 0)) continue;
+      const Point at = plot_.at(static_cast<double>(point.at), point.kv_bytes);
+      line.push_back(at);
+      canvas_.fill({at.x - 2, at.y - 2, 4, 4}, color_of(part), 2);
+      CostPlan plan = part.cost.plan;
+      plan.context = point.at;
+      canvas_.hit({.shape = {at.x - 7, at.y - 7, 14, 14},
+                   .tooltip = count_text(point.at) + (point.at == 1 ? " token" : " tokens") +
+                              " of each text\nK and V: " + short_bytes_text(point.kv_bytes) + ", computed" +
+                              (point.fits ? "" : ", which does not fit") + "\nfirst token after " +
+                              duration_text(point.first_token_s) + " at best (estimated)\nClick plans with such texts.",
+                   .click = with_plan(canvas_.input().session, part.side, plan),
+                   .double_click = {},
+                   .ctrl_click = {},
+                   .name = prefix(part) + "context " + std::to_string(point.at)});
+    }
+    curve(line, color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash);
+    const double room = room_of(part.cost);
+    if (room >= plot_.y.low && room <= plot_.y.high) {
+      const double y = plot_.at(plot_.x.low, room).y;
+      canvas_.add(Polyline{.points = {{plot_.rect.x, y}, {plot_.rect.x + plot_.rect.w, y}},
+                           .color = canvas_.theme().bad,
+                           .width = 1.25,
+                           .is_closed = false,
+                           .fill = {},
+                           .dash = kBoundDash});
+    }
+    const auto now = static_cast<double>(part.cost.plan.context);
+    if (part.cost.memory.kv > 0 && now >= plot_.x.low && now <= plot_.x.high) {
+      const Point at = plot_.at(now, part.cost.memory.kv);
+      if (plot_.rect.contains(at)) draw_marker(canvas_, at, marker_of(part), color_of(part));
+    }
+  }
+};
+
+}  // namespace
+
+void draw_plan_batches(Canvas& canvas, const Rect& area, const std::vector<PlanPart>& parts) {
+  BatchPlot(canvas, area, parts).draw();
+}
+
+void draw_plan_contexts(Canvas& canvas, const Rect& area, const std::vector<PlanPart>& parts) {
+  ContextPlot(canvas, area, parts).draw();
+}
+
+}  // namespace headroom

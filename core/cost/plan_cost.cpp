@@ -37,7 +37,8 @@ std::string texts_text(std::int64_t n) { return grouped_digits(n) + (n == 1 ? " 
 std::string refusal_text(const PlanCost& cost) {
   const CostPlan& plan = cost.plan;
   const PlanMemory& memory = cost.memory;
-  std::string text = texts_text(plan.batch) + " of " + tokens_text(plan.context) + " need " + bytes_amount(memory.total()) +
+  std::string text = texts_text(plan.batch) + " of " + tokens_text(plan.context) + (plan.batch == 1 ? " needs " : " need ") +
+                     bytes_amount(memory.total()) +
                      (plan.tensor_parallel > 1 ? " on each of " + grouped_digits(plan.tensor_parallel) + " devices" : "") + " (" +
                      bytes_amount(memory.weights) + " weights, " + bytes_amount(memory.kv) + " K and V, " +
                      bytes_amount(memory.activations) + " activations), and " + cost.device.name + " has " +

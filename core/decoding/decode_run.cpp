@@ -137,8 +137,12 @@ class Generation {
 
   void choose(std::span<const float> logits, std::span<const float> full, DecodeStep& step) const {
     const double uniform = uniform_at(job_.seed, job_.first_step + run_.steps.size());
-    step.id = draw(sample_choices(logits, job_.sample), uniform);
-    step.full_id = full_ ? draw(sample_choices(full, job_.sample), uniform) : step.id;
+    const bool is_forced = job_.first_token >= 0 && run_.steps.empty();
+    const auto choice = [&](std::span<const float> from) {
+      return is_forced ? job_.first_token : draw(sample_choices(from, job_.sample), uniform);
+    };
+    step.id = choice(logits);
+    step.full_id = full_ ? choice(full) : step.id;
     step.probability = probability_of(logits, step.id);
     step.full_probability = full_ ? probability_of(full, step.id) : step.probability;
     step.kl = full_ ? divergence(full, logits) : 0;

@@ -103,6 +103,7 @@ struct DecodeJob {
   std::uint64_t seed = 1;
   std::uint64_t first_step = 0;    ///< as WriteJob
   std::vector<std::int32_t> ends;  ///< as WriteJob
+  std::int32_t first_token = -1;   ///< as WriteJob
   double whole_seconds = 20;       ///< for reading the whole text anew, all steps together; 0: not at all
   std::stop_token stop;
   /// What there is so far, after each step.

@@ -40,6 +40,15 @@ double Computer::State::loss(const PreparedModel& model, const ModelParams& para
   return value;
 }
 
+const HeldOutText* Computer::State::held_out_of(const PreparedModel& model) {
+  if (held_out_model != model.loaded_id) {
+    held_out.reset();
+    held_out = read_held_out_text(options.assets, *model.loaded->tokenizer);
+    held_out_model = model.loaded_id;
+  }
+  return held_out ? &*held_out : nullptr;
+}
+
 std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_ptr<const Snapshot>& snapshot, std::stop_token stop,
                                                             const Progress& progress) {
   const Progress report = progress ? progress : [](const std::string&, double) {};
@@ -51,16 +60,11 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
   // It would draw all layers of random parameters, for a loss that says nothing.
   if (snapshot->is_long && snapshot->is_untrained) return snapshot;
   const PreparedModel model = state.models.prepare(compute, stop, report);
-  if (state.held_out_model != model.loaded_id) {
-    state.held_out.reset();
-    state.held_out = read_held_out_text(state.options.assets, *model.loaded->tokenizer);
-    state.held_out_model = model.loaded_id;
-  }
+  const HeldOutText* text = state.held_out_of(model);
   const ModelConfig& config = model.loaded->params.config;
   const bool is_masked = config.kind == ModelKind::kMasked;
-  if (!state.held_out || !config.predicts || (is_masked && mask_token(*model.loaded->tokenizer) < 0)) return snapshot;
-  const std::int64_t longest =
-      std::ssize(*std::ranges::max_element(state.held_out->rows, {}, [](const auto& row) { return row.size(); }));
+  if (text == nullptr || !config.predicts || (is_masked && mask_token(*model.loaded->tokenizer) < 0)) return snapshot;
+  const std::int64_t longest = std::ssize(*std::ranges::max_element(text->rows, {}, [](const auto& row) { return row.size(); }));
   if (config.positions == PositionKind::kLearned && longest > config.shape.max_positions) return snapshot;
 
   // The model as opened; of the lab's, which were never opened, the one with all its heads.
@@ -75,13 +79,13 @@ std::shared_ptr<const Snapshot> Computer::add_held_out_loss(const std::shared_pt
   }
   const ModelParams& opened_params = is_lab ? *model.unpruned : model.loaded->params;
   HeldOutLoss loss;
-  loss.n_tokens = state.held_out->n_tokens;
-  loss.floor = is_masked ? 0 : state.held_out->floor;
+  loss.n_tokens = text->n_tokens;
+  loss.floor = is_masked ? 0 : text->floor;
   if (is_masked) {
     loss.of = LossOf::kHiddenTokens;
     loss.n_tokens = 0;
-    for (std::size_t row = 0; row < state.held_out->rows.size(); ++row)
-      loss.n_tokens += std::ssize(hidden_positions(row, std::ssize(state.held_out->rows[row])));
+    for (std::size_t row = 0; row < text->rows.size(); ++row)
+      loss.n_tokens += std::ssize(hidden_positions(row, std::ssize(text->rows[row])));
   }
   const auto share = [&](double from) { return [&report, from](double done) { report("held-out loss", from + done / 2); }; };
   loss.before = state.loss(model, opened_params, opened, {stop, share(0)});

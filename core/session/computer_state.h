@@ -15,8 +15,24 @@
 
 namespace headroom {
 
+/// What the decoder of a model reads before it generates.
+struct DecoderInput {
+  enum class Reads { kText, kNothing };
+  PreparedModel model;
+  ReadText read = {};                  ///< by the decoder
+  std::optional<Tensor> encoded = {};  ///< of an encoder-decoder: what its encoder makes of the source
+
+  template <typename Act>
+  auto with_source(const Mask& mask, const Act& act) const {
+    if (!encoded) return act(DecodeSource{*model.params, mask});
+    const CrossSource source{*encoded, mask.key_lengths};
+    return act(DecodeSource{*model.params, mask, &source});
+  }
+};
+
 /// What a Computer keeps between calls. Pictures are made in computer.cpp, those of an encoder-decoder in computer_translation.cpp, of a
-/// capture in computer_capture.cpp, losses in computer_losses.cpp, and what is asked for beside a picture in computer_wishes.cpp.
+/// capture in computer_capture.cpp, losses in computer_losses.cpp, what is asked for beside a picture in computer_wishes.cpp, for the Decode
+/// stage in computer_decoding.cpp.
 struct Computer::State {
   using Clock = std::chrono::steady_clock;
   using Control = std::pair<std::stop_token, Progress>;
@@ -86,6 +102,10 @@ struct Computer::State {
   std::shared_ptr<const Snapshot> capture_snapshot(const Compute& compute, const Request& request, const Control& control);
   /// The same heads judged by more rows, or `shown` when there are none.
   std::shared_ptr<const Snapshot> refined_capture(const std::shared_ptr<const Snapshot>& shown, const Control& control);
+  /// Errors  Error where the model generates nothing; Cancelled.
+  DecoderInput decoder_input(const Compute& compute, DecoderInput::Reads reads, const std::stop_token& stop);
+  /// The held-out text in the model's tokens; null where its vocabulary lacks a word of it. Errors  Error when the file is missing.
+  const HeldOutText* held_out_of(const PreparedModel& model);
   /// Mean loss of `params` on the held-out text, remembered under what the parameters are and the mask.
   double loss(const PreparedModel& model, const ModelParams& params, Compute of,
               const std::pair<std::stop_token, std::function<void(double)>>& control);

@@ -26,7 +26,7 @@ QualityRequest quality_request(const Session& session) {
   return {.compute = session.compute, .cache = session.decode.cache, .choices = {}};
 }
 
-BatchRequest batch_request(const Session& session) { return {session.compute, session.batch, session.decode.cache}; }
+BatchWish batch_wish(const Session& session) { return {session.compute, session.batch, session.decode.cache}; }
 
 void take_answer(DecodeState& state, const Answer& answer) {
   if (!answer.decode_part) return;

@@ -10,11 +10,10 @@
 #include "core/decoding/decode_growth.h"
 #include "core/decoding/decode_run.h"
 #include "core/formats/tokenizer.h"
+#include "core/kv_cache/batch_run.h"
 #include "core/session/session.h"
 
 namespace headroom {
-
-struct BatchRun;
 
 // What the Decode stage asks for. Answers come as they grow: each is a value of its own, the last one is finished.
 
@@ -60,15 +59,15 @@ struct Quality {
 };
 
 /// Many requests that share a memory.
-struct BatchRequest {
+struct BatchWish {
   Compute compute;  ///< whose K and V they keep; its text is not read
   BatchPlan plan;
   KvCacheOptions cache;  ///< its number format and the tokens of a page
 
-  bool operator==(const BatchRequest&) const = default;
+  bool operator==(const BatchWish&) const = default;
 };
 struct Batched {
-  BatchRequest request;
+  BatchWish request;
   std::int64_t token_bytes = 0;  ///< of one token in all layers, in that format
   std::shared_ptr<const BatchRun> run;
 };
@@ -95,6 +94,6 @@ struct DecodeState {
 DecodeRequest decode_request(const Session& session);
 DecodeGrowthRequest decode_growth_request(const Session& session);
 QualityRequest quality_request(const Session& session);
-BatchRequest batch_request(const Session& session);
+BatchWish batch_wish(const Session& session);
 
 }  // namespace headroom

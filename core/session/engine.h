@@ -51,6 +51,7 @@ struct ComputerCounters {
   int passes = 0;   ///< forward passes for a picture, timing passes included
   int losses = 0;   ///< mean losses over the held-out text
   int written = 0;  ///< tokens that a model wrote
+  int decoded = 0;  ///< tokens generated for the Decode stage
 };
 
 /// Work that keeps what is expensive between calls: the loaded model, its surgery, its losses. One thread at a time.
@@ -100,7 +101,7 @@ class Computer {
   std::shared_ptr<const Quality> quality(const QualityRequest& request, std::stop_token stop = {},
                                          const std::function<void(std::shared_ptr<const Quality>)>& grown = {});
   /// Simulates. Errors  as decode.
-  std::shared_ptr<const Batched> batch(const BatchRequest& request, std::stop_token stop = {}, const Progress& progress = {});
+  std::shared_ptr<const Batched> batch(const BatchWish& request, std::stop_token stop = {}, const Progress& progress = {});
   /// The report so far with one part measured anew on this machine's processors and its GPU. Errors  Error; Cancelled.
   std::shared_ptr<const SpeedReport> measure_speed(const SpeedRequest& request, SpeedPart part, std::stop_token stop = {},
                                                    const Progress& progress = {});
@@ -165,7 +166,7 @@ class Engine {
   void decode(DecodeRequest request);
   void measure_decode_growth(DecodeGrowthRequest request);
   void measure_quality(QualityRequest request);
-  void run_batch(BatchRequest request);
+  void run_batch(BatchWish request);
   /// Stops what the Decode stage asked for, and nothing else.
   void cancel_decode_stage();
   /// Stops what runs; the last snapshot stands.
@@ -178,6 +179,8 @@ class Engine {
 
  private:
   struct State;
+  template <typename Wish, typename Request>
+  void wish_for(Wish State::*wish, Request request, DecodePart part);
   std::unique_ptr<State> state_;
 };
 

@@ -45,13 +45,17 @@ ModelConfig encoder_config(const ModelConfig& config) {
   return encoder;
 }
 
-std::vector<std::int32_t> write_translation(const PreparedModel& model, const DecoderJob& job, Devices& devices) {
-  TranslationOptions options{.keep = ForwardOptions::Keep::kLogitsOnly, .encoder_mask = job.mask, .stop = job.write.stop};
+Tensor encode_source(const PreparedModel& model, const ReadText& source, const Mask& mask, Devices& devices, std::stop_token stop) {
+  const TranslationOptions options{.keep = ForwardOptions::Keep::kLogitsOnly, .encoder_mask = mask, .stop = std::move(stop)};
   AttentionBackend& flash = devices.cpu_backend(BackendChoice::kFlash);
-  // The decoder's first row costs little; its logits are not needed.
-  const TranslationTrace trace =
-      translate_pass(*model.params, job.source.ids, std::span(job.target.ids).first(1), flash, devices.pool(), options);
-  Writer writer(*model.params, CrossSource{trace.encoder.output, job.mask.key_lengths}, devices.pool());
+  // Any one token for the decoder: its row costs little, and its logits are not needed.
+  const std::vector<std::int32_t> target = {model.write_ids.decoder_start.value_or(0)};
+  return translate_pass(*model.params, source.ids, target, flash, devices.pool(), options).encoder.output;
+}
+
+std::vector<std::int32_t> write_translation(const PreparedModel& model, const DecoderJob& job, Devices& devices) {
+  const Tensor encoded = encode_source(model, job.source, job.mask, devices, job.write.stop);
+  Writer writer(*model.params, CrossSource{encoded, job.mask.key_lengths}, devices.pool());
   WriteJob write = job.write;
   if (job.target.ids.size() == 1) write.first_token = model.write_ids.forced_first.value_or(-1);
   write.ends = model.write_ids.ends;

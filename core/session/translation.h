@@ -45,6 +45,9 @@ Translation translate(const PreparedModel& model, const ReadText& source, const 
 /// What is read off one of its stacks, once.
 const Picture& picture_of(Translation& translation, AttentionStack stack, const PictureTools& tools);
 
+/// What the decoder reads of the source. Shape  [source, d_model]. Errors  as translate_pass.
+Tensor encode_source(const PreparedModel& model, const ReadText& source, const Mask& mask, Devices& devices, std::stop_token stop);
+
 /// Writes on after `target`, of which the encoder reads `source`. As write_on.
 struct DecoderJob {
   const ReadText& source;

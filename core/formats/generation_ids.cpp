@@ -46,7 +46,8 @@ GenerationIds read_generation_ids(const std::filesystem::path& folder, std::int6
   };
   GenerationIds found{
       .decoder_start = one("decoder_start_token_id"), .forced_first = one("forced_bos_token_id"), .ends = ids("eos_token_id")};
-  if (!found.decoder_start) found.decoder_start = one("bos_token_id");
+  for (const char* name : {"bos_token_id", "pad_token_id"})
+    if (!found.decoder_start) found.decoder_start = one(name);
   return found;
 }
 

@@ -72,6 +72,12 @@ std::array<Step, 5> steps_of(const Frame& frame) {
     return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
              {name, "breadcrumb/card", "What its configuration tells.", true, {}}}};
   }
+  if (view.stage == StageView::kDecode) {
+    constexpr std::array<const char*, 3> sections{"token by token", "many requests", "quality beside memory"};
+    return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
+             {"decoding", "breadcrumb/decode", "One text, token by token.", true, DecodeSectionSet{DecodeSection::kSteps}},
+             {sections[static_cast<std::size_t>(view.decode_section)], "breadcrumb/section", "What is shown of it.", true, {}}}};
+  }
   const bool has_head = view.head.has_value(), has_row = has_head && view.query.has_value(),
              has_cell = has_row && view.key.has_value();
   std::array<Step, 5> steps{

@@ -30,8 +30,8 @@ constexpr Gesture kGestures[] = {
 std::span<const CommandInfo> all_commands() {
   static const std::vector<CommandInfo> all = [] {
     std::vector<CommandInfo> joined;
-    for (const auto group :
-         {file_and_edit_commands(), stage_commands(), train_and_speed_commands(), picture_commands(), move_and_model_commands()})
+    for (const auto group : {file_and_edit_commands(), stage_commands(), train_and_speed_commands(), decode_commands(),
+                             picture_commands(), move_and_model_commands()})
       joined.insert(joined.end(), group.begin(), group.end());
     return joined;
   }();

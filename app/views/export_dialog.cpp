@@ -13,13 +13,16 @@ namespace headroom {
 namespace {
 
 // The first ones in the order of StageView.
-constexpr std::array<MenuChoice, 16> kViews{{
+constexpr std::array<MenuChoice, 19> kViews{{
     {"export/view/heads", "heads", "Every layer × head."},
     {"export/view/head", "head", "The chosen head, large."},
     {"export/view/token", "token", "The chosen token's way."},
     {"export/view/train", "train", "The training run as it is looked at; .csv takes its series."},
     {"export/view/speed", "speed", "The Speed stage as measured; .csv takes its numbers."},
     {"export/view/card", "card", "The model card, or two of them side by side."},
+    {"export/view/decode", "decode", "The Decode stage, token by token; .csv takes its steps."},
+    {"export/view/batch", "batch", "Requests that share a memory; .csv takes every step."},
+    {"export/view/quality", "quality", "Loss over bytes of each cache; .csv takes every point."},
     {"export/view/ladder", "ladder", "The layer computed five ways."},
     {"export/view/roofline", "roofline", "Kernels under the machine's limits."},
     {"export/view/growth", "growth", "Time and memory over the number of tokens."},

@@ -11,6 +11,7 @@
 #include "app/widgets/item.h"
 #include "app/widgets/widget_map.h"
 #include "core/figure/card_figures.h"
+#include "core/figure/decode_figures.h"
 #include "core/figure/head_window.h"
 #include "core/figure/lens_figure.h"
 #include "core/figure/written_figure.h"
@@ -57,6 +58,12 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
       return lens_figure(input, frame.model.lens);
     case FigureKind::kWritten:
       return written_figure(input);
+    case FigureKind::kDecode:
+      return decode_figure(input, frame.model.decode);
+    case FigureKind::kBatch:
+      return batch_figure(input, frame.model.decode);
+    case FigureKind::kQuality:
+      return quality_figure(input, frame.model.decode);
   }
   return {};
 }
@@ -69,6 +76,8 @@ std::uint64_t training_version(const TrainScratch& train, FigureKind kind) {
   if (kind == FigureKind::kTrainExperiment) return train.experiment_version;
   return train.report_version + (kind == FigureKind::kTrain ? train.frames_version << 32U : 0);
 }
+
+bool is_of_decoding(FigureKind kind) { return kind >= FigureKind::kDecode && kind <= FigureKind::kQuality; }
 
 /// Whether it is zoomed and moved; the others stand still meanwhile and need not be built anew.
 bool moves(FigureKind kind) { return kind == FigureKind::kHeads || kind == FigureKind::kHead; }
@@ -152,6 +161,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
                       .training = training_version(state.train, kind),
                       .cards = kind == FigureKind::kCard ? state.card.version : 0,
                       .lens = kind == FigureKind::kLens ? state.lens_version : 0,
+                      .decode = is_of_decoding(kind) ? state.decode.version : 0,
                       .size = size,
                       .theme = frame.theme.name,
                       .scale = frame.model.scale,

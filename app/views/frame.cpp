@@ -53,6 +53,10 @@ void count_changes(const AppModel& model, UiScratch::State& state) {
     state.seen_lens = model.lens;
     ++state.lens_version;
   }
+  if (state.decode.seen != model.decode) {
+    state.decode.seen = model.decode;
+    ++state.decode.version;
+  }
   TrainScratch& train = state.train;
   const TrainInput& input = model.training.input;
   if (train.seen.report != input.report) ++train.report_version;

@@ -20,8 +20,8 @@ Layout layout_of(const Frame& frame) {
   if (settings.is_presenter) {
     return {.bar = part(0, 0, w, bar), .rail = {}, .stage = part(0, bar, w, h - bar), .inspector = {}, .strip = {}};
   }
-  // The Speed stage is about the shape, which the rail sets, the Card stage about a model that the rail chooses; what stands beside and below other stages is about heads and tokens.
-  if (frame.session.view.stage == StageView::kSpeed || frame.session.view.stage == StageView::kCard) {
+  // What stands beside and below the other stages is about heads and tokens; here the rail sets all that the stage is about.
+  if (!is_about_heads(frame.session.view.stage) && frame.session.view.stage != StageView::kTrain) {
     const double hair = 1 / scale * std::max(1.0, std::floor(scale));
     const double rail = std::min(settings.rail_width, std::max(220.0, w - min_stage_w));
     return {.bar = part(0, 0, w, bar),

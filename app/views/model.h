@@ -89,8 +89,13 @@ struct MeasureSpeed {
 };  ///< for the session's shape; kAll measures every part
 struct LookThrough {
   std::int64_t token;
-};                  ///< the logit lens of a token of the snapshot; asked for again while it is on its way, it is not asked twice
-struct WriteOn {};  ///< the model writes on after the session's text, as its WritePlan says
+};                   ///< the logit lens of a token of the snapshot; asked for again while it is on its way, it is not asked twice
+struct WriteOn {};   ///< the model writes on after the session's text, as its WritePlan says
+struct DecodeOn {};  ///< the Decode stage's text, token by token, as the session's DecodePlan and WritePlan say
+struct MeasureDecodeGrowth {};  ///< time of one more token over the tokens before it
+struct MeasureQuality {};       ///< what each cache costs in loss
+struct RunBatch {};             ///< the session's BatchPlan
+struct CancelDecode {};         ///< stops these four, and nothing else
 struct ChangeSettings {
   Settings settings;
 };
@@ -110,7 +115,8 @@ struct Quit {};
 using Command =
     std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
                  OrderTraining, UseTrained, SaveTrained, SaveTrainPlan, HealModel, RunExperiment, CancelExperiment, AnswerClosing,
-                 AnswerKeptRun, LookThrough, WriteOn, ChangeSettings, ForgetRecent, DismissToast, CopyText, ShowNotice, Quit>;
+                 AnswerKeptRun, LookThrough, WriteOn, DecodeOn, MeasureDecodeGrowth, MeasureQuality, RunBatch, CancelDecode,
+                 ChangeSettings, ForgetRecent, DismissToast, CopyText, ShowNotice, Quit>;
 
 /// What one frame leads to.
 struct Outbox {

@@ -1,9 +1,9 @@
 #include "app/views/navigate.h"
 
-#include "app/views/train.h"
-
 #include <algorithm>
 
+#include "app/views/decode.h"
+#include "app/views/train.h"
 #include "core/figure/head_window.h"
 
 namespace headroom {
@@ -19,12 +19,16 @@ void follow(const Frame& frame, std::int64_t query, std::optional<std::int64_t> 
 
 void move_selection(const Frame& frame, int down, int right) {
   const View& view = frame.session.view;
-  if (view.stage == StageView::kSpeed || view.stage == StageView::kCard) return;  // no head or token is looked at there
+  if (view.stage == StageView::kDecode) {
+    if (right != 0) step_decoding(frame, right);
+    return;
+  }
   if (view.stage == StageView::kTrain) {
     if (right != 0) step_in_time(frame, right);
     if (down != 0) step_through_heads(frame, down);
     return;
   }
+  if (!is_about_heads(view.stage)) return;  // no head or token is looked at there
   const Compute& compute = frame.session.compute;
   if (view.stage == StageView::kHeads) {
     if (!view.head) {
@@ -53,11 +57,12 @@ void move_selection(const Frame& frame, int down, int right) {
 
 void step_closer(const Frame& frame) {
   const View& view = frame.session.view;
-  if (view.stage == StageView::kSpeed || view.stage == StageView::kCard) return;
   if (view.stage == StageView::kTrain) {
     frame.send(TrainHeadOpened{frame.session.train_view.head.value_or(HeadRef{0, 0})});
     return;
   }
+  if (view.stage == StageView::kDecode) start_decode_section(frame);
+  if (!is_about_heads(view.stage)) return;
   if (view.stage != StageView::kHead) {
     frame.send(HeadOpened{view.head.value_or(HeadRef{0, 0})});
     return;

@@ -6,6 +6,7 @@
 #include <string>
 #include <vector>
 
+#include "app/views/bar_flow.h"
 #include "app/views/commands.h"
 #include "app/views/figures.h"
 #include "app/widgets/controls.h"
@@ -46,27 +47,6 @@ std::int64_t sentence_tokens(const Frame& frame) {
   return frame.snapshot == nullptr ? 0 : static_cast<std::int64_t>(frame.snapshot->seq());
 }
 
-/// Lays controls from left to right and wraps them.
-class Flow {
- public:
-  Flow(const Look& look, const Rect& area) : look_(look), area_(area), x_(area.x), y_(area.y) {}
-  void next(double width) {
-    if (x_ > area_.x && x_ + width > area_.x + area_.w) {
-      x_ = area_.x;
-      y_ += look_.px(30);
-    }
-    ImGui::SetCursorScreenPos(ImVec2(static_cast<float>(x_), static_cast<float>(y_)));
-    x_ += width + look_.px(14);
-  }
-  double rest() const { return area_.x + area_.w - x_; }
-  double height() const { return y_ + look_.px(26) - area_.y; }
-
- private:
-  const Look& look_;
-  Rect area_;
-  double x_, y_;
-};
-
 /// One of the inline lists; a value that is none of its choices is shown as it is.
 struct List {
   const char* name;
@@ -76,7 +56,7 @@ struct List {
   std::span<const MenuChoice> choices;
   int selected = -1;
 };
-std::optional<int> list(const Frame& frame, Flow& flow, const List& spec) {
+std::optional<int> list(const Frame& frame, BarFlow& flow, const List& spec) {
   flow.next(inline_dropdown_width(frame.look, spec.label, spec.value));
   return dropdown(frame.look, {.name = spec.name,
                                .tooltip = spec.tooltip,
@@ -93,7 +73,7 @@ int index_of(const std::array<T, n>& values, T value) {
   return found == values.end() ? -1 : static_cast<int>(found - values.begin());
 }
 
-void lists(const Frame& frame, Flow& flow) {
+void lists(const Frame& frame, BarFlow& flow) {
   const View& view = frame.session.view;
   const int section = static_cast<int>(view.speed_section);
   if (const auto chosen = list(frame, flow,
@@ -121,7 +101,7 @@ void lists(const Frame& frame, Flow& flow) {
 
 std::string seconds_text(double seconds) { return "about " + std::to_string(std::max(1L, std::lround(seconds))) + " s"; }
 
-void measure_button(const Frame& frame, Flow& flow) {
+void measure_button(const Frame& frame, BarFlow& flow) {
   const SpeedSection section = frame.session.view.speed_section;
   const bool has_report = frame.model.speed.report != nullptr;
   const char* label = has_report ? "Measure again" : "Measure";
@@ -142,7 +122,7 @@ void measure_button(const Frame& frame, Flow& flow) {
 /// Buttons, lists and the progress of what runs. Returns the height used.
 double toolbar(const Frame& frame, const Rect& area) {
   const Look& look = frame.look;
-  Flow flow(look, area);
+  BarFlow flow(look, area);
   measure_button(frame, flow);
   flow.next(button_width(look, "Export CSV…"));
   const bool has_report = frame.model.speed.report != nullptr;

@@ -20,7 +20,7 @@ struct Tab {
   const char* tooltip;
   StageView stage;
 };
-constexpr std::array<Tab, 6> kTabs{{
+constexpr std::array<Tab, 7> kTabs{{
     {"tab/Heads", "Heads", "Every layer × head of the model in one picture (key 1).", StageView::kHeads},
     {"tab/Head", "Head", "One head, large, with tokens on both axes (key 2).", StageView::kHead},
     {"tab/Token", "Token", "One token's way through a layer: q, k, v, heads, W_O, next word (key 3).", StageView::kToken},
@@ -30,6 +30,8 @@ constexpr std::array<Tab, 6> kTabs{{
      StageView::kSpeed},
     {"tab/Card", "Card", "What a configuration tells of a model: d_k, sharing, parameters, KV cache, with the arithmetic (key 6).",
      StageView::kCard},
+    {"tab/Decode", "Decode", "What each next token costs: work, time and memory with a KV cache and without (key 7).",
+     StageView::kDecode},
 }};
 
 /// Returns the right end of the last tab.
@@ -140,6 +142,11 @@ void draw_stage(const Frame& frame) {
   if (frame.session.view.stage == StageView::kCard) {
     frame.state.hovered_head.reset();
     draw_card(frame, area);
+    return;
+  }
+  if (frame.session.view.stage == StageView::kDecode) {
+    frame.state.hovered_head.reset();
+    draw_decode(frame, area);
     return;
   }
   const double failure = draw_failure(frame, area);

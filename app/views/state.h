@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/views/card.h"
+#include "app/views/decode_scratch.h"
 #include "app/views/directory_reader.h"
 #include "app/views/frame.h"
 #include "app/views/train_scratch.h"
@@ -28,6 +29,7 @@ struct FigureKey {
   std::uint64_t training = 0;  ///< of what training handed out
   std::uint64_t cards = 0;     ///< of the cards that were read
   std::uint64_t lens = 0;      ///< of what was looked through
+  std::uint64_t decode = 0;    ///< of what the Decode stage found
   Size size;
   ThemeName theme = ThemeName::kDark;
   double scale = 0;
@@ -57,9 +59,12 @@ enum class FigureKind {
   kTrainExperiment,
   kCard,
   kLens,
-  kWritten
+  kWritten,
+  kDecode,
+  kBatch,
+  kQuality
 };
-inline constexpr std::size_t kFigureKinds = 18;
+inline constexpr std::size_t kFigureKinds = 21;
 
 enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText, kTrainText, kTrainFolder, kTrainPlan, kClosing };
 
@@ -129,6 +134,7 @@ struct UiScratch::State {
   LensState seen_lens;
   std::uint64_t lens_version = 0;  ///< counts changes of what was looked through
   CardScratch card;
+  DecodeScratch decode;
 
   std::array<char, 200> head_search{};  ///< what the overview's search field holds
   bool edits_head_search = false;       ///< it has the keyboard
@@ -153,7 +159,7 @@ struct UiScratch::State {
   std::optional<std::uint64_t> seed_of;  ///< what `seed` spells
   std::string notice;                    ///< reduce's answer to a control of the shape
   std::uint64_t notice_session = 0;
-  std::vector<std::int64_t> heads_values, kv_values, d_model_values;  ///< what the shape's sliders can be set to
+  std::vector<std::int64_t> kv_values, d_model_values;  ///< what the shape's sliders can be set to
   std::uint64_t values_session = ~std::uint64_t{0};
   std::string pairs_text;
   Mask pairs_mask;

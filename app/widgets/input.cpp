@@ -26,6 +26,8 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
                              {ImGuiKey_4, ImGuiKey_Keypad4},
                              {ImGuiKey_5, ImGuiKey_Keypad5},
                              {ImGuiKey_6, ImGuiKey_Keypad6},
+                             {ImGuiKey_7, ImGuiKey_Keypad7},
+                             {ImGuiKey_8, ImGuiKey_Keypad8},
                              {ImGuiKey_Equal, ImGuiKey_KeypadAdd},
                              {ImGuiKey_Minus, ImGuiKey_KeypadSubtract},
                              {ImGuiKey_F1},
@@ -49,9 +51,9 @@ constexpr Codes kOthers[] = {{ImGuiKey_0, ImGuiKey_Keypad0},
 constexpr Codes kLetters[] = {{'A'}, {'C'}, {'E'}, {'F'}, {'G'}, {'L'}, {'M'}, {'N'}, {'O'},
                               {'P'}, {'Q'}, {'S'}, {'T'}, {'V'}, {'W'}, {'X'}, {'Y'}, {'Z'}};
 constexpr Codes kOthers[] = {{'0', 320}, {'1', 321}, {'2', 322}, {'3', 323}, {'4', 324}, {'5', 325}, {'6', 326},
-                             {'=', 334}, {'-', 333}, {290},      {300},      {256},      {257, 335}, {258},
-                             {' '},      {263},      {262},      {265},      {264},      {266},      {267},
-                             {268},      {269},      {259},      {261}};
+                             {'7', 327}, {'8', 328}, {'=', 334}, {'-', 333}, {290},      {300},      {256},
+                             {257, 335}, {258},      {' '},      {263},      {262},      {265},      {264},
+                             {266},      {267},      {268},      {269},      {259},      {261}};
 #endif
 
 Codes codes(Key key) {
@@ -70,10 +72,10 @@ bool went_down(int code, KeyRepeat repeat) {
 #endif
 }
 
-constexpr std::array kNames{"",      "A", "C", "E", "F", "G",       "L",         "M",    "N",   "O",         "P",
-                            "Q",     "S", "T", "V", "W", "X",       "Y",         "Z",    "0",   "1",         "2",
-                            "3",     "4", "5", "6", "+", "−",       "F1",        "F11",  "Esc", "Enter",     "Tab",
-                            "Space", "←", "→", "↑", "↓", "Page Up", "Page Down", "Home", "End", "Backspace", "Delete"};
+constexpr std::array kNames{"",  "A", "C", "E", "F",       "G",         "L",    "M",   "N",         "O",     "P",   "Q",
+                            "S", "T", "V", "W", "X",       "Y",         "Z",    "0",   "1",         "2",     "3",   "4",
+                            "5", "6", "7", "8", "+",       "−",         "F1",   "F11", "Esc",       "Enter", "Tab", "Space",
+                            "←", "→", "↑", "↓", "Page Up", "Page Down", "Home", "End", "Backspace", "Delete"};
 
 }  // namespace
 

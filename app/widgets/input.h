@@ -30,6 +30,8 @@ enum class Key {
   k4,
   k5,
   k6,
+  k7,
+  k8,
   kPlus,
   kMinus,
   kF1,

@@ -9,6 +9,7 @@
 #include "app/window/picture_file.h"
 #include "app/window/window.h"
 #include "core/figure/card_figures.h"
+#include "core/figure/decode_figures.h"
 #include "core/figure/lens_figure.h"
 #include "core/figure/written_figure.h"
 #include "core/formats/ascii_case.h"
@@ -26,6 +27,9 @@ Figure figure_of(const std::string& view, const FigureInput& input, const AppMod
   if (view == "lens") return lens_figure(input, model.lens);
   if (view == "write") return written_figure(input);
   if (view == "card") return card_figure(input, model.cards);
+  if (view == "decode") return decode_figure(input, model.decode);
+  if (view == "batch") return batch_figure(input, model.decode);
+  if (view == "quality") return quality_figure(input, model.decode);
   if (view == "train") return train_figure(input, model.training.input);
   if (view == "speed") return speed_figure(input, model.speed);
   if (view == "ladder") return ladder_figure(input, model.speed);
@@ -53,8 +57,9 @@ void check(const ExportRequest& request) {
 }  // namespace
 
 const std::vector<std::string>& export_views() {
-  static const std::vector<std::string> views{"heads", "head",   "row",      "token",  "train",   "speed", "card",   "lens",
-                                              "write", "ladder", "roofline", "growth", "devices", "kv",    "timing", "window"};
+  static const std::vector<std::string> views{"heads",  "head",    "row",     "token",  "train", "speed",  "card",
+                                              "decode", "batch",   "quality", "lens",   "write", "ladder", "roofline",
+                                              "growth", "devices", "kv",      "timing", "window"};
   return views;
 }
 

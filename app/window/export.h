@@ -20,7 +20,7 @@ struct ExportRequest {
   ThemeName theme = ThemeName::kDark;
 };
 
-/// heads, head, row, token, train, speed, card, ladder, roofline, growth, devices, kv, timing, window.
+/// heads, head, row, token, train, speed, card, decode, batch, quality, ladder, roofline, growth, devices, kv, timing, window, ...
 const std::vector<std::string>& export_views();
 /// The part of the Speed stage that a view shows; nothing for views that need no measuring.
 std::optional<SpeedSection> speed_section_of(const std::string& view);

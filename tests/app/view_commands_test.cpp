@@ -9,13 +9,23 @@
 namespace headroom {
 namespace {
 
+/// The player's keys belong to whichever stage with a player is shown.
+bool is_of_a_player(const CommandInfo& command) {
+  const std::string_view id = command.id;
+  return command.is_enabled != nullptr && (id.starts_with("train/") || id.starts_with("decode/"));
+}
+
 TEST(ViewCommands, IdsAndKeysAreUnique) {
   std::set<std::string> ids, keys;
   for (const CommandInfo& command : all_commands()) {
     EXPECT_TRUE(ids.insert(command.id).second) << command.id;
     const std::string chord = chord_text(command.keys);
     if (!chord.empty()) {
-      EXPECT_TRUE(keys.insert(chord).second) << command.id << " shares " << chord;
+      const std::string stage = is_of_a_player(command) ? std::string(command.id).substr(0, 5) + " " : "";
+      EXPECT_TRUE(keys.insert(stage + chord).second) << command.id << " shares " << chord;
+      if (!stage.empty()) {
+        EXPECT_EQ(keys.count(chord), 0u) << command.id << " shares " << chord;
+      }
     }
     EXPECT_NE(command.run, nullptr) << command.id;
     EXPECT_GT(std::string(command.help).size(), 10u) << command.id << " needs a sentence for its tooltip";

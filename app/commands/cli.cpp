@@ -39,6 +39,7 @@ int parse_and_run(int argc, char** argv) {
   add_session_command(line);
   add_doctor_command(line);
   add_bench_command(line);
+  add_cost_command(line);
   add_train_command(line);
   add_experiment_command(line);
   try {

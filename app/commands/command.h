@@ -33,6 +33,7 @@ void add_inspect_command(CommandLine& line);
 void add_session_command(CommandLine& line);
 void add_doctor_command(CommandLine& line);
 void add_bench_command(CommandLine& line);
+void add_cost_command(CommandLine& line);
 void add_train_command(CommandLine& line);
 void add_experiment_command(CommandLine& line);
 

@@ -62,15 +62,18 @@ class DeviceReader {
 
 }  // namespace
 
+Device read_device_file(const std::filesystem::path& path) {
+  const JsonDocument document = read_json_file(path, kMaxDeviceBytes);
+  Device device = DeviceReader(document.root, shown_path(path)).read();
+  device.id = path.stem().string();
+  return device;
+}
+
 std::vector<Device> read_device_library(const std::filesystem::path& folder) {
   std::vector<Device> devices;
   std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(folder, error)) {
-    if (entry.path().extension() != ".json") continue;
-    const JsonDocument document = read_json_file(entry.path(), kMaxDeviceBytes);
-    devices.push_back(DeviceReader(document.root, shown_path(entry.path())).read());
-    devices.back().id = entry.path().stem().string();
-  }
+  for (const auto& entry : std::filesystem::directory_iterator(folder, error))
+    if (entry.path().extension() == ".json") devices.push_back(read_device_file(entry.path()));
   if (error) throw Error(shown_path(folder) + ": the devices cannot be listed (" + error.message() + ")");
   std::sort(devices.begin(), devices.end(),
             [](const Device& a, const Device& b) { return std::tie(a.name, a.id) < std::tie(b.name, b.id); });

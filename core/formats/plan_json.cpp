@@ -109,6 +109,8 @@ Json of_differences(const PlanCost& first, const PlanCost& second) {
   return list;
 }
 
+std::string text_of(const Json& json) { return json.dump(2, ' ', false, Json::error_handler_t::replace); }
+
 }  // namespace
 
 std::string plan_json(const PlanCost& plan, const PlanCost* beside) {
@@ -117,7 +119,14 @@ std::string plan_json(const PlanCost& plan, const PlanCost* beside) {
     json["beside"] = of_cost(*beside);
     if (plan.problem.empty() && beside->problem.empty()) json["differences"] = of_differences(plan, *beside);
   }
-  return json.dump(2, ' ', false, Json::error_handler_t::replace);
+  return text_of(json);
+}
+
+std::string devices_json(const std::vector<Device>& devices) {
+  Json list = Json::array();
+  for (const Device& device : devices)
+    list.push_back(of_device(device));
+  return text_of(list);
 }
 
 }  // namespace headroom

@@ -49,7 +49,7 @@ std::vector<std::string> batch_assumptions(const BatchPlan& plan) {
           " tokens for each request; a paged one admits a request when there are pages for its prompt and one token more.",
       "When no page is left for the next token, the request admitted last gives its pages back and waits at the front of the "
       "queue; "
-      "later it reads its prompt and what it had written again, in one step. In such a step nobody is admitted.",
+      "later it reads its prompt and what it had written again, in one step.",
       "The memory is for keys and values alone, and tables that find pages take none of it."};
   if (plan.shared_prefix > 0) {
     text.push_back("Whole pages of the first " + std::to_string(plan.shared_prefix) +

@@ -174,7 +174,7 @@ BatchSide Simulation::run(const std::function<void(double)>& progress) {
     BatchStep now;
     arrive(step);
     grow(step, now);
-    if (now.n_preempted == 0) admit(step, now);
+    admit(step, now);
     measure(step, now);
     finish(step, now);
     side_.n_preempted += now.n_preempted;

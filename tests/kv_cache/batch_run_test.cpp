@@ -159,19 +159,19 @@ TEST(BatchRun, IsWhatOneCanFollowByHand) {
 }
 
 TEST(BatchRun, SharesTheBeginningOnce) {
-  BatchPlan plan = plan_of(64);
+  BatchPlan plan = plan_of(28);
   plan.n_requests = 4;
   plan.max_tokens = 32;
   plan.prompt_least = plan.prompt_most = 16;
   plan.answer_least = plan.answer_most = 4;
   plan.shared_prefix = 14;
   const BatchRun run = run_batch({.plan = plan, .token_bytes = 1024, .page_rows = 4, .stop = {}, .progress = {}});
-  // Three whole pages of the beginning, shared by four; one more page each.
-  EXPECT_EQ(run.paged.steps[0].n_running, 4);
-  EXPECT_EQ(run.paged.steps[0].reserved, (3 + 4) * 4 * 1024);
-  EXPECT_EQ(run.paged.steps[0].shared, 3 * 12 * 1024);
-  EXPECT_EQ(batch_pages(run.paged, 0)[0], (BatchPage{0, 0, 4, 4}));
-  EXPECT_EQ(run.contiguous.steps[0].shared, 0);
+  // Three whole pages of the beginning, shared by three, and one more page each; the fourth would need two, one is left.
+  EXPECT_EQ(run.paged.steps[0].n_running, 3);
+  EXPECT_EQ(run.paged.steps[0].reserved, (3 + 3) * 4 * 1024);
+  EXPECT_EQ(run.paged.steps[0].shared, 2 * 12 * 1024);
+  EXPECT_EQ(batch_pages(run.paged, 0)[0], (BatchPage{0, 0, 4, 3}));
+  EXPECT_EQ(run.contiguous.n_refused, 4) << "28 tokens hold no stretch of 32";
 }
 
 TEST(BatchRun, RefusesRequestsThatFitNowhere) {

@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <array>
 #include <functional>
 #include <limits>
@@ -197,6 +198,35 @@ TEST(KvCache, OfOneStretchReservesWhatItIsTold) {
   EXPECT_EQ(cache.bytes_reserved(), 100 * 2 * 2 * 20);
   cache.append(0, text.k_rows(100, 101), text.v_rows(100, 101));
   EXPECT_EQ(cache.bytes_reserved(), 200 * 2 * 2 * 20);
+}
+
+TEST(KvCache, HoldsTheSameRowsHoweverTheyLie) {
+  for (const AttentionConfig& config : {grouped(), uneven()}) {
+    const TextRows text(config, 150, 14);
+    for (const KvType type : kTypes) {
+      const CacheShape shape{{2}, config.d_head};
+      KvCache grown(shape, {.type = type}, pool()),
+          paged(shape, {.layout = CacheLayout::kPaged, .type = type, .page_rows = 7}, pool());
+      for (std::int64_t row = 0; row < text.n; ++row)
+        grown.append(0, text.k_rows(row, row + 1), text.v_rows(row, row + 1));
+      paged.append(0, text.k_rows(0, text.n), text.v_rows(0, text.n));
+      EXPECT_EQ(grown.bytes_reserved(), 256 * token_bytes(shape, type)) << "64 doubled twice";
+      const KvCache fork = grown.fork();
+      const auto d_head = static_cast<std::size_t>(config.d_head);
+      for (std::int64_t head = 0; head < 2; ++head) {
+        for (std::int64_t row = 0; row < text.n; ++row) {
+          std::vector<float> k(d_head), v(d_head), paged_k(d_head), paged_v(d_head), fork_k(d_head), fork_v(d_head);
+          grown.read_row(0, head, row, {k, v});
+          paged.read_row(0, head, row, {paged_k, paged_v});
+          fork.read_row(0, head, row, {fork_k, fork_v});
+          ASSERT_TRUE(k == paged_k && v == paged_v && k == fork_k && v == fork_v) << kv_type_name(type) << ", row " << row;
+          if (type == KvType::kFloat32) {
+            ASSERT_TRUE(std::ranges::equal(k, std::span(text.k_rows(0, text.n).row(0, head, row), d_head)));
+          }
+        }
+      }
+    }
+  }
 }
 
 TEST(KvCache, KeepsNoMoreThanItsBudget) {

@@ -12,7 +12,7 @@ namespace headroom {
 namespace {
 
 constexpr int kFittedPoints = 3;
-constexpr int kMostRuns = 5;
+constexpr int kMostRuns = 16, kMostWholeRuns = 5;
 constexpr double kEnoughMs = 300;  ///< of runs of one point together
 
 /// In [-1, 1), seeded.
@@ -116,7 +116,7 @@ class Measuring {
     kept_.cache.reserve(n + kMostRuns);
     fill(n);
     // Each run leaves a token more: a few among at least as many, which the time does not tell apart.
-    const int most = n < kMostRuns ? 1 : kMostRuns;
+    const int most = static_cast<int>(std::clamp<std::int64_t>(n / 8, 1, kMostRuns));
     growth_.cached.points.push_back(best_of(n, most, [&](StepCost& cost) {
       kept_.layer.begin_rows();
       const std::int64_t position = n + cost.n_runs;
@@ -132,7 +132,7 @@ class Measuring {
       if (ms > 1000 * job_.longest_call) growth_.whole.note = too_long(n, ms);
       if (!growth_.whole.note.empty()) return;
     }
-    growth_.whole.points.push_back(best_of(n, kMostRuns, [&](StepCost& cost) {
+    growth_.whole.points.push_back(best_of(n, kMostWholeRuns, [&](StepCost& cost) {
       timed_run(
           pass_,
           {std::span(ids_).first(static_cast<std::size_t>(n + 1)), 0, DecoderPass::Logits::kLast, DecoderPass::Positions::kWrapped},

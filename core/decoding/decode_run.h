@@ -84,7 +84,7 @@ struct DecodeRun {
   std::vector<std::int32_t> prompt;
   std::vector<std::shared_ptr<const DecodeStep>> steps;  ///< as far as it is
   int threads = 1;
-  std::string kernel;  ///< what attends, and on which SIMD: "cache kernel, AVX2"
+  std::string kernel;  ///< what reads the cache, with which SIMD: "flash, AVX2", "cache kernel, AVX2"
   bool is_finished = false;
   std::string ended;      ///< one sentence why it ended before so many tokens; else empty
   std::string not_whole;  ///< one sentence why `whole` is missing from some step on; else empty

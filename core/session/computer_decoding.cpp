@@ -71,7 +71,8 @@ std::shared_ptr<const DecodedGrowth> Computer::decode_growth(
     const std::function<void(std::shared_ptr<const DecodedGrowth>)>& grown) {
   State& state = *state_;
   const DecoderInput input = state.decoder_input(request.compute, DecoderInput::Reads::kNothing, stop);
-  DecodeGrowthJob job{.cache = request.cache, .stop = stop};
+  constexpr double kLongestCall = 4;  // s: each length is answered by itself
+  DecodeGrowthJob job{.cache = request.cache, .longest_call = kLongestCall, .stop = stop};
   job.progress = [&](const std::shared_ptr<const DecodeGrowth>& growth) {
     if (grown && !growth->is_finished) grown(std::make_shared<const DecodedGrowth>(DecodedGrowth{request, growth}));
   };

@@ -87,6 +87,7 @@ TEST(DecodeRun, HoldsEachStepAgainstTheWholeText) {
     EXPECT_GT(step->whole->attention_ms, 0);
     text.push_back(step->id);
   }
+  EXPECT_THAT(run->kernel, HasSubstr("cache kernel, "));
   EXPECT_TRUE(run->cached_time.has_value());
   EXPECT_EQ(run->cached_time->n_points, 8);
 }

@@ -22,14 +22,15 @@ std::string plan_text(const PlanCost& cost) {
   return text + escape_for_display(cost.device.name);
 }
 
-std::string rate(double tokens_per_s) { return metric_text(tokens_per_s, "tokens/s"); }
+/// Three digits at least, and no unit: the column has it.
+std::string rate(double tokens_per_s) { return decimal_text(tokens_per_s, tokens_per_s < 99.95 ? 1 : 0); }
 
 void add_choices(const PlanCost& cost, std::string& text) {
   if (cost.choices.empty()) return;
   TextColumns table;
   const bool writes = cost.tokens_per_s > 0;
   std::vector<std::string> head{"", "", "weights", "K and V", "saved", "texts that fit"};
-  if (writes) head.insert(head.end(), {"now", "at most"});
+  if (writes) head.insert(head.end(), {"tokens/s now", "tokens/s at most"});
   table.add(head);
   const PlanAxis* last = nullptr;
   for (const PlanChoice& choice : cost.choices) {
@@ -48,8 +49,8 @@ void add_choices(const PlanCost& cost, std::string& text) {
     }
     table.add(cells);
   }
-  text +=
-      "\nWhat each choice changes (* as planned; tokens a second are bounds: now, and with as many texts as fit)\n" + table.text();
+  text += "\nWhat each choice changes (* as planned; tokens a second are bounds: of this batch, and of as many texts as fit)\n" +
+          table.text();
 }
 
 }  // namespace
@@ -57,7 +58,8 @@ void add_choices(const PlanCost& cost, std::string& text) {
 std::string cost_text(const PlanCost& cost) {
   std::string text = plan_text(cost) + "\n";
   for (const PlanSection& section : cost.sections) {
-    text += "\n" + section.title + (cost.plan.tensor_parallel > 1 ? ", of one device\n" : "\n");
+    const bool is_of_one = cost.plan.tensor_parallel > 1 && section.title != "Fits" && section.title != "Speed";
+    text += "\n" + section.title + (is_of_one ? ", of one device\n" : "\n");
     TextColumns table;
     for (const CostLine& line : section.lines)
       table.add({"  " + line.label, line.result, basis_name(line.basis), line.formula});

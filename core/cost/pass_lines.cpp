@@ -173,9 +173,10 @@ class Writer {
     lines_.add({"logsumexp_bytes", "row sums held instead (flash)", cost_.logsumexp_bytes, "B"}, "one layer: " + rows + " · 4 B");
     lines_.add({"score_traffic_bytes", "scores moved, if materialised", naive.score_traffic_bytes, "B"},
                "4 times every layer's: written by q·k, read and written by the softmax, read by the sum of v");
-    lines_.add(
-        {"naive_attention_flops", "attention, if masked pairs are computed too", naive.attention_flops, "FLOP"},
-        "4 · " + d_head() + " d_k · " + whole_text(naive.attention_flops / 4 / static_cast<double>(terms_.d_head)) + " pairs");
+    if (naive.attention_flops != cost_.attention_flops)
+      lines_.add(
+          {"naive_attention_flops", "attention, if masked pairs are computed too", naive.attention_flops, "FLOP"},
+          "4 · " + d_head() + " d_k · " + whole_text(naive.attention_flops / 4 / static_cast<double>(terms_.d_head)) + " pairs");
     lines_.add({"naive_kv_read_bytes", "K and V read, if each query head reads its own", naive.kv_read_bytes, "B"},
                "as above with query heads in place of kv_heads");
   }

@@ -31,11 +31,14 @@ class Sections {
     const Device& device = cost_.device;
     CostLines lines;
     const bool is_free = device.basis == Basis::kMeasured;
-    lines.add({"memory", is_free ? "free memory" : "memory", device.memory_bytes, "B", device_basis()}, device.name);
+    lines.add({"memory", is_free ? "free memory" : "memory", device.memory_bytes, "B", device_basis()},
+              device.name + (device.note.empty() ? "" : ". " + device.note));
     lines.add({"bandwidth", "memory bandwidth", device.bandwidth, "B/s", device_basis()}, device.source);
     lines.add({"peak", plan_.weights == KvType::kFloat32 ? "peak, float32" : "peak, 16 bits", peak_flops(device, plan_.weights),
                "FLOP/s", device_basis()},
-              device.note);
+              "dense products, a multiply-add counting two");
+    if (plan_.tensor_parallel > 1 && device.link > 0)
+      lines.add({"link", "to other devices", device.link, "B/s", device_basis()}, "in one direction");
     lines.add(
         {"balance", "arithmetic for a byte read", peak_flops(device, plan_.weights) / device.bandwidth, "FLOP/B", device_basis()},
         "peak / bandwidth: a pass of less intensity waits for the memory");
@@ -97,9 +100,11 @@ class Sections {
       lines.add({"tokens_per_s_compute", "bound by arithmetic", cost_.tokens_per_s_compute, "tokens/s", Basis::kEstimated},
                 texts + "(" + flop_text(cost_.decode.flops()) + " / " + rate_text(peak, "FLOP/s") + ")");
       turn(lines, {"matrices_turning_batch", "batch at which matrices turn to arithmetic"}, cost_.matrices_turning_batch,
-           "from here on multiplying takes longer than reading the weights");
+           {"from here on multiplying takes longer than reading the weights",
+            "reading and writing each text's rows takes longer than multiplying them"});
       turn(lines, {"turning_batch", "batch at which a step turns to arithmetic"}, cost_.turning_batch,
-           "from here on all arithmetic takes longer than all reading");
+           {"from here on all arithmetic takes longer than all reading",
+            "reading what each text brings, K and V above all, takes longer than its arithmetic"});
     }
     lines.add({"first_token_s", model_.writes() ? "time to the first token" : "time to read a text", cost_.first_token_s, "s",
                Basis::kEstimated},
@@ -112,11 +117,15 @@ class Sections {
   struct Name {
     const char *key, *label;
   };
-  static void turn(CostLines& lines, const Name& name, const std::optional<std::int64_t>& batch, const std::string& meaning) {
-    CostLine& line = lines.add({name.key, name.label, static_cast<double>(batch.value_or(0)), "", Basis::kEstimated}, meaning);
+  struct Meaning {
+    const char *turned, *never;
+  };
+  static void turn(CostLines& lines, const Name& name, const std::optional<std::int64_t>& batch, const Meaning& meaning) {
+    CostLine& line =
+        lines.add({name.key, name.label, static_cast<double>(batch.value_or(0)), "", Basis::kEstimated}, meaning.turned);
     if (batch) return;
     line.result = "never";
-    line.formula = "each text brings as much to read as to compute, however many there are";
+    line.formula = std::string(meaning.never) + "; looked for up to " + grouped_digits(kMaxPlanBatch) + " texts";
   }
   static std::string parts_text(const PassTime& time) {
     std::string text = duration_text(time.linear) + " matrices + " + duration_text(time.attention) + " attention";

@@ -177,8 +177,9 @@ class Writer {
       lines_.add(
           {"naive_attention_flops", "attention, if masked pairs are computed too", naive.attention_flops, "FLOP"},
           "4 · " + d_head() + " d_k · " + whole_text(naive.attention_flops / 4 / static_cast<double>(terms_.d_head)) + " pairs");
-    lines_.add({"naive_kv_read_bytes", "K and V read, if each query head reads its own", naive.kv_read_bytes, "B"},
-               "as above with query heads in place of kv_heads");
+    if (naive.kv_read_bytes != cost_.kv_read_bytes)
+      lines_.add({"naive_kv_read_bytes", "K and V read, if each query head reads its own", naive.kv_read_bytes, "B"},
+                 "as above with query heads in place of kv_heads");
   }
 
   void totals() {

@@ -57,7 +57,7 @@ TEST(CostCommand, TextHasTheFiguresTheirBasisAndTheirArithmetic) {
             HasSubstr("\nOne step of decoding\n"), HasSubstr("2.00 GiB"), HasSubstr("computed"), HasSubstr("data sheet"),
             HasSubstr("estimated"), HasSubstr("2 · 32 layers · 32 kv_heads · 4,096 tokens · 128 d_k · 2 B"),
             HasSubstr("multi-query: 1 K/V head"), HasSubstr("\nAssumed\n"),
-            HasSubstr("\nBeside it: LLaMA 2 7B: 2 texts of 4,096 tokens, weights float16, K and V int8"), HasSubstr("103.1 %")));
+            HasSubstr("\nBeside it: LLaMA 2 7B: 2 texts of 4,096 tokens, weights float16, K and V int8"), HasSubstr("1.03 times")));
 }
 
 TEST(CostCommand, AFolderAFileAndABundledModelAreTheSameCard) {

@@ -8,6 +8,7 @@
 
 #include "app/commands/command.h"
 #include "app/commands/compute_options.h"
+#include "app/commands/decode_now.h"
 #include "app/commands/tile_option.h"
 #include "app/commands/token_count.h"
 #include "app/window/export.h"
@@ -107,9 +108,12 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   request.view = options.view;
   const auto section = speed_section_of(options.view);
   const bool writes_csv = is_csv(options.out);
-  if (writes_csv && !section && options.view != "train")
-    throw UsageError("--out " + escape_for_display(options.out) +
-                     ": only --view train, speed, ladder, roofline, growth and devices have numbers for a .csv file");
+  if (writes_csv && !is_csv_view(options.view)) {
+    std::string names;
+    for (const std::string& view : export_views())
+      if (is_csv_view(view)) names += (names.empty() ? "" : ", ") + view;
+    throw UsageError("--out " + escape_for_display(options.out) + ": numbers for a .csv file have only the views " + names);
+  }
   if (!writes_csv) request.format = export_format(options.out);
   request.size = parse_size(options.size);
   request.scale = options.scale;
@@ -151,8 +155,13 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   model.lens = lens;
   if (session.view.stage == StageView::kCard) model.cards = cards_now(session, assets);
   if (trains) model.training.input = train_now(session, assets);
-  const auto csv = [&] { return trains ? train_csv(*model.training.input.report) : to_csv(*speed.report); };
-  write_file_atomically(options.out, writes_csv ? csv() : export_view(model, request));
+  auto decoded = decode_section_of(options.view);
+  if (options.view == "window" && session.view.stage == StageView::kDecode) decoded = session.view.decode_section;
+  if (decoded) {
+    const auto times = options.with_times || writes_csv ? DecodeNow::Times::kMeasured : DecodeNow::Times::kNo;
+    model.decode = decode_now(session, {assets, *decoded, times});
+  }
+  write_file_atomically(options.out, writes_csv ? export_csv(model, options.view) : export_view(model, request));
   std::cout << "Wrote " << options.out << '\n';
 }
 
@@ -165,9 +174,8 @@ void add_export_command(CommandLine& line) {
   options->compute.add_to(*command);
   command
       ->add_option("--view", options->view,
-                   "heads, head, row, token, lens, write, kv, timing, card, window; trained now: train; or measured now: speed, "
-                   "ladder, roofline, "
-                   "growth, devices")
+                   "heads, head, row, token, lens, write, kv, timing, card, window; trained now: train; generated now: decode; "
+                   "simulated: batch; measured now: quality, speed, ladder, roofline, growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
       ->type_name("VIEW");
@@ -203,7 +211,8 @@ void add_export_command(CommandLine& line) {
   command->footer(
       "The picture is the window's own, and the same bytes each time: where the window shows measured times, this shows the "
       "computed work. The speed views are measured as they are drawn, for as many tokens as view.speed_tokens says and\n"
-      "view.speed_seconds a figure. --view train trains the plan on one thread before it is drawn; train_view.at and "
+      "view.speed_seconds a figure. --view decode generates decode.tokens tokens with the cache that decode.layout, decode.type\n"
+      "and decode.eviction say. --view train trains the plan on one thread before it is drawn; train_view.at and "
       "train_view.head\n"
       "choose the time and the head.\n"
       "Examples:\n"
@@ -213,6 +222,7 @@ void add_export_command(CommandLine& line) {
       "  headroom export --view lens --set view.query=4 --out lens.pdf\n"
       "  headroom export --view write --set write.tokens=12 --write --out written.png\n"
       "  headroom export --text-file long.txt --view head --tile 0.3:0-1023,0-1023 --size 1600x1200 --out head.png\n"
+      "  headroom export --view decode --set decode.layout=paged --set decode.tokens=40 --times --out decode.png\n"
       "  headroom export --view ladder --set view.speed_tokens=1024 --out ladder.pdf\n"
       "  headroom export --view train --recipe agreement --tokens 200k --out train.png\n"
       "  headroom export --view card --card llama-2-70b --set view.kv_type=float16 --out card.pdf\n"

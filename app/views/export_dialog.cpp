@@ -63,11 +63,13 @@ void side(const Frame& frame, const char* name, const char* tip, int& value) {
 
 /// There is something that a .csv file would hold.
 bool has_numbers(const Frame& frame) {
-  const ExportState& chosen = frame.state.exporting;
-  if (kViews[static_cast<std::size_t>(chosen.view)].label == "train") return frame.model.training.report() != nullptr;
+  const std::string_view view = kViews[static_cast<std::size_t>(frame.state.exporting.view)].label;
+  if (view == "train") return frame.model.training.report() != nullptr;
+  if (view == "decode") return frame.model.decode.decoded != nullptr;
+  if (view == "batch") return frame.model.decode.batch != nullptr;
+  if (view == "quality") return frame.model.decode.quality != nullptr;
   constexpr std::array<std::string_view, 5> views{"speed", "ladder", "roofline", "growth", "devices"};
-  if (!frame.model.speed.report) return false;
-  return std::find(views.begin(), views.end(), kViews[static_cast<std::size_t>(chosen.view)].label) != views.end();
+  return frame.model.speed.report && std::find(views.begin(), views.end(), view) != views.end();
 }
 
 /// What the ending asks for; empty when it is none that this view can have.

@@ -9,6 +9,7 @@
 #include "app/window/picture_file.h"
 #include "app/window/window.h"
 #include "core/figure/card_figures.h"
+#include "core/figure/decode_csv.h"
 #include "core/figure/decode_figures.h"
 #include "core/figure/lens_figure.h"
 #include "core/figure/written_figure.h"
@@ -72,7 +73,34 @@ std::optional<SpeedSection> speed_section_of(const std::string& view) {
   return std::nullopt;
 }
 
+std::optional<DecodeSection> decode_section_of(const std::string& view) {
+  if (view == "decode") return DecodeSection::kSteps;
+  if (view == "batch") return DecodeSection::kBatch;
+  if (view == "quality") return DecodeSection::kQuality;
+  return std::nullopt;
+}
+
 bool is_csv(const std::filesystem::path& path) { return ending_of(path) == ".csv"; }
+
+bool is_csv_view(const std::string& view) { return view == "train" || speed_section_of(view) || decode_section_of(view); }
+
+bool has_numbers(const AppModel& model, const std::string& view) {
+  if (view == "train") return model.training.report() != nullptr;
+  if (view == "decode") return model.decode.decoded != nullptr;
+  if (view == "batch") return model.decode.batch != nullptr;
+  if (view == "quality") return model.decode.quality != nullptr;
+  return speed_section_of(view) && model.speed.report;
+}
+
+std::string export_csv(const AppModel& model, const std::string& view) {
+  if (!is_csv_view(view)) throw Error("the view " + view + " has no numbers for a .csv file");
+  if (!has_numbers(model, view)) throw Error("nothing has been found for the view " + view + " yet: a .csv file takes its numbers");
+  if (view == "train") return train_csv(*model.training.report());
+  if (view == "decode") return decode_csv(*model.decode.decoded, model.decode.growth.get());
+  if (view == "batch") return batch_csv(*model.decode.batch);
+  if (view == "quality") return quality_csv(*model.decode.quality);
+  return to_csv(*model.speed.report);
+}
 
 FigureFormat export_format(const std::filesystem::path& path) {
   const std::string ending = ending_of(path);

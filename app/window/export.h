@@ -24,8 +24,15 @@ struct ExportRequest {
 const std::vector<std::string>& export_views();
 /// The part of the Speed stage that a view shows; nothing for views that need no measuring.
 std::optional<SpeedSection> speed_section_of(const std::string& view);
-/// The path ends in .csv: the numbers of a Speed view are written, not its picture.
+/// The section of the Decode stage that a view shows; nothing for other views.
+std::optional<DecodeSection> decode_section_of(const std::string& view);
+/// The path ends in .csv: the numbers of a view are written, not its picture.
 bool is_csv(const std::filesystem::path& path);
+/// Whether there are views of this name whose numbers a .csv file takes, and whether they have been found.
+bool is_csv_view(const std::string& view);
+bool has_numbers(const AppModel& model, const std::string& view);
+/// The numbers of such a view. Errors  Error when nothing has been found yet.
+std::string export_csv(const AppModel& model, const std::string& view);
 /// By the path's ending: .png, .svg or .pdf. Errors  Error naming the three.
 FigureFormat export_format(const std::filesystem::path& path);
 

@@ -130,6 +130,11 @@ void Program::State::run(const Command& command) {
         }
         if constexpr (std::is_same_v<T, LookThrough>) look_through(c.token);
         if constexpr (std::is_same_v<T, WriteOn>) write_on();
+        if constexpr (std::is_same_v<T, DecodeOn>) wish_for(DecodePart::kSteps);
+        if constexpr (std::is_same_v<T, MeasureDecodeGrowth>) wish_for(DecodePart::kGrowth);
+        if constexpr (std::is_same_v<T, MeasureQuality>) wish_for(DecodePart::kQuality);
+        if constexpr (std::is_same_v<T, RunBatch>) wish_for(DecodePart::kBatch);
+        if constexpr (std::is_same_v<T, CancelDecode>) engine->cancel_decode_stage();
         if constexpr (std::is_same_v<T, MeasureOtherDevice>) engine->measure_other_device();
         if constexpr (std::is_same_v<T, MeasureSpeed>) measure_speed(c.section);
         if constexpr (std::is_same_v<T, ChangeSettings>) change_settings(c.settings);

@@ -143,23 +143,14 @@ void Program::State::write_export(const ExportFigure& wanted, std::function<std:
 
 void Program::State::export_figure(const ExportFigure& wanted) {
   try {
-    if (is_csv(wanted.path) && wanted.view == "train") {
-      if (!model.training.input.report) throw Error("nothing has been trained yet: a .csv file takes the series of a run");
-      write_export(wanted, [report = model.training.input.report] { return train_csv(*report); });
-      return;
-    }
-    if (is_csv(wanted.path)) {
-      if (!model.speed.report)
-        throw Error("nothing has been measured yet: a .csv file takes the numbers of the Speed and Train views");
-      write_export(wanted, [report = model.speed.report] { return to_csv(*report); });
-      return;
-    }
+    const bool writes_csv = is_csv(wanted.path);
+    if (writes_csv && !has_numbers(model, wanted.view)) static_cast<void>(export_csv(model, wanted.view));  // says what is missing
     const ExportRequest request{.view = wanted.view,
-                                .format = export_format(wanted.path),
+                                .format = writes_csv ? FigureFormat::kPng : export_format(wanted.path),
                                 .size = {static_cast<double>(wanted.width), static_cast<double>(wanted.height)},
                                 .scale = wanted.scale,
                                 .theme = wanted.theme};
-    if (wanted.view == "window") {
+    if (wanted.view == "window" && !writes_csv) {
       effects.window_exports.push_back(wanted);
       return;
     }
@@ -168,8 +159,12 @@ void Program::State::export_figure(const ExportFigure& wanted) {
     shown.timing = model.timing;
     shown.speed = model.speed;
     shown.cards = model.cards;
+    shown.lens = model.lens;
+    shown.decode = model.decode;
     shown.training = model.training;
-    write_export(wanted, [shown = std::move(shown), request] { return export_view(shown, request); });
+    write_export(wanted, [shown = std::move(shown), request, writes_csv] {
+      return writes_csv ? export_csv(shown, request.view) : export_view(shown, request);
+    });
   } catch (const Error& error) {
     tell(Toast::Kind::kError, error.what());
   }

@@ -87,6 +87,8 @@ struct Program::State {
   void look_through(std::int64_t token);
   void write_on();
   bool take_wish(const Answer& answer);
+  /// Asks for one part of the Decode stage anew.
+  void wish_for(DecodePart part);
 
   void load_state_folder();
 

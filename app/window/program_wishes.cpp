@@ -17,6 +17,20 @@ void Program::State::write_on() {
   engine->write({session().compute, session().write});
 }
 
+void Program::State::wish_for(DecodePart part) {
+  model.decode.failures[static_cast<std::size_t>(part)].clear();
+  switch (part) {
+    case DecodePart::kSteps:
+      return engine->decode(decode_request(session()));
+    case DecodePart::kGrowth:
+      return engine->measure_decode_growth(decode_growth_request(session()));
+    case DecodePart::kQuality:
+      return engine->measure_quality(quality_request(session()));
+    case DecodePart::kBatch:
+      return engine->run_batch(batch_wish(session()));
+  }
+}
+
 bool Program::State::take_wish(const Answer& answer) {
   switch (answer.about) {
     case Answer::About::kPicture:
@@ -41,6 +55,7 @@ bool Program::State::take_wish(const Answer& answer) {
       return true;
     case Answer::About::kDecodeStage:
       take_answer(model.decode, answer);
+      if (session().view.stage != StageView::kDecode) tell(Toast::Kind::kError, answer.failure);  // else the picture says it
       return true;
   }
   return false;

@@ -141,7 +141,7 @@ TEST(SpeedCommand, ExportsMeasuredNumbersAndPictures) {
   EXPECT_THAT(file_bytes(folder / "l.svg"), HasSubstr("<svg"));
   const Finished wrong = run({"--view", "heads", "--out", (folder / "x.csv").string()});
   EXPECT_EQ(wrong.status, 2);
-  EXPECT_THAT(wrong.err, HasSubstr("only --view train, speed"));
+  EXPECT_THAT(wrong.err, HasSubstr("only the views train, speed"));
   EXPECT_FALSE(fs::exists(folder / "x.csv"));
 }
 

@@ -8,6 +8,7 @@
 
 #include "app/commands/command.h"
 #include "app/commands/compute_options.h"
+#include "app/commands/cost_now.h"
 #include "app/commands/decode_now.h"
 #include "app/commands/tile_option.h"
 #include "app/commands/token_count.h"
@@ -77,6 +78,15 @@ Session with_cards(const ExportOptions& options, Session session) {
     if (std::filesystem::exists(name, error)) return std::filesystem::absolute(name, error).lexically_normal().string();
     return name.empty() || name.find('/') != std::string::npos ? name : kLibraryPrefix + name;
   };
+  if (is_cost_view(options.view)) {  // the second plan is the first one's of another model
+    if (options.card) session.cost.card = named(*options.card);
+    if (options.beside) {
+      session.beside = session.cost;
+      session.beside.card = named(*options.beside);
+      session.view.cost_beside = CostBeside::kPlan;
+    }
+    return session;
+  }
   const std::string shown = options.card ? named(*options.card) : session.view.card;
   const std::string beside = options.beside ? named(*options.beside) : session.view.card_beside;
   return reduce(session, CardChosen{shown, beside}).session;
@@ -134,6 +144,13 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
     std::cout << "Wrote " << options.out << '\n';
     return;
   }
+  if (is_cost_view(options.view)) {  // likewise
+    AppModel model = export_model(session, nullptr);
+    model.costs = costs_now(session, assets);
+    write_file_atomically(options.out, writes_csv ? export_csv(model, options.view) : export_view(model, request));
+    std::cout << "Wrote " << options.out << '\n';
+    return;
+  }
   const bool trains = request_trains(options, session);
   if (!trains && (options.recipe || options.config || options.tokens))
     throw UsageError(
@@ -154,6 +171,7 @@ void export_now(const ExportOptions& options, const std::filesystem::path& asset
   model.speed = speed;
   model.lens = lens;
   if (session.view.stage == StageView::kCard) model.cards = cards_now(session, assets);
+  if (session.view.stage == StageView::kCost) model.costs = costs_now(session, assets);
   if (trains) model.training.input = train_now(session, assets);
   auto decoded = decode_section_of(options.view);
   if (options.view == "window" && session.view.stage == StageView::kDecode) decoded = session.view.decode_section;
@@ -174,7 +192,7 @@ void add_export_command(CommandLine& line) {
   options->compute.add_to(*command);
   command
       ->add_option("--view", options->view,
-                   "heads, head, row, token, lens, write, kv, timing, card, window; trained now: train; generated now: decode; "
+                   "heads, head, row, token, lens, write, kv, timing, card, cost, cost-arithmetic, window; trained now: train; generated now: decode; "
                    "simulated: batch; measured now: quality, speed, ladder, roofline, growth, devices")
       ->check(CLI::IsMember(export_views()))
       ->capture_default_str()
@@ -186,9 +204,9 @@ void add_export_command(CommandLine& line) {
       ->type_name("L.H:R0-R1,C0-C1");
   command
       ->add_option("--card", options->card,
-                   "Which model card --view card or window shows: a name of the library (llama-2-70b), a config.json, a folder")
+                   "Which model card --view card or window shows, or --view cost plans: a name of the library (llama-2-70b), a config.json, a folder")
       ->type_name("NAME|PATH");
-  command->add_option("--beside", options->beside, "The card that it is compared with")->type_name("NAME|PATH");
+  command->add_option("--beside", options->beside, "The card that it is compared with; of --view cost a second plan")->type_name("NAME|PATH");
   command->add_option("--recipe", options->recipe, "What --view train trains (headroom train --help lists the recipes)")
       ->type_name("NAME");
   command->add_option("--config", options->config, "The same from a saved plan")->type_name("FILE");
@@ -211,8 +229,8 @@ void add_export_command(CommandLine& line) {
   command->footer(
       "The picture is the window's own, and the same bytes each time: where the window shows measured times, this shows the "
       "computed work. The speed views are measured as they are drawn, for as many tokens as view.speed_tokens says and\n"
-      "view.speed_seconds a figure. --view decode generates decode.tokens tokens with the cache that decode.layout, decode.type\n"
-      "and decode.eviction say. --view train trains the plan on one thread before it is drawn; train_view.at and "
+      "view.speed_seconds a figure. --view decode generates decode.tokens tokens with the cache that decode.layout, decode.type, decode.eviction say.\n"
+      "--view train trains the plan on one thread before it is drawn; train_view.at and "
       "train_view.head\n"
       "choose the time and the head.\n"
       "Examples:\n"

@@ -72,6 +72,13 @@ std::array<Step, 5> steps_of(const Frame& frame) {
     return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
              {name, "breadcrumb/card", "What its configuration tells.", true, {}}}};
   }
+  if (view.stage == StageView::kCost) {
+    const PlannedCost* plan = frame.model.costs.plan.get();
+    const std::string card = plan == nullptr ? "plan" : plan->cost.card_name;
+    return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},
+             {"cost", "breadcrumb/cost", "What a model costs on a device.", true, {}},
+             {card, "breadcrumb/plan", "Which model is planned.", true, {}}}};
+  }
   if (view.stage == StageView::kDecode) {
     constexpr std::array<const char*, 3> sections{"token by token", "many requests", "quality beside memory"};
     return {{{"All heads", "breadcrumb/heads", "Every layer × head in one picture.", true, StageViewSet{StageView::kHeads}},

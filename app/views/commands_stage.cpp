@@ -77,6 +77,13 @@ const CommandInfo kCommands[] = {
      [](const Frame& f) { f.send(StageViewSet{StageView::kCard}, "stage"); },
      nullptr,
      [](const Frame& f) { return view(f).stage == StageView::kCard; }},
+    {"view/cost",
+     "Cost",
+     "What a model costs on a device: what fits, tokens a second, what each choice saves.",
+     {k8, kPlain},
+     [](const Frame& f) { f.send(StageViewSet{StageView::kCost}, "stage"); },
+     nullptr,
+     [](const Frame& f) { return view(f).stage == StageView::kCost; }},
 };
 
 }  // namespace

@@ -38,6 +38,8 @@ void draw_speed(const Frame& frame, const Rect& area);
 void draw_card(const Frame& frame, const Rect& area);
 /// The Decode stage below its tab: one of its sections. area in ImGui's screen coordinates.
 void draw_decode(const Frame& frame, const Rect& area);
+/// The Cost stage below its tab: a plan on a device, or its arithmetic. area in ImGui's screen coordinates.
+void draw_cost(const Frame& frame, const Rect& area);
 /// The Train stage below its tab: loss, roles, time line and heads. area in ImGui's screen coordinates.
 void draw_train(const Frame& frame, const Rect& area);
 void draw_inspector(const Frame& frame);

@@ -13,7 +13,7 @@ namespace headroom {
 namespace {
 
 // The first ones in the order of StageView.
-constexpr std::array<MenuChoice, 19> kViews{{
+constexpr std::array<MenuChoice, 21> kViews{{
     {"export/view/heads", "heads", "Every layer × head."},
     {"export/view/head", "head", "The chosen head, large."},
     {"export/view/token", "token", "The chosen token's way."},
@@ -21,6 +21,8 @@ constexpr std::array<MenuChoice, 19> kViews{{
     {"export/view/speed", "speed", "The Speed stage as measured; .csv takes its numbers."},
     {"export/view/card", "card", "The model card, or two of them side by side."},
     {"export/view/decode", "decode", "The Decode stage, token by token; .csv takes its steps."},
+    {"export/view/cost", "cost", "The plan of the Cost stage, or two side by side; .csv takes its curves and figures."},
+    {"export/view/cost-arithmetic", "cost-arithmetic", "Every figure of the plan with its formula and its numbers."},
     {"export/view/batch", "batch", "Requests that share a memory; .csv takes every step."},
     {"export/view/quality", "quality", "Loss over bytes of each cache; .csv takes every point."},
     {"export/view/ladder", "ladder", "The layer computed five ways."},
@@ -68,6 +70,7 @@ bool has_numbers(const Frame& frame) {
   if (view == "decode") return frame.model.decode.decoded != nullptr;
   if (view == "batch") return frame.model.decode.batch != nullptr;
   if (view == "quality") return frame.model.decode.quality != nullptr;
+  if (view == "cost" || view == "cost-arithmetic") return frame.model.costs.plan != nullptr;
   constexpr std::array<std::string_view, 5> views{"speed", "ladder", "roofline", "growth", "devices"};
   return frame.model.speed.report && std::find(views.begin(), views.end(), view) != views.end();
 }
@@ -75,7 +78,7 @@ bool has_numbers(const Frame& frame) {
 /// What the ending asks for; empty when it is none that this view can have.
 const char* format_of(const Frame& frame, const std::filesystem::path& path) {
   const std::string ending = path.extension().string();
-  if (ending == ".csv" && has_numbers(frame)) return "CSV: every measured number";
+  if (ending == ".csv" && has_numbers(frame)) return "CSV: every number";
   if (ending == ".png") return "PNG: pixels";
   if (ending == ".svg") return "SVG: vectors";
   if (ending == ".pdf") return "PDF: vectors, one page";

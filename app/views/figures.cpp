@@ -11,6 +11,7 @@
 #include "app/widgets/item.h"
 #include "app/widgets/widget_map.h"
 #include "core/figure/card_figures.h"
+#include "core/figure/cost_figures.h"
 #include "core/figure/decode_figures.h"
 #include "core/figure/head_window.h"
 #include "core/figure/lens_figure.h"
@@ -64,6 +65,10 @@ Figure build(const Frame& frame, FigureKind kind, const FigureInput& input) {
       return batch_figure(input, frame.model.decode);
     case FigureKind::kQuality:
       return quality_figure(input, frame.model.decode);
+    case FigureKind::kCost:
+      return cost_figure(input, frame.model.costs);
+    case FigureKind::kCostArithmetic:
+      return cost_arithmetic_figure(input, frame.model.costs);
   }
   return {};
 }
@@ -162,6 +167,7 @@ const Figure& figure_of(const Frame& frame, FigureKind kind, Size size) {
                       .cards = kind == FigureKind::kCard ? state.card.version : 0,
                       .lens = kind == FigureKind::kLens ? state.lens_version : 0,
                       .decode = is_of_decoding(kind) ? state.decode.version : 0,
+                      .costs = kind == FigureKind::kCost || kind == FigureKind::kCostArithmetic ? state.cost.version : 0,
                       .size = size,
                       .theme = frame.theme.name,
                       .scale = frame.model.scale,

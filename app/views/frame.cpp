@@ -53,6 +53,10 @@ void count_changes(const AppModel& model, UiScratch::State& state) {
     state.seen_lens = model.lens;
     ++state.lens_version;
   }
+  if (state.cost.seen != model.costs) {
+    state.cost.seen = model.costs;
+    ++state.cost.version;
+  }
   if (state.decode.seen != model.decode) {
     state.decode.seen = model.decode;
     ++state.decode.version;

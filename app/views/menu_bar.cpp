@@ -77,7 +77,7 @@ void edit_menu(const Frame& frame) {
 
 void view_menu(const Frame& frame) {
   if (!begin_menu("View")) return;
-  menu_items(frame, {"view/heads", "view/head", "view/token", "view/train", "view/speed", "view/card", "view/decode", "speed/measure", nullptr,
+  menu_items(frame, {"view/heads", "view/head", "view/token", "view/train", "view/speed", "view/card", "view/decode", "view/cost", "speed/measure", nullptr,
                      "view/log", "view/first_token", "view/scores", "view/arcs"});
   if (ImGui::BeginMenu("Colour map")) {
     for (const ColorMapName map : {ColorMapName::kViridis, ColorMapName::kMagma, ColorMapName::kCividis, ColorMapName::kGrey}) {

@@ -12,6 +12,7 @@
 #include "app/views/training_state.h"
 #include "core/figure/views.h"
 #include "core/session/cards.h"
+#include "core/session/costs.h"
 #include "core/session/engine.h"
 #include "core/session/reduce.h"
 
@@ -52,6 +53,7 @@ struct AppModel {
   DecodeState decode;       ///< what the Decode stage asked for, as far as it is
   TrainingState training;
   CardState cards;  ///< what the Card stage shows, once it was read
+  CostState costs;  ///< what the Cost stage shows, once it was computed
   Settings settings;
   std::vector<RecentFile> recent;
   std::vector<BundledModel> bundled;
@@ -96,6 +98,7 @@ struct MeasureDecodeGrowth {};  ///< time of one more token over the tokens befo
 struct MeasureQuality {};       ///< what each cache costs in loss
 struct RunBatch {};             ///< the session's BatchPlan
 struct CancelDecode {};         ///< stops these four, and nothing else
+struct MeasureThisMachine {};  ///< its arithmetic and its memory, for the Cost stage
 struct ChangeSettings {
   Settings settings;
 };
@@ -115,7 +118,7 @@ struct Quit {};
 using Command =
     std::variant<OpenPath, SaveSession, ExportFigure, NewSession, Undo, Redo, CancelWork, MeasureOtherDevice, MeasureSpeed,
                  OrderTraining, UseTrained, SaveTrained, SaveTrainPlan, HealModel, RunExperiment, CancelExperiment, AnswerClosing,
-                 AnswerKeptRun, LookThrough, WriteOn, DecodeOn, MeasureDecodeGrowth, MeasureQuality, RunBatch, CancelDecode,
+                 AnswerKeptRun, LookThrough, WriteOn, DecodeOn, MeasureDecodeGrowth, MeasureQuality, RunBatch, CancelDecode, MeasureThisMachine,
                  ChangeSettings, ForgetRecent, DismissToast, CopyText, ShowNotice, Quit>;
 
 /// What one frame leads to.

@@ -2,6 +2,7 @@
 
 #include "app/views/card.h"
 #include "app/views/context.h"
+#include "app/views/cost.h"
 #include "app/views/decode.h"
 #include "app/views/train.h"
 
@@ -18,6 +19,10 @@ void draw_rail(const Frame& frame) {
   }
   if (frame.session.view.stage == StageView::kDecode) {
     draw_decode_rail(frame);
+    return;
+  }
+  if (frame.session.view.stage == StageView::kCost) {
+    draw_cost_rail(frame);
     return;
   }
   if (frame.session.compute.model_source == ModelSource::kCapture) {

@@ -20,7 +20,7 @@ struct Tab {
   const char* tooltip;
   StageView stage;
 };
-constexpr std::array<Tab, 7> kTabs{{
+constexpr std::array<Tab, 8> kTabs{{
     {"tab/Heads", "Heads", "Every layer × head of the model in one picture (key 1).", StageView::kHeads},
     {"tab/Head", "Head", "One head, large, with tokens on both axes (key 2).", StageView::kHead},
     {"tab/Token", "Token", "One token's way through a layer: q, k, v, heads, W_O, next word (key 3).", StageView::kToken},
@@ -32,6 +32,8 @@ constexpr std::array<Tab, 7> kTabs{{
      StageView::kCard},
     {"tab/Decode", "Decode", "What each next token costs: work, time and memory with a KV cache and without (key 7).",
      StageView::kDecode},
+    {"tab/Cost", "Cost", "What a model costs on a device: what fits, tokens a second, what each choice saves (key 8).",
+     StageView::kCost},
 }};
 
 /// Returns the right end of the last tab.
@@ -147,6 +149,11 @@ void draw_stage(const Frame& frame) {
   if (frame.session.view.stage == StageView::kDecode) {
     frame.state.hovered_head.reset();
     draw_decode(frame, area);
+    return;
+  }
+  if (frame.session.view.stage == StageView::kCost) {
+    frame.state.hovered_head.reset();
+    draw_cost(frame, area);
     return;
   }
   const double failure = draw_failure(frame, area);

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "app/views/card.h"
+#include "app/views/cost.h"
 #include "app/views/decode_scratch.h"
 #include "app/views/directory_reader.h"
 #include "app/views/frame.h"
@@ -30,6 +31,7 @@ struct FigureKey {
   std::uint64_t cards = 0;     ///< of the cards that were read
   std::uint64_t lens = 0;      ///< of what was looked through
   std::uint64_t decode = 0;    ///< of what the Decode stage found
+  std::uint64_t costs = 0;     ///< of what was planned
   Size size;
   ThemeName theme = ThemeName::kDark;
   double scale = 0;
@@ -62,9 +64,11 @@ enum class FigureKind {
   kWritten,
   kDecode,
   kBatch,
-  kQuality
+  kQuality,
+  kCost,
+  kCostArithmetic
 };
-inline constexpr std::size_t kFigureKinds = 21;
+inline constexpr std::size_t kFigureKinds = 23;
 
 enum class DialogKind { kNone, kOpen, kSaveAs, kExport, kKeys, kAbout, kText, kTrainText, kTrainFolder, kTrainPlan, kClosing };
 
@@ -135,6 +139,7 @@ struct UiScratch::State {
   std::uint64_t lens_version = 0;  ///< counts changes of what was looked through
   CardScratch card;
   DecodeScratch decode;
+  CostScratch cost;
 
   std::array<char, 200> head_search{};  ///< what the overview's search field holds
   bool edits_head_search = false;       ///< it has the keyboard

@@ -9,6 +9,7 @@
 #include "app/window/picture_file.h"
 #include "app/window/window.h"
 #include "core/figure/card_figures.h"
+#include "core/figure/cost_figures.h"
 #include "core/figure/decode_csv.h"
 #include "core/figure/decode_figures.h"
 #include "core/figure/lens_figure.h"
@@ -29,6 +30,8 @@ Figure figure_of(const std::string& view, const FigureInput& input, const AppMod
   if (view == "write") return written_figure(input);
   if (view == "card") return card_figure(input, model.cards);
   if (view == "decode") return decode_figure(input, model.decode);
+  if (view == "cost") return cost_figure(input, model.costs);
+  if (view == "cost-arithmetic") return cost_arithmetic_figure(input, model.costs);
   if (view == "batch") return batch_figure(input, model.decode);
   if (view == "quality") return quality_figure(input, model.decode);
   if (view == "train") return train_figure(input, model.training.input);
@@ -58,9 +61,9 @@ void check(const ExportRequest& request) {
 }  // namespace
 
 const std::vector<std::string>& export_views() {
-  static const std::vector<std::string> views{"heads",  "head",    "row",     "token",  "train", "speed",  "card",
-                                              "decode", "batch",   "quality", "lens",   "write", "ladder", "roofline",
-                                              "growth", "devices", "kv",      "timing", "window"};
+  static const std::vector<std::string> views{
+      "heads",           "head", "row",   "token",  "train",    "speed",  "card",    "decode", "batch",  "quality", "cost",
+      "cost-arithmetic", "lens", "write", "ladder", "roofline", "growth", "devices", "kv",     "timing", "window"};
   return views;
 }
 
@@ -80,15 +83,20 @@ std::optional<DecodeSection> decode_section_of(const std::string& view) {
   return std::nullopt;
 }
 
+bool is_cost_view(const std::string& view) { return view == "cost" || view == "cost-arithmetic"; }
+
 bool is_csv(const std::filesystem::path& path) { return ending_of(path) == ".csv"; }
 
-bool is_csv_view(const std::string& view) { return view == "train" || speed_section_of(view) || decode_section_of(view); }
+bool is_csv_view(const std::string& view) {
+  return view == "train" || speed_section_of(view) || decode_section_of(view) || is_cost_view(view);
+}
 
 bool has_numbers(const AppModel& model, const std::string& view) {
   if (view == "train") return model.training.report() != nullptr;
   if (view == "decode") return model.decode.decoded != nullptr;
   if (view == "batch") return model.decode.batch != nullptr;
   if (view == "quality") return model.decode.quality != nullptr;
+  if (is_cost_view(view)) return model.costs.plan != nullptr;
   return speed_section_of(view) && model.speed.report;
 }
 
@@ -99,6 +107,7 @@ std::string export_csv(const AppModel& model, const std::string& view) {
   if (view == "decode") return decode_csv(*model.decode.decoded, model.decode.growth.get());
   if (view == "batch") return batch_csv(*model.decode.batch);
   if (view == "quality") return quality_csv(*model.decode.quality);
+  if (is_cost_view(view)) return cost_csv(model.costs);
   return to_csv(*model.speed.report);
 }
 

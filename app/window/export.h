@@ -26,6 +26,8 @@ const std::vector<std::string>& export_views();
 std::optional<SpeedSection> speed_section_of(const std::string& view);
 /// The section of the Decode stage that a view shows; nothing for other views.
 std::optional<DecodeSection> decode_section_of(const std::string& view);
+/// Whether a view is of the Cost stage.
+bool is_cost_view(const std::string& view);
 /// The path ends in .csv: the numbers of a view are written, not its picture.
 bool is_csv(const std::filesystem::path& path);
 /// Whether there are views of this name whose numbers a .csv file takes, and whether they have been found.

@@ -51,6 +51,7 @@ void Program::State::session_changed() {
   if (session() != autosaved && session_changed_at == kForever) session_changed_at = model.now;
   follow_session_in_training();
   follow_session_in_cards();
+  follow_session_in_costs();
   if (session().compute == submitted) return;
   submitted = session().compute;
   model.is_writing = false;  // it is stopped: what it followed is no longer there
@@ -130,6 +131,7 @@ void Program::State::run(const Command& command) {
         }
         if constexpr (std::is_same_v<T, LookThrough>) look_through(c.token);
         if constexpr (std::is_same_v<T, WriteOn>) write_on();
+        if constexpr (std::is_same_v<T, MeasureThisMachine>) measure_this_machine();
         if constexpr (std::is_same_v<T, DecodeOn>) wish_for(DecodePart::kSteps);
         if constexpr (std::is_same_v<T, MeasureDecodeGrowth>) wish_for(DecodePart::kGrowth);
         if constexpr (std::is_same_v<T, MeasureQuality>) wish_for(DecodePart::kQuality);
@@ -189,6 +191,7 @@ Program::Program(ProgramOptions options) : state_(std::make_unique<State>(std::m
   state.tell(Toast::Kind::kWarning, loaded.notice);
   state.update_scale();
   state.follow_session_in_cards();
+  state.follow_session_in_costs();
   state.load_state_folder();
   if (state.options.open) state.open(*state.options.open);
 }

@@ -97,7 +97,11 @@ void Program::State::open(const fs::path& path) {
 }
 
 void Program::State::opened_as(const OpenedPath& opened) {
-  if (opened.kind == OpenedPath::Kind::kCard) read_cards_of.clear();  // the files may have changed since they were read
+  if (opened.kind == OpenedPath::Kind::kCard) {  // the files may have changed since they were read
+    read_cards_of.clear();
+    costed.reset();
+    model.costs.plan = model.costs.beside = nullptr;
+  }
   act(opened.action);
   if (opened.kind == OpenedPath::Kind::kText)
     tell(Toast::Kind::kInfo, "Opened " + escape_for_display(opened.path.filename().string()) + " as the text");
@@ -160,6 +164,7 @@ void Program::State::export_figure(const ExportFigure& wanted) {
     shown.speed = model.speed;
     shown.cards = model.cards;
     shown.lens = model.lens;
+    shown.costs = model.costs;
     shown.decode = model.decode;
     shown.training = model.training;
     write_export(wanted, [shown = std::move(shown), request, writes_csv] {

@@ -42,16 +42,21 @@ struct Program::State {
   std::shared_ptr<const ForwardTrace> looked_through;  ///< what the last wish for a lens was about, and its token
   std::int64_t looked_token = -1;
   bool has_told_unwritable = false, is_closed = false;
-  bool closes = false;                    ///< the person said so, or nothing trains
+  bool closes = false;                ///< the person said so, or nothing trains
+  std::optional<CostRequest> costed;  ///< what was planned or is being planned
+  bool is_costing = false;
   std::string read_cards_of;              ///< card_key() of what was read or is being read
   bool adopts_plan = false;               ///< a kept run is being opened: its plan becomes the session's
   std::optional<TrainPlan> ordered_plan;  ///< of the run that is shown
-  Background files, exports;
+  Background files, exports, measures;
   std::unique_ptr<Engine> engine;
   std::unique_ptr<Training> training;
 
   explicit State(ProgramOptions given)
-      : options(std::move(given)), files([this] { options.wake(); }), exports([this] { options.wake(); }) {}
+      : options(std::move(given)),
+        files([this] { options.wake(); }),
+        exports([this] { options.wake(); }),
+        measures([this] { options.wake(); }) {}
 
   const Session& session() const { return model.history.current(); }
 
@@ -116,6 +121,10 @@ struct Program::State {
 
   /// Reads the cards that the session names, once the Card stage is looked at: program_cards.cpp.
   void follow_session_in_cards();
+
+  /// Computes the plans of the session, once the Cost stage is looked at: program_costs.cpp.
+  void follow_session_in_costs();
+  void measure_this_machine();
 
   // Training: program_training.cpp.
   void start_training();

@@ -7,6 +7,7 @@
 
 #include "core/cost/card.h"
 #include "core/figure/canvas.h"
+#include "core/figure/short_text.h"
 #include "core/session/cards.h"
 
 namespace headroom {
@@ -25,10 +26,6 @@ std::vector<CardFact> card_facts(const ModelCard& card, const View& view);
 std::string card_kind_text(CardKind kind);
 /// "LLaMA 2 70B  llama · decoder · rotary positions · silu": what the model is, in one line without its name.
 std::string card_what_text(const ModelCard& card);
-/// "69.0 B", "124 M": about three digits.
-std::string short_count(double n);
-/// "320 KiB": about three digits.
-std::string short_bytes_text(double bytes);
 
 /// What stands between a person and the numbers: why the model is not run, what is missing, what is worth telling. In that order.
 struct CardNote {

@@ -2,9 +2,9 @@
 #include <array>
 #include <cmath>
 
-#include "core/figure/card_panels.h"
 #include "core/figure/cost_panels.h"
 #include "core/figure/number_text.h"
+#include "core/figure/short_text.h"
 
 namespace headroom {
 namespace {
@@ -30,18 +30,18 @@ struct Column {
 };
 
 constexpr std::array<Column, 6> kColumns{{
-    {"K and V", "K and V\nOf all texts, of one device; computed.", 74,
+    {"K and V", "K and V\nOf all texts, of one device; computed.", 66,
      [](const PlanChoice& c) { return short_bytes_text(c.kv_bytes); }},
-    {"saves", "Against the plan as it is\nWeights, K and V together, of one device; computed. − is saved, + is taken more.", 82,
+    {"change", "Against the plan as it is\nWeights, K and V together, of one device; computed. − is saved, + is taken more.", 78,
      [](const PlanChoice& c) { return c.is_current ? std::string("as it is") : saved_text(c.saved_bytes); }},
-    {"fits", "Whether it fits\nInto the memory that is planned with; computed, but for the activations, which are estimated.", 34,
+    {"fits", "Whether it fits\nInto the memory that is planned with; estimated, since activations are.", 30,
      [](const PlanChoice& c) { return std::string(c.fits ? "yes" : "no"); }},
-    {"texts", "Texts at once that fit\nWith this change alone; computed.", 66,
+    {"texts", "Texts at once that fit\nWith this change alone; estimated, since activations are.", 58,
      [](const PlanChoice& c) { return count_text(c.largest_batch); }},
-    {"tokens/s", "Tokens a second of all texts\nOf as many texts as the plan has; at best, estimated.", 66,
+    {"tokens/s", "Tokens a second of all texts\nOf as many texts as the plan has; at best, estimated.", 62,
      [](const PlanChoice& c) { return rate_cell(c.tokens_per_s); }},
     {"most tokens/s", "Tokens a second with as many texts as fit\nWhat a memory that is saved can be used for; at best, estimated.",
-     84, [](const PlanChoice& c) { return c.largest_batch > 0 ? rate_cell(c.most_tokens_per_s) : std::string("–"); }},
+     92, [](const PlanChoice& c) { return c.largest_batch > 0 ? rate_cell(c.most_tokens_per_s) : std::string("–"); }},
 }};
 
 class ChoiceTable {
@@ -49,7 +49,7 @@ class ChoiceTable {
   ChoiceTable(Canvas& canvas, const Rect& area, const PlanPart& part) : canvas_(canvas), area_(area), part_(part) {
     for (const PlanChoice& choice : part.cost.choices)
       axis_ = std::max(axis_, canvas.width(plan_axis_name(choice.axis), canvas.small()) + 12);
-    // Columns from the right as many as leave the names room; the last ones say most of time, the first most of memory.
+    // As many columns as leave the names room: memory first, then time.
     double left = area.w - axis_ - kLeastName;
     for (const Column& column : kColumns) {
       if (left < column.width) break;
@@ -82,7 +82,7 @@ class ChoiceTable {
   }
 
  private:
-  static constexpr double kLeastName = 132;
+  static constexpr double kLeastName = 185;
 
   double right_of(std::size_t column) const {
     double x = area_.x + axis_ + name_;
@@ -117,7 +117,7 @@ class ChoiceTable {
     for (std::size_t i = 0; i < n_columns_; ++i) {
       number.color = theme.text;
       if (kColumns[i].title == std::string("fits")) number.color = choice.fits ? theme.good : theme.bad;
-      if (kColumns[i].title == std::string("saves"))
+      if (kColumns[i].title == std::string("change"))
         number.color = choice.is_current ? theme.text_faint : choice.saved_bytes > 0.5 ? theme.good : theme.text_dim;
       canvas_.text({right_of(i), middle}, kColumns[i].text(choice), number, kColumns[i].width - 4);
     }
@@ -183,7 +183,7 @@ void draw_plan_choices(Canvas& canvas, const Rect& area, const PlanPart& part) {
 void draw_plan_differences(Canvas& canvas, const Rect& area, const PlanCost& first, const PlanCost& second) {
   double y = area.y + canvas.panel_title({area.x, area.y}, "THE SECOND AGAINST THE FIRST", "", area.w) + 4;
   const std::vector<PlanDifference> differences = compare_plans(first, second);
-  const double column = std::clamp(area.w * 0.2, 84.0, 130.0), ratio = std::clamp(area.w * 0.18, 84.0, 120.0);
+  const double column = std::clamp(area.w * 0.2, 84.0, 130.0), ratio = std::clamp(area.w * 0.15, 80.0, 110.0);
   const double label = area.w - 2 * column - ratio;
   const std::array<double, 3> rights{area.x + label + column, area.x + label + 2 * column, area.x + area.w};
   TextStyle head = canvas.faint(), number = canvas.mono();

@@ -2,10 +2,10 @@
 #include <cmath>
 
 #include "core/cost/thousands.h"
-#include "core/figure/card_panels.h"
 #include "core/figure/cost_panels.h"
 #include "core/figure/log_plot.h"
 #include "core/figure/number_text.h"
+#include "core/figure/short_text.h"
 
 namespace headroom {
 namespace {
@@ -141,7 +141,7 @@ class BatchPlot : public PlanPlot {
             sample(color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash), marker_of(part));
       return;
     }
-    key("reading and arithmetic", sample(theme.accent, 2, 0), Marker::kDisc);
+    key("both together", sample(theme.accent, 2, 0), Marker::kDisc);
     key("bandwidth alone", sample(theme.linear, 1.5, kPlanDash));
     key("arithmetic alone", sample(theme.warning, 1.5, kBoundDash));
   }
@@ -149,7 +149,7 @@ class BatchPlot : public PlanPlot {
   void draw_inside() {
     const Theme& theme = canvas_.theme();
     LabelPlacer placer(plot_.rect);
-    if (!is_compared()) draw_beyond(parts_.front().cost, placer);
+    if (!is_compared()) hatch_beyond(parts_.front().cost);
     for (const PlanPart& part : parts_) {
       std::vector<Point> both, bandwidth, compute;
       for (const PlanPoint& point : part.cost.by_batch) {
@@ -175,6 +175,7 @@ class BatchPlot : public PlanPlot {
       draw_now(part, placer);
     if (is_compared()) return;
     const PlanCost& cost = parts_.front().cost;
+    name_beyond(cost, placer);
     if (cost.turning_batch) {
       const auto at = static_cast<double>(*cost.turning_batch);
       upright(at, theme.text_faint, kBoundDash);
@@ -184,25 +185,34 @@ class BatchPlot : public PlanPlot {
     }
   }
 
-  /// The part of the plot whose texts do not fit.
-  void draw_beyond(const PlanCost& cost, LabelPlacer& placer) {
-    const Theme& theme = canvas_.theme();
+  /// Where the part of the plot begins whose texts do not fit; nothing where all do.
+  std::optional<double> beyond(const PlanCost& cost) const {
     const double most = std::max<double>(static_cast<double>(cost.largest_batch), plot_.x.low);
-    if (most >= plot_.x.high) return;
-    const double left = plot_.at(most, plot_.y.low).x;
-    const Rect beyond{left, plot_.rect.y, plot_.rect.x + plot_.rect.w - left, plot_.rect.h};
-    canvas_.add(Hatch{.rect = beyond, .color = theme.masked, .spacing = 6});
-    canvas_.line({left, plot_.rect.y}, {left, plot_.rect.y + plot_.rect.h}, theme.bad, 1.25);
+    if (most >= plot_.x.high) return std::nullopt;
+    return plot_.at(most, plot_.y.low).x;
+  }
+
+  void hatch_beyond(const PlanCost& cost) {
+    const auto left = beyond(cost);
+    if (!left) return;
+    const Theme& theme = canvas_.theme();
+    canvas_.add(Hatch{
+        .rect = {*left, plot_.rect.y, plot_.rect.x + plot_.rect.w - *left, plot_.rect.h}, .color = theme.masked, .spacing = 6});
+    canvas_.line({*left, plot_.rect.y}, {*left, plot_.rect.y + plot_.rect.h}, theme.bad, 1.25);
+  }
+
+  void name_beyond(const PlanCost& cost, LabelPlacer& placer) {
+    const auto left = beyond(cost);
+    if (!left) return;
     TextStyle style = canvas_.small();
-    style.color = theme.bad;
+    style.color = canvas_.theme().bad;
     const std::string text = cost.largest_batch > 0 ? "memory ends at " + count_text(cost.largest_batch) : "not even one fits";
     const double w = canvas_.width(text, style);
-    const bool goes_left = left + 6 + w > plot_.rect.x + plot_.rect.w;
-    const Rect place{goes_left ? left - 6 - w : left + 6, plot_.rect.y + 2, w, kSmallLine};
-    if (place.x < plot_.rect.x) return;
-    canvas_.fill(place, with_alpha(theme.panel, 0.8));
-    canvas_.text({place.x, place.y + kSmallLine / 2}, text, style);
-    placer.block(place);
+    const bool goes_left = *left + 6 + w > plot_.rect.x + plot_.rect.w;
+    std::vector<Rect> places;  // beside the line, as high as there is room
+    for (double y = plot_.rect.y + 2; y + kSmallLine < plot_.rect.y + plot_.rect.h; y += kSmallLine / 2)
+      places.push_back({goes_left ? *left - 6 - w : *left + 6, y, w, kSmallLine});
+    if (const auto place = placer.place(places)) canvas_.text({place->x, place->y + kSmallLine / 2}, text, style);
   }
 
   void draw_points(const PlanPart& part) {

@@ -58,7 +58,7 @@ void draw_one(Canvas& canvas, const Rect& area, const PlanCost& cost) {
     if (h - plot - kBetween > 90) draw_plan_choices(canvas, {area.x, y + plot + kBetween, area.w, h - plot - kBetween}, part);
     return;
   }
-  const double right = std::clamp(area.w * 0.56, 480.0, 720.0), left = area.w - right - kGap;
+  const double right = std::clamp(area.w * 0.58, 480.0, 720.0), left = area.w - right - kGap;
   const bool has_contexts = h >= 2 * kLeastPlot + kBetween;
   const double plot = has_contexts ? std::floor((h - kBetween) * 0.55) : h;
   draw_plan_batches(canvas, {area.x, y, left, plot}, {part});

@@ -1,9 +1,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/figure/card_panels.h"
 #include "core/figure/cost_panels.h"
 #include "core/figure/number_text.h"
+#include "core/figure/short_text.h"
 
 namespace headroom {
 namespace {
@@ -108,8 +108,9 @@ class MemoryBar {
                     .size = kSmallTextSize,
                     .face = FontFace::kSansMedium,
                     .anchor = Anchor::kCentre};
-    if (canvas_.width(stretch.label, style) + 10 > rect.w || rect.x + rect.w > x_of(cost_.memory.usable) + 1) return;
-    canvas_.text({rect.x + rect.w / 2, rect.y + rect.h / 2}, stretch.label, style);
+    const double width = std::min(rect.x + rect.w, x_of(cost_.memory.usable)) - rect.x;  // what is over is hatched
+    if (canvas_.width(stretch.label, style) + 10 > width) return;
+    canvas_.text({rect.x + width / 2, rect.y + rect.h / 2}, stretch.label, style);
   }
 
   std::string amount(const Stretch& stretch) const {
@@ -130,6 +131,7 @@ class MemoryBar {
         x = area_.x;
         y += kSmallLine;
       }
+      if (y + kSmallLine > area_.y + area_.h) return;
       swatch(Rect{x, y + (kSmallLine - kSwatch) / 2, kSwatch, kSwatch});
       canvas_.text({x + kSwatch + 6, y + kSmallLine / 2}, text, style, area_.w - kSwatch - 6);
       x += w + 18;
@@ -151,7 +153,7 @@ class MemoryBar {
       place(
           "over by " + short_bytes_text(over),
           [&](const Rect& box) { canvas_.add(Hatch{.rect = box, .color = theme.bad, .spacing = 3}); }, theme.bad);
-    return y + kSmallLine - top;
+    return std::min(y + kSmallLine, area_.y + area_.h) - top;
   }
 
   HitRegion region(const Rect& shape, const std::string& key, const std::string& tooltip) const {

@@ -4,25 +4,15 @@
 #include <vector>
 
 #include "core/figure/canvas.h"
-#include "core/session/costs.h"
+#include "core/figure/cost_text.h"
 
 namespace headroom {
 
-/// Which of the two plans of a session a part is about.
-enum class PlanSide { kFirst, kSecond };
+/// A plan as a panel draws it.
 struct PlanPart {
   const PlanCost& cost;
   PlanSide side = PlanSide::kFirst;
 };
-/// The session's plans with this one in the place of that side's.
-CostPlanSet with_plan(const Session& session, PlanSide side, const CostPlan& plan);
-
-/// "LLaMA 2 70B on 8 × NVIDIA H100 SXM"
-std::string plan_title(const PlanCost& cost);
-/// "8 texts · 4,096 tokens each · weights int8 · K/V float16 · …": everything that a plan chooses.
-std::string plan_choices_text(const CostPlan& plan);
-/// "1,240 tokens/s", "0.85 tokens/s", "1.2 M tokens/s"
-std::string rate_text(double tokens_per_s);
 /// Why nothing fits or is computed, then notices: what stands between a person and the numbers. Returns the height used.
 double draw_plan_notes(Canvas& canvas, const Rect& area, const PlanCost& cost);
 

@@ -1,9 +1,9 @@
 #include <cmath>
 
 #include "core/cost/thousands.h"
-#include "core/figure/card_panels.h"
 #include "core/figure/cost_panels.h"
 #include "core/figure/number_text.h"
+#include "core/figure/short_text.h"
 
 namespace headroom {
 namespace {
@@ -44,11 +44,11 @@ std::vector<PlanFact> plan_facts(const PlanCost& cost) {
   const std::string context = counted(cost.plan.context, "token", "tokens"), batch = counted(cost.plan.batch, "text", "texts");
   const bool decodes = cost.tokens_per_s > 0;
   std::vector<PlanFact> facts{
-      {"largest_batch", count_text(cost.largest_batch), "texts at once fit", "computed",
+      {"largest_batch", count_text(cost.largest_batch), "texts at once fit", "estimated",
        "Texts at once\nThe most texts of " + context + " whose K and V fit beside the weights" +
            (cost.plan.page_rows > 0 ? ", in pages that are taken as they fill" : ", reserved at once for each text") +
-           ". 0: not even one does."},
-      {"largest_context", count_text(cost.largest_context), "tokens of each text fit", "computed",
+           ". 0: not even one does. Estimated, since activations are."},
+      {"largest_context", count_text(cost.largest_context), "tokens of each text fit", "estimated",
        "Longest texts\nThe most tokens that " + batch +
            " at once can have. Memory alone is looked at: the model itself may have been "
            "trained for fewer."}};
@@ -60,7 +60,7 @@ std::vector<PlanFact> plan_facts(const PlanCost& cost) {
                          rate_text(cost.tokens_per_s_bandwidth) + ") and its arithmetic (" + rate_text(cost.tokens_per_s_compute) +
                          "), part by part. Real servers stay below."});
     facts.push_back(
-        {"step_s", duration_text(cost.decode_time.total()), "for a step of one token each", kBound,
+        {"step_s", duration_text(cost.decode_time.total()), "a step, a token each", kBound,
          "Between two tokens\nWhat someone waits for each next token: one pass over the weights and every text's K and V."});
   }
   facts.push_back({"first_token_s", duration_text(cost.first_token_s), decodes ? "to the first token" : "to read one text", kBound,

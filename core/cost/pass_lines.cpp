@@ -62,9 +62,10 @@ class Writer {
                      std::to_string(card_.block->n_experts) + " in each layer");
     double values = 0, scales = 0;
     for (const MatrixTerm& matrix : terms_.matrices) {
+      const std::int64_t scales_of_row = (matrix.cols + kWeightScaleGroup - 1) / kWeightScaleGroup;
       const double n = matrix.held() * static_cast<double>(matrix.rows);
       values += n * static_cast<double>(matrix.cols);
-      scales += n * static_cast<double>((matrix.cols + kWeightScaleGroup - 1) / kWeightScaleGroup);
+      scales += n * static_cast<double>(scales_of_row);
     }
     std::string text = whole_text(values + terms_.other_values) + " · " + weight_unit();
     if (has_scales())

@@ -22,6 +22,25 @@ class SectionList {
     return h + 12;
   }
 
+  /// Its first lines, as many as have room.
+  void draw_first(const PlanSection& section, const Rect& area) {
+    double y =
+        area.y + canvas_.panel_title({area.x, area.y}, upper(section.title), "its formulas, the numbers filled in", width_) + 8;
+    for (std::size_t i = 0; i < section.lines.size(); ++i) {
+      const bool is_last = i + 1 == section.lines.size();
+      const double needed = height_of(section.lines[i]) + (is_last ? 0 : kRow);  // room for the sentence below
+      if (y + needed > area.y + area.h) {
+        canvas_.text({area.x, y + kRow / 2},
+                     "… " + count_text(std::ssize(section.lines) - static_cast<std::int64_t>(i)) +
+                         " more, and every other figure: see its arithmetic",
+                     canvas_.faint(), width_);
+        return;
+      }
+      draw_line(section.lines[i], {area.x, y});
+      y += height_of(section.lines[i]);
+    }
+  }
+
   void draw(const PlanSection& section, Point at) {
     double y = at.y + canvas_.panel_title(at, upper(section.title), "", width_) + 8;
     for (const CostLine& line : section.lines) {
@@ -109,6 +128,18 @@ double draw_plan(Canvas& canvas, const Rect& area, const PlanPart& part) {
 }
 
 }  // namespace
+
+void draw_plan_arithmetic(Canvas& canvas, const Rect& area, const PlanPart& part) {
+  constexpr double kLeast = 120;
+  if (area.h < kLeast) return;
+  for (const PlanSection& section : part.cost.sections) {
+    const bool is_of_a_pass =
+        std::any_of(section.lines.begin(), section.lines.end(), [](const CostLine& line) { return line.key == "linear_flops"; });
+    if (!is_of_a_pass) continue;
+    SectionList(canvas, part, area.w).draw_first(section, area);
+    return;
+  }
+}
 
 Figure cost_arithmetic_figure(const FigureInput& input, const CostState& state) {
   const std::string title = "Arithmetic of a plan";

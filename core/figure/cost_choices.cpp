@@ -19,7 +19,7 @@ std::string saved_text(double bytes) {
 
 std::string rate_cell(double rate) {
   if (!(rate > 0)) return "–";
-  return rate >= 99.95 ? (rate >= 9.9995e6 ? short_count(rate) : count_text(std::llround(rate))) : compact(rate, 3);
+  return rate >= 99.95 ? (rate >= 999'999.5 ? short_count(rate) : count_text(std::llround(rate))) : compact(rate, 3);
 }
 
 struct Column {
@@ -61,7 +61,7 @@ class ChoiceTable {
       name_ -= kColumns[i].width;
   }
 
-  void draw() {
+  double draw() {
     double y = area_.y +
                canvas_.panel_title({area_.x, area_.y}, "WHAT EACH CHOICE SAVES",
                                    "the plan with one thing changed · a click takes it", area_.w) +
@@ -79,10 +79,11 @@ class ChoiceTable {
       canvas_.text({area_.x, y + kRow / 2},
                    "… " + count_text(std::ssize(choices) - static_cast<std::int64_t>(n)) + " more in a larger window",
                    canvas_.faint(), area_.w);
+    return n < choices.size() ? area_.h : y - area_.y;
   }
 
  private:
-  static constexpr double kLeastName = 185;
+  static constexpr double kLeastName = 200;
 
   double right_of(std::size_t column) const {
     double x = area_.x + axis_ + name_;
@@ -178,12 +179,18 @@ class ChoiceTable {
 
 }  // namespace
 
-void draw_plan_choices(Canvas& canvas, const Rect& area, const PlanPart& part) { ChoiceTable(canvas, area, part).draw(); }
+double draw_plan_choices(Canvas& canvas, const Rect& area, const PlanPart& part) { return ChoiceTable(canvas, area, part).draw(); }
 
 void draw_plan_differences(Canvas& canvas, const Rect& area, const PlanCost& first, const PlanCost& second) {
   double y = area.y + canvas.panel_title({area.x, area.y}, "THE SECOND AGAINST THE FIRST", "", area.w) + 4;
   const std::vector<PlanDifference> differences = compare_plans(first, second);
-  const double column = std::clamp(area.w * 0.2, 84.0, 130.0), ratio = std::clamp(area.w * 0.15, 80.0, 110.0);
+  double column = 60, ratio = 60;  // as wide as the longest number, where the names keep some room
+  for (const PlanDifference& difference : differences) {
+    column = std::max({column, canvas.width(difference.first, canvas.mono()), canvas.width(difference.second, canvas.mono())});
+    ratio = std::max(ratio, canvas.width(difference.text, canvas.mono()));
+  }
+  column = std::min(column + 14, area.w * 0.27);
+  ratio = std::min(ratio + 14, area.w * 0.2);
   const double label = area.w - 2 * column - ratio;
   const std::array<double, 3> rights{area.x + label + column, area.x + label + 2 * column, area.x + area.w};
   TextStyle head = canvas.faint(), number = canvas.mono();

@@ -58,12 +58,13 @@ void draw_one(Canvas& canvas, const Rect& area, const PlanCost& cost) {
     if (h - plot - kBetween > 90) draw_plan_choices(canvas, {area.x, y + plot + kBetween, area.w, h - plot - kBetween}, part);
     return;
   }
-  const double right = std::clamp(area.w * 0.58, 480.0, 720.0), left = area.w - right - kGap;
+  const double right = std::clamp(area.w * 0.6, 480.0, 720.0), left = area.w - right - kGap;
   const bool has_contexts = h >= 2 * kLeastPlot + kBetween;
   const double plot = has_contexts ? std::floor((h - kBetween) * 0.55) : h;
   draw_plan_batches(canvas, {area.x, y, left, plot}, {part});
   if (has_contexts) draw_plan_contexts(canvas, {area.x, y + plot + kBetween, left, h - plot - kBetween}, {part});
-  draw_plan_choices(canvas, {area.x + left + kGap, y, right, h}, part);
+  const double used = draw_plan_choices(canvas, {area.x + left + kGap, y, right, h}, part) + kBetween;
+  draw_plan_arithmetic(canvas, {area.x + left + kGap, y + used, right, h - used}, part);
 }
 
 void draw_two(Canvas& canvas, const Rect& area, const PlanCost& first, const PlanCost& second) {

@@ -39,8 +39,10 @@ void draw_plan_batches(Canvas& canvas, const Rect& area, const std::vector<PlanP
 /// Bytes of K and V over the tokens of each text, and the room for them.
 void draw_plan_contexts(Canvas& canvas, const Rect& area, const std::vector<PlanPart>& parts);
 
-/// The same plan with one thing changed, a row each: what it saves. A click takes it.
-void draw_plan_choices(Canvas& canvas, const Rect& area, const PlanPart& part);
+/// The same plan with one thing changed, a row each: what it saves. A click takes it. Returns the height used.
+double draw_plan_choices(Canvas& canvas, const Rect& area, const PlanPart& part);
+/// The arithmetic of what the plan mostly does (a step of decoding, or reading a text), as many lines as have room.
+void draw_plan_arithmetic(Canvas& canvas, const Rect& area, const PlanPart& part);
 /// Two plans figure by figure.
 void draw_plan_differences(Canvas& canvas, const Rect& area, const PlanCost& first, const PlanCost& second);
 

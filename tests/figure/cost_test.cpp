@@ -112,6 +112,15 @@ TEST(CostFigure, SaysWhatThePlanComesTo) {
   EXPECT_THAT(text, Not(HasSubstr("over by")));
 }
 
+TEST(CostFigure, LargePicturesHaveTheArithmeticOfAStep) {
+  const Session session = usual();
+  const CostState state = planned(session);
+  const std::string text = text_of(cost_figure(input_for(session, {1520, 1000}), state));
+  EXPECT_THAT(text, HasSubstr("ONE STEP OF DECODING"));
+  EXPECT_THAT(text, HasSubstr(state.plan->cost.find("linear_flops")->formula));
+  EXPECT_THAT(text_of(cost_figure(input_for(session, {1000, 610}), state)), Not(HasSubstr("ONE STEP OF DECODING")));
+}
+
 TEST(CostFigure, TheBarIsToScale) {
   const Session session = usual();
   const CostState state = planned(session);

@@ -26,7 +26,8 @@ namespace {
 /// Some rows of one K/V head, wherever they lie.
 struct RowList {
   std::int64_t n = 0;
-  std::array<const std::byte*, kTileKeys> rows;  ///< where K's values begin; V's lie further on by the same number of bytes for all
+  std::array<const std::byte*, kTileKeys>
+      rows;  ///< beyond n: the last one again. Where K's values begin; V's lie further on by the same number of bytes for all
   HWY_ALIGN std::array<float, kTileKeys> k_scales, v_scales;
   HWY_ALIGN std::array<std::int32_t, kTileKeys> positions;
   std::array<std::int32_t, kTileKeys> slots;
@@ -35,43 +36,39 @@ struct RowList {
 /// Where the scores of rows are wanted, by slot; null for a row whose are not.
 using KeptScores = std::array<float*, 8>;
 
-/// Values of a listed row from c on, c a multiple of the lanes, as float32 without their scale.
+/// Values of a row, without their scale.
 template <RowFormat kFormat>
 struct StoredValues;
 
-template <>
-struct StoredValues<RowFormat::kFloat32> {
-  static HWY_INLINE FloatVec load(const std::byte* row, std::int64_t c, std::int64_t) {
-    return hn::LoadU(Floats(), reinterpret_cast<const float*>(row) + c);
-  }
-  static float at(const std::byte* row, std::int64_t c, std::int64_t) { return reinterpret_cast<const float*>(row)[c]; }
-};
-
-template <>
-struct StoredValues<RowFormat::kFloat16> {
-  static HWY_INLINE FloatVec load(const std::byte* row, std::int64_t c, std::int64_t) {
-    return product::load_wide(Floats(), reinterpret_cast<const product::Float16*>(row) + c);
+template <typename Number>
+struct StoredFloats {
+  /// Neighbouring vectors from value c on, a multiple of the lanes; of 32 values where there are so many.
+  template <std::size_t kN>
+  static HWY_INLINE void load(const std::byte* row, std::int64_t c, std::int64_t, std::array<FloatVec, kN>& to) {
+    const auto* const from = reinterpret_cast<const Number*>(row) + c;
+    repeat<kN>([&](auto i)
+                   HEADROOM_INLINED { to[i()] = product::load_wide(Floats(), from + static_cast<std::int64_t>(i()) * kLanes); });
   }
   static float at(const std::byte* row, std::int64_t c, std::int64_t) {
-    return from_float16(reinterpret_cast<const std::uint16_t*>(row)[c]);
+    return product::widen_one(reinterpret_cast<const Number*>(row)[c]);
   }
 };
-
 template <>
-struct StoredValues<RowFormat::kBFloat16> {
-  static HWY_INLINE FloatVec load(const std::byte* row, std::int64_t c, std::int64_t) {
-    return product::load_wide(Floats(), reinterpret_cast<const product::BFloat16*>(row) + c);
-  }
-  static float at(const std::byte* row, std::int64_t c, std::int64_t) {
-    return from_bfloat16(reinterpret_cast<const std::uint16_t*>(row)[c]);
-  }
-};
+struct StoredValues<RowFormat::kFloat32> : StoredFloats<float> {};
+template <>
+struct StoredValues<RowFormat::kFloat16> : StoredFloats<product::Float16> {};
+template <>
+struct StoredValues<RowFormat::kBFloat16> : StoredFloats<product::BFloat16> {};
 
 template <>
 struct StoredValues<RowFormat::kInt8> {
-  static HWY_INLINE FloatVec load(const std::byte* row, std::int64_t c, std::int64_t) {
+  template <std::size_t kN>
+  static HWY_INLINE void load(const std::byte* row, std::int64_t c, std::int64_t, std::array<FloatVec, kN>& to) {
     const hn::Rebind<std::int8_t, Floats> narrow;
-    return hn::ConvertTo(Floats(), hn::PromoteTo(Ints(), hn::LoadU(narrow, reinterpret_cast<const std::int8_t*>(row) + c)));
+    const auto* const from = reinterpret_cast<const std::int8_t*>(row) + c;
+    repeat<kN>([&](auto i) HEADROOM_INLINED {
+      to[i()] = hn::ConvertTo(Floats(), hn::PromoteTo(Ints(), hn::LoadU(narrow, from + static_cast<std::int64_t>(i()) * kLanes)));
+    });
   }
   static float at(const std::byte* row, std::int64_t c, std::int64_t) {
     return static_cast<float>(static_cast<std::int8_t>(row[c]));
@@ -80,19 +77,23 @@ struct StoredValues<RowFormat::kInt8> {
 
 template <>
 struct StoredValues<RowFormat::kInt4> {
-  static HWY_INLINE FloatVec load(const std::byte* row, std::int64_t c, std::int64_t d_head) {
+  template <std::size_t kN>
+  static HWY_INLINE void load(const std::byte* row, std::int64_t c, std::int64_t d_head, std::array<FloatVec, kN>& to) {
     const hn::Rebind<std::uint8_t, Floats> bytes;
     const auto* const from = reinterpret_cast<const std::uint8_t*>(row);
-    if (c < d_head / 32 * 32) {
-      const IntVec both = hn::PromoteTo(Ints(), hn::LoadU(bytes, from + c / 32 * 16 + c % 16));
-      return (c & 16) == 0 ? numbers(both) : numbers(hn::ShiftRight<4>(both));
+    if constexpr (kN * kLanes % 32 == 0) {  // whole blocks: the lower halves of 16 bytes, then the upper ones
+      repeat<kN>([&](auto i) HEADROOM_INLINED {
+        constexpr std::int64_t kFirst = static_cast<std::int64_t>(i()) * kLanes;
+        const IntVec both = hn::PromoteTo(Ints(), hn::LoadU(bytes, from + c / 2 + kFirst / 32 * 16 + kFirst % 16));
+        if constexpr (kFirst % 32 < 16) {
+          to[i()] = numbers(both);
+        } else {
+          to[i()] = numbers(hn::ShiftRight<4>(both));
+        }
+      });
+    } else {
+      repeat<kN>([&](auto i) HEADROOM_INLINED { to[i()] = load_one(from, c + static_cast<std::int64_t>(i()) * kLanes, d_head); });
     }
-    // Neighbours share a byte: one byte becomes two, of which each keeps its half.
-    const hn::Rebind<std::uint8_t, hn::Half<Floats>> half_bytes;
-    const hn::Rebind<std::uint16_t, hn::Half<Floats>> pairs;
-    const auto pair = hn::PromoteTo(pairs, hn::LoadU(half_bytes, from + c / 2));
-    const auto apart = hn::BitCast(bytes, hn::Or(pair, hn::ShiftLeft<4>(pair)));
-    return numbers(hn::PromoteTo(Ints(), apart));
   }
   static float at(const std::byte* row, std::int64_t c, std::int64_t d_head) {
     const bool is_block = c < d_head / 32 * 32;
@@ -102,6 +103,19 @@ struct StoredValues<RowFormat::kInt4> {
   }
 
  private:
+  static HWY_INLINE FloatVec load_one(const std::uint8_t* from, std::int64_t c, std::int64_t d_head) {
+    const hn::Rebind<std::uint8_t, Floats> bytes;
+    if (c < d_head / 32 * 32) {
+      const IntVec both = hn::PromoteTo(Ints(), hn::LoadU(bytes, from + c / 32 * 16 + c % 16));
+      return (c & 16) == 0 ? numbers(both) : numbers(hn::ShiftRight<4>(both));
+    }
+    // Neighbours share a byte: one byte becomes two, of which each keeps its half.
+    const hn::Rebind<std::uint8_t, hn::Half<Floats>> half_bytes;
+    const hn::Rebind<std::uint16_t, hn::Half<Floats>> pairs;
+    const auto pair = hn::PromoteTo(pairs, hn::LoadU(half_bytes, from + c / 2));
+    return numbers(hn::PromoteTo(Ints(), hn::BitCast(bytes, hn::Or(pair, hn::ShiftLeft<4>(pair)))));
+  }
+
   /// The lowest four bits of each lane, less 8.
   static HWY_INLINE FloatVec numbers(IntVec lanes) {
 #if HWY_TARGET == HWY_AVX3 || HWY_TARGET == HWY_AVX3_DL
@@ -146,20 +160,31 @@ struct Listed {
   static constexpr bool kIsListed = true;
 
   const RowList& list;
-  const RowList* ahead;  ///< what will be read next; null: nothing, or it is asked for already
-  std::int64_t offset;   ///< bytes from K's values
-  std::int64_t d_head;
+  const RowList* ahead;        ///< what will be read next; null: nothing, or it is asked for already
+  std::int64_t offset;         ///< bytes from K's values
+  std::int64_t d_head, bytes;  ///< of a row's values
   const KeptScores* kept;
 
-  HWY_INLINE const std::byte* row(std::int64_t key) const { return list.rows[static_cast<std::size_t>(key)] + offset; }
-  HWY_INLINE FloatVec load(std::int64_t key, std::int64_t c) const { return StoredValues<kFormat>::load(row(key), c, d_head); }
+  using Row = const std::byte*;
+  HWY_INLINE Row row(std::int64_t key) const { return list.rows[static_cast<std::size_t>(key)] + offset; }
+  template <std::size_t kN>
+  HWY_INLINE void load(Row from, std::int64_t c, std::array<FloatVec, kN>& to) const {
+    StoredValues<kFormat>::load(from, c, d_head, to);
+  }
   float at(std::int64_t key, std::int64_t c) const { return StoredValues<kFormat>::at(row(key), c, d_head); }
-  HWY_INLINE void fetch(std::int64_t key, std::int64_t) const {
-    constexpr int kBits = kFormat == RowFormat::kFloat32 ? 32
-                          : kFormat == RowFormat::kInt8  ? 8
-                          : kFormat == RowFormat::kInt4  ? 4
-                                                         : 16;
-    Wide::fetch_row(ahead->rows[static_cast<std::size_t>(key - list.n)] + offset, (d_head * kBits + 7) / 8);
+  /// Asks for kKeys of the rows that will be read next: a page's rows are too few for the processor to see
+  /// where they lead. Inlined: the compiler leaves out calls of what does nothing but this.
+  template <std::size_t kKeys>
+  HWY_INLINE void fetch(const Listed& v, std::int64_t from) const {
+    if (ahead == nullptr || from >= ahead->n) return;
+    const auto first = static_cast<std::size_t>(from);
+    for (std::size_t key = first; key < first + kKeys; ++key) {
+      const std::byte* const row = ahead->rows[key];
+      for (std::int64_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(row + offset + at, 0, 3);
+      for (std::int64_t at = 0; at < bytes; at += 64)
+        __builtin_prefetch(row + v.offset + at, 0, 3);
+    }
   }
 
   /// Scales, soft cap and bias of scores [n, kRows]; keeps those that are wanted.

@@ -66,7 +66,6 @@ class StretchRun {
 
   void run(float* partial) {
     const KeyRange common = flash_detail::common_keys(call_.config, stretch_);
-    end_ = common.end;
     // In the order of memory: where a head's rows follow each other, head by head; else all heads of some keys together.
     const bool is_head_major = memory_of(groups_.front()).first.stride == d_head_;
     const std::size_t n_together = is_head_major ? 1 : groups_.size();
@@ -133,7 +132,7 @@ class StretchRun {
 
   void add_tile(GroupRows& rows, KeyRange keys) {
     const auto [k, v] = memory_of(rows);
-    const DecodePanel<Memory> panel{k, v, d_head_, width_, scores_, end_, terms_.is_any() ? &terms_ : nullptr};
+    const DecodePanel<Memory> panel{k, v, d_head_, width_, scores_, terms_.is_any() ? &terms_ : nullptr};
     switch (computed_rows(rows.n_rows)) {
       case 1:
         return DecodeTile<Memory, 1>(panel, keys, rows).run();
@@ -183,7 +182,6 @@ class StretchRun {
   std::vector<GroupRows> groups_;
   ScoreTerms terms_;
   float* scores_ = nullptr;
-  std::int64_t end_ = 0;
 };
 
 void DecodeStretch(const Call& call, const Stretch& stretch, float* partial, float* scratch) {
@@ -191,9 +189,9 @@ void DecodeStretch(const Call& call, const Stretch& stretch, float* partial, flo
     case KvStorage::kFloat32:
       return StretchRun<Wide>(call, stretch, scratch).run(partial);
     case KvStorage::kFloat16:
-      return StretchRun<Narrow<hwy::float16_t, KvStorage::kFloat16> >(call, stretch, scratch).run(partial);
+      return StretchRun<Narrow<product::Float16, KvStorage::kFloat16> >(call, stretch, scratch).run(partial);
     case KvStorage::kBFloat16:
-      return StretchRun<Narrow<hwy::bfloat16_t, KvStorage::kBFloat16> >(call, stretch, scratch).run(partial);
+      return StretchRun<Narrow<product::BFloat16, KvStorage::kBFloat16> >(call, stretch, scratch).run(partial);
   }
 }
 #endif

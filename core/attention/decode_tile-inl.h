@@ -11,7 +11,10 @@
 #include <array>
 #include <cstdint>
 #include <limits>
+#include <type_traits>
+#include <utility>
 
+#include "core/attention/decode_rows-inl.h"
 #include "core/attention/flash_plan.h"
 #include "core/attention/flash_rows-inl.h"
 #include "core/attention/score_terms-inl.h"
@@ -32,37 +35,6 @@ constexpr float kLog2e = 1.4426950408889634F;
 inline std::int64_t padded(std::int64_t d_head) { return (d_head + kLanes - 1) / kLanes * kLanes; }
 /// Rows computed for so many real ones; the surplus repeats the last.
 inline std::int64_t computed_rows(std::int64_t n_rows) { return n_rows <= 2 ? n_rows : n_rows <= 4 ? 4 : 8; }
-
-/// Rows of K or V in one of the storages, read as float32 vectors.
-struct Wide {
-  static constexpr KvStorage kStorage = KvStorage::kFloat32;
-  static constexpr bool kIsListed = false;  ///< do its keys lie side by side, or each somewhere else (see cached_tile-inl.h)?
-  const float* first;
-  std::int64_t stride;
-  FloatVec load(std::int64_t key, std::int64_t c) const { return hn::LoadU(Floats(), first + key * stride + c); }
-  float at(std::int64_t key, std::int64_t c) const { return first[key * stride + c]; }
-  void fetch(std::int64_t key, std::int64_t d_head) const { fetch_row(first + key * stride, d_head * 4); }
-  static void fetch_row(const void* row, std::int64_t bytes) {
-    for (std::int64_t at = 0; at < bytes; at += 64)
-      __builtin_prefetch(static_cast<const char*>(row) + at, 0, 2);  // into the second-level cache
-  }
-};
-template <typename Number, KvStorage kKind>
-struct Narrow {
-  static constexpr KvStorage kStorage = kKind;
-  static constexpr bool kIsListed = false;
-  const std::uint16_t* first;
-  std::int64_t stride;
-  FloatVec load(std::int64_t key, std::int64_t c) const {
-    const hn::Rebind<Number, Floats> narrow;
-    return hn::PromoteTo(Floats(), hn::LoadU(narrow, reinterpret_cast<const Number*>(first + key * stride + c)));
-  }
-  float at(std::int64_t key, std::int64_t c) const {
-    const std::uint16_t bits = first[key * stride + c];
-    return kKind == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits);
-  }
-  void fetch(std::int64_t key, std::int64_t d_head) const { Wide::fetch_row(first + key * stride, d_head * 2); }
-};
 
 /// The sums of four vectors.
 HWY_INLINE hn::Vec<hn::Full128<float> > sums_of(FloatVec a, FloatVec b, FloatVec c, FloatVec e) {
@@ -95,7 +67,6 @@ struct DecodePanel {
   const Memory &k, &v;
   std::int64_t d_head = 0, width = 0;
   float* scores = nullptr;            // [kTileKeys, rows]
-  std::int64_t end = 0;               // of the keys that will be read
   const ScoreTerms* terms = nullptr;  // null: none
 };
 
@@ -132,80 +103,71 @@ class DecodeTile {
     }
     exponentiate();
     if constexpr (Memory::kIsListed) panel_.v.template scale_weights<kRows>(panel_.scores, n_keys());
-    constexpr int kVectors = kRows == 8 ? 2 : kRows == 4 ? 4 : 8;
-    std::int64_t c = 0;
-    for (; c + kVectors * kLanes <= panel_.d_head; c += kVectors * kLanes)
-      add_columns<kVectors>(c);
-    for (; c + kLanes <= panel_.d_head; c += kLanes)
-      add_columns<1>(c);
-    if (c < panel_.d_head) add_tail(c);
+    add_values();
   }
 
  private:
+  /// Sums that the registers hold beside what is multiplied.
+  static constexpr int kMostSums = kTileRows == 8 ? 16 : 8;
+  /// Neighbouring vectors that are read together: 32 values, as int4 lies.
+  static constexpr int kChunk = static_cast<int>(32 / kLanes);
+
   std::int64_t n_keys() const { return keys_.end - keys_.begin; }
   static std::int64_t rounded(std::int64_t n) { return (n + kLanes - 1) / kLanes * kLanes; }
 
-  /// scores[key][row]. Memory is read strictly in its order, so that the processor reads ahead by itself.
+  /// scores[key][row].
   void score() {
-    const std::int64_t whole = panel_.d_head / kLanes * kLanes;
-    constexpr std::int64_t kKeysAtOnce = kRows >= 4 ? 1 : 4 / kRows;  // four sums at least
-    for (std::int64_t j = 0; j < n_keys(); j += kKeysAtOnce) {
-      const auto sums_of_key = [&](std::int64_t i) HWY_ATTR {
-        const std::int64_t key = keys_.begin + std::min(j + i, n_keys() - 1);
-        fetch(j + i);
-        RowSums sums;
-        sums.clear();
-        for (std::int64_t c = 0; c < whole; c += kLanes)
-          sums.add(panel_.k.load(key, c), rows_.q + c, panel_.width);
-        if (whole < panel_.d_head) sums.add(load_tail(panel_.k, key, whole), rows_.q + whole, panel_.width);
-        return sums;
-      };
-      const RowSums a = sums_of_key(0);
-      float* const to = panel_.scores + j * kRows;
-      if constexpr (kRows == 1) {
-        const RowSums b = sums_of_key(1), c = sums_of_key(2), e = sums_of_key(3);
-        store_sums(a.s0, b.s0, c.s0, e.s0, to);
-      } else if constexpr (kRows == 2) {
-        const RowSums b = sums_of_key(1);
-        store_sums(a.s0, a.s1, b.s0, b.s1, to);
-      } else {
-        store_sums(a.s0, a.s1, a.s2, a.s3, to);
-        if constexpr (kRows > 4) store_sums(a.s4, a.s5, a.s6, a.s7, to + 4);
-      }
-    }
+    constexpr std::int64_t kKeysAtOnce = std::min(8, kMostSums / kRows);
+    for (std::int64_t j = 0; j < n_keys(); j += kKeysAtOnce)
+      score_keys<kKeysAtOnce>(j);
     std::fill(panel_.scores + n_keys() * kRows, panel_.scores + rounded(n_keys() * kRows), kMinusInfinity);
   }
 
-  /// One key's products with each row, not yet summed over the lanes. Named members: the compiler keeps them in registers.
-  struct RowSums {
-    FloatVec s0, s1, s2, s3, s4, s5, s6, s7;
-
-    HWY_INLINE void clear() { s0 = s1 = s2 = s3 = s4 = s5 = s6 = s7 = hn::Zero(Floats()); }
-    HWY_INLINE void add(FloatVec values, const float* q, std::int64_t width) {
-      const Floats d;
-      s0 = hn::MulAdd(values, hn::Load(d, q), s0);
-      if constexpr (kRows > 1) s1 = hn::MulAdd(values, hn::Load(d, q + width), s1);
-      if constexpr (kRows > 2) s2 = hn::MulAdd(values, hn::Load(d, q + 2 * width), s2);
-      if constexpr (kRows > 2) s3 = hn::MulAdd(values, hn::Load(d, q + 3 * width), s3);
-      if constexpr (kRows > 4) {
-        s4 = hn::MulAdd(values, hn::Load(d, q + 4 * width), s4);
-        s5 = hn::MulAdd(values, hn::Load(d, q + 5 * width), s5);
-        s6 = hn::MulAdd(values, hn::Load(d, q + 6 * width), s6);
-        s7 = hn::MulAdd(values, hn::Load(d, q + 7 * width), s7);
-      }
-    }
-  };
-
-  static HWY_INLINE void store_sums(FloatVec a, FloatVec b, FloatVec c, FloatVec e, float* to) {
-    hn::StoreU(sums_of(a, b, c, e), hn::Full128<float>(), to);
+  /// One vector of one key's values times all rows.
+  template <std::size_t kKey, typename Sums>
+  HWY_INLINE void add_products(FloatVec values, std::int64_t c, Sums& sums) const {
+    repeat<kRows>([&](auto r) HEADROOM_INLINED {
+      const float* const q = rows_.q + static_cast<std::int64_t>(r()) * panel_.width + c;
+      sums[kKey * kRows + r()] = hn::MulAdd(values, hn::Load(Floats(), q), sums[kKey * kRows + r()]);
+    });
   }
 
-  /// Asks for what this group reads of the next tile.
-  HWY_INLINE void fetch(std::int64_t j) const {
-    const std::int64_t ahead = keys_.end + j;
-    if (ahead >= panel_.end) return;
-    panel_.k.fetch(ahead, panel_.d_head);
-    panel_.v.fetch(ahead, panel_.d_head);
+  template <std::size_t kKeys>
+  HWY_INLINE void score_keys(std::int64_t j) {
+    const std::int64_t d_head = panel_.d_head;
+    std::array<typename Memory::Row, kKeys> rows;
+    std::array<FloatVec, kKeys * kRows> sums;
+    if constexpr (Memory::kIsListed) panel_.k.template fetch<kKeys>(panel_.v, j);  // else the processor sees itself what comes next
+    for (std::size_t key = 0; key < kKeys; ++key)
+      rows[key] = panel_.k.row(keys_.begin + std::min(j + static_cast<std::int64_t>(key), n_keys() - 1));
+    repeat<kKeys * kRows>([&](auto i) HEADROOM_INLINED { sums[i()] = hn::Zero(Floats()); });
+    std::int64_t c = 0;
+    for (; c + kChunk * kLanes <= d_head; c += kChunk * kLanes) {
+      repeat<kKeys>([&](auto key) HEADROOM_INLINED {
+        std::array<FloatVec, kChunk> values;
+        panel_.k.load(rows[key()], c, values);
+        repeat<kChunk>(
+            [&](auto i) HEADROOM_INLINED { add_products<key()>(values[i()], c + static_cast<std::int64_t>(i()) * kLanes, sums); });
+      });
+    }
+    for (; c + kLanes <= d_head; c += kLanes) {
+      repeat<kKeys>([&](auto key) HEADROOM_INLINED {
+        std::array<FloatVec, 1> values;
+        panel_.k.load(rows[key()], c, values);
+        add_products<key()>(values[0], c, sums);
+      });
+    }
+    if (c < d_head) {
+      repeat<kKeys>([&](auto key) HEADROOM_INLINED {
+        const std::int64_t at = keys_.begin + std::min(j + static_cast<std::int64_t>(key()), n_keys() - 1);
+        add_products<key()>(load_tail(panel_.k, at, c), c, sums);
+      });
+    }
+    repeat<kKeys * kRows / 4>([&](auto i) HEADROOM_INLINED {
+      constexpr std::size_t kAt = 4 * i();
+      const auto four = sums_of(sums[kAt], sums[kAt + 1], sums[kAt + 2], sums[kAt + 3]);
+      hn::StoreU(four, hn::Full128<float>(), panel_.scores + j * kRows + static_cast<std::int64_t>(kAt));
+    });
   }
 
   FloatVec load_tail(const Memory& memory, std::int64_t key, std::int64_t from) const {
@@ -240,6 +202,7 @@ class DecodeTile {
   /// The largest of all lanes of the same row, in each of them.
   static FloatVec over_rows(FloatVec lanes) {
     const Floats d;
+    if constexpr (kRows == 1) return hn::MaxOfLanes(d, lanes);
     HWY_ALIGN std::array<float, 2 * kLanes> twice;
     for (std::int64_t step = kLanes / 2; step >= kRows; step /= 2) {
       hn::Store(lanes, d, twice.data());
@@ -249,35 +212,69 @@ class DecodeTile {
     return lanes;
   }
 
-  /// Whole rows of values for two rows of out at a time: the first time they are read in the order of memory.
-  template <int kVectors>
-  HWY_INLINE void add_columns(std::int64_t c) {
-    constexpr std::size_t kAtOnce = std::min(kRows, 2);
-    for (std::size_t row = 0; row < kRows; row += kAtOnce)
-      add_columns_of<kVectors, kAtOnce>(c, row);
+  /// out = factor * out + the values times their weights: as many columns and rows at a time as the registers hold sums.
+  void add_values() {
+    constexpr int kAtOnce = std::min<int>(kRows, kMostSums / 4);
+    std::int64_t c = 0;
+    add_columns<kMostSums / kAtOnce, kAtOnce>(c);
+    if (c < panel_.d_head) add_tail(c);
   }
 
-  template <int kVectors, std::size_t kAtOnce>
+  template <int kVectors, int kAtOnce>
+  HWY_INLINE void add_columns(std::int64_t& c) {
+    for (; c + kVectors * kLanes <= panel_.d_head; c += kVectors * kLanes) {
+      for (std::size_t row = 0; row < kRows; row += kAtOnce)
+        add_columns_of<kVectors, kAtOnce>(c, row);
+    }
+    if constexpr (kVectors > 1) add_columns<kVectors / 2, kAtOnce>(c);
+  }
+
+  /// Sums [turn, row, column] of add_columns_of. Where there are few, the keys take turns: a sum waits for the one before it.
+  template <std::size_t kVectors, std::size_t kAtOnce>
+  struct Sums {
+    static constexpr std::size_t kTurns = std::max<std::size_t>(1, std::min<std::size_t>(4, 8 / (kVectors * kAtOnce)));
+    static constexpr std::size_t kOfTurn = kVectors * kAtOnce;
+    std::array<FloatVec, kTurns * kOfTurn> sums;
+  };
+
+  template <std::size_t kTurn, std::size_t kVectors, std::size_t kAtOnce>
+  HWY_INLINE void add_values_of(std::int64_t j, std::int64_t c, std::size_t row, Sums<kVectors, kAtOnce>& to) const {
+    std::array<FloatVec, kVectors> values;
+    panel_.v.load(panel_.v.row(keys_.begin + j), c, values);
+    const float* const weights = panel_.scores + j * kRows + static_cast<std::int64_t>(row);
+    repeat<kAtOnce>([&](auto r) HEADROOM_INLINED {
+      const FloatVec weight = hn::Set(Floats(), weights[r()]);
+      repeat<kVectors>([&](auto i) HEADROOM_INLINED {
+        constexpr std::size_t kAt = (kTurn * kAtOnce + r()) * kVectors + i();
+        to.sums[kAt] = hn::MulAdd(weight, values[i()], to.sums[kAt]);
+      });
+    });
+  }
+
+  template <std::size_t kVectors, std::size_t kAtOnce>
   HWY_INLINE void add_columns_of(std::int64_t c, std::size_t row) {
+    using Gathered = Sums<kVectors, kAtOnce>;
     const Floats d;
-    std::array<std::array<FloatVec, kVectors>, kAtOnce> sums;
-    for (std::size_t r = 0; r < kAtOnce; ++r) {
-      const FloatVec factor = hn::Set(d, rows_.factor[row + r]);
-      for (std::size_t i = 0; i < kVectors; ++i)
-        sums[r][i] = hn::Mul(factor, hn::Load(d, out_at(row + r, c, i)));
-    }
-    const float* p = panel_.scores + row;
-    for (std::int64_t key = keys_.begin; key < keys_.end; ++key, p += kRows) {
-      for (std::size_t i = 0; i < kVectors; ++i) {
-        const FloatVec values = panel_.v.load(key, c + static_cast<std::int64_t>(i) * kLanes);
-        for (std::size_t r = 0; r < kAtOnce; ++r)
-          sums[r][i] = hn::MulAdd(hn::Set(d, p[r]), values, sums[r][i]);
-      }
-    }
-    for (std::size_t r = 0; r < kAtOnce; ++r) {
-      for (std::size_t i = 0; i < kVectors; ++i)
-        hn::Store(sums[r][i], d, out_at(row + r, c, i));
-    }
+    Gathered to;
+    repeat<Gathered::kOfTurn>([&](auto i) HEADROOM_INLINED {
+      const std::size_t at = row + i() / kVectors;
+      to.sums[i()] = hn::Mul(hn::Set(d, rows_.factor[at]), hn::Load(d, out_at(at, c, i() % kVectors)));
+    });
+    repeat<(Gathered::kTurns - 1) * Gathered::kOfTurn>([&](auto i)
+                                                           HEADROOM_INLINED { to.sums[Gathered::kOfTurn + i()] = hn::Zero(d); });
+    std::int64_t j = 0;
+    constexpr auto kStep = static_cast<std::int64_t>(Gathered::kTurns);
+    for (; j + kStep <= n_keys(); j += kStep)
+      repeat<Gathered::kTurns>([&](auto turn)
+                                   HEADROOM_INLINED { add_values_of<turn()>(j + static_cast<std::int64_t>(turn()), c, row, to); });
+    for (; j < n_keys(); ++j)
+      add_values_of<0>(j, c, row, to);
+    repeat<Gathered::kOfTurn>([&](auto i) HEADROOM_INLINED {
+      FloatVec sum = to.sums[i()];
+      repeat<Gathered::kTurns - 1>([&](auto turn)
+                                       HEADROOM_INLINED { sum = hn::Add(sum, to.sums[(turn() + 1) * Gathered::kOfTurn + i()]); });
+      hn::Store(sum, d, out_at(row + i() / kVectors, c, i() % kVectors));
+    });
   }
 
   void add_tail(std::int64_t c) {

@@ -5,8 +5,9 @@
 
 #include <cmath>
 #include <cstdlib>
+#include <cstring>
 #include <functional>
-#include <set>
+#include <optional>
 
 #include "core/attention/cached_call.h"
 #include "core/tensor/error.h"
@@ -167,6 +168,174 @@ TEST(CachedAttention, EveryFormatPageAndOrderAgreesOnAnyNumberOfThreads) {
         }
       }
     }
+  }
+}
+
+struct Small {
+  explicit Small(RowFormat format, const conformance::Sizes& sizes = {4, 2, 2, 100, 40}) {
+    round.seed = 5;
+    round.c = conformance::make_case("small", sizes);
+    round.c.config.mask.query_offset = sizes.seq_k - sizes.seq_q;
+    problem.emplace(fuzz::make_problem(round));
+    cache = cached::make_cache(round.c.config, *problem, {format, 16, Order::kAsTheyCame, 1});
+    answer.emplace(round.c, false);
+  }
+  CachedOutputs outputs() { return {answer->out, answer->logsumexp, {}}; }
+
+  fuzz::Round round;
+  std::optional<conformance::Problem> problem;  ///< what the pages hold
+  std::optional<conformance::Answer> answer;
+  Cache cache;
+};
+
+/// Largest scale of a row that a head reads.
+struct Scales {
+  double k = 0, v = 0;
+};
+Scales largest_scales(const CachedPages& pages, std::int64_t kv_head) {
+  Scales scales;
+  for (std::int64_t slot = 0; slot < pages.n_rows; ++slot) {
+    const PageLayout& layout = pages.layout;
+    const std::byte* const part = pages.pages[static_cast<std::size_t>(slot / layout.page_rows)];
+    const std::int64_t at = layout.scale_at(kv_head, slot % layout.page_rows);
+    float k = 0, v = 0;
+    std::memcpy(&k, part + layout.k_scales + at, sizeof k);
+    std::memcpy(&v, part + layout.v_scales + at, sizeof v);
+    scales = {std::max(scales.k, static_cast<double>(k)), std::max(scales.v, static_cast<double>(v))};
+  }
+  return scales;
+}
+
+TEST(CachedAttention, IntegersStayWithinTheStatedBoundOfTheExactAnswer) {
+  ThreadPool pool(2);
+  CachedAttention attention(pool);
+  for (const RowFormat format : {RowFormat::kInt8, RowFormat::kInt4}) {
+    Small small(format);
+    const AttentionConfig& config = small.round.c.config;
+    attention.run(config, small.problem->inputs.q, small.cache.pages, small.outputs());
+    const conformance::Problem exact = fuzz::make_problem(small.round);
+    conformance::Answer expected(small.round.c, false);
+    make_reference_backend()->run(config, exact.inputs, expected.outputs());
+    double worst = 0;
+    for (std::int64_t head = 0; head < config.n_heads; ++head) {
+      const Scales scales = largest_scales(small.cache.pages, config.kv_head(head));
+      double largest_v = 0;
+      for (std::int64_t j = 0; j < config.seq_k; ++j) {
+        for (std::int64_t c = 0; c < config.d_head; ++c)
+          largest_v = std::max(largest_v, std::abs(static_cast<double>(exact.inputs.v.row(0, config.kv_head(head), j)[c])));
+      }
+      for (std::int64_t i = 0; i < config.seq_q; ++i) {
+        double q_size = 0;
+        for (std::int64_t c = 0; c < config.d_head; ++c)
+          q_size += std::abs(static_cast<double>(exact.inputs.q.row(0, head, i)[c]));
+        const double e = static_cast<double>(config.effective_scale()) * q_size * scales.k / 2;
+        const auto row = static_cast<std::size_t>(head * config.seq_q + i);
+        EXPECT_LE(std::abs(static_cast<double>(small.answer->logsumexp[row] - expected.logsumexp[row])), e + 1e-5);
+        for (std::int64_t c = 0; c < config.d_head; ++c) {
+          const double change =
+              std::abs(static_cast<double>(small.answer->out.row(0, head, i)[c] - expected.out.row(0, head, i)[c]));
+          EXPECT_LE(change, std::expm1(2 * e) * largest_v + scales.v / 2 + 1e-5);
+          worst = std::max(worst, change);
+        }
+      }
+    }
+    EXPECT_GT(worst, format == RowFormat::kInt8 ? 1e-4 : 1e-2);  // it is another answer, and the bound not idle
+  }
+}
+
+TEST(CachedAttention, CountsWhatItReads) {
+  ThreadPool pool(2);
+  CachedAttention attention(pool);
+  for (const RowFormat format : cached::kFormats) {
+    Small small(format, {8, 2, 1, 640, 33});
+    AttentionConfig config = small.round.c.config;
+    CachedOutputs outputs = small.outputs();
+    AttentionWork work;
+    outputs.work = &work;
+    const auto row = static_cast<double>(row_bytes(format, 33).total());
+    attention.run(config, small.problem->inputs.q, small.cache.pages, outputs);
+    EXPECT_EQ(work.flops, 4.0 * 640 * 8 * 33);
+    EXPECT_EQ(work.bytes_moved, 2 * 640 * 2 * row + 8 * 8 * 33.0);
+    config.mask.pattern.kind = PatternKind::kLocalWindow;
+    config.mask.pattern.window = 100;
+    config.pruned = {0, 0, 0, 1, 1, 1, 1, 1};
+    attention.run(config, small.problem->inputs.q, small.cache.pages, outputs);
+    EXPECT_EQ(work.flops, 4.0 * 100 * 3 * 33);
+    EXPECT_EQ(work.bytes_moved, 2 * 100 * 1 * row + 8 * 3 * 33.0);
+    EXPECT_GT(work.bytes_allocated, 0);
+  }
+}
+
+TEST(CachedAttention, AnEmptyCacheGivesZeros) {
+  ThreadPool pool(2);
+  CachedAttention attention(pool);
+  Small small(RowFormat::kInt8);
+  CachedPages empty = small.cache.pages;
+  empty.n_rows = 0;
+  empty.pages = {};
+  attention.run(small.round.c.config, small.problem->inputs.q, empty, small.outputs());
+  for (const float sum : small.answer->logsumexp)
+    EXPECT_EQ(sum, -INFINITY);
+  for (const float value : small.answer->out_memory)
+    EXPECT_EQ(value, 0);
+}
+
+TEST(CachedAttention, RefusesWhatDoesNotFitWithASentence) {
+  ThreadPool pool(1);
+  CachedAttention attention(pool);
+  Small small(RowFormat::kInt8);
+  const AttentionConfig good = small.round.c.config;
+  const auto refuses = [&](const AttentionConfig& config, const CachedPages& pages, const CachedOutputs& outputs,
+                           const char* word) {
+    try {
+      attention.run(config, small.problem->inputs.q, pages, outputs);
+      ADD_FAILURE() << "not refused: " << word;
+    } catch (const ShapeError& error) {
+      EXPECT_NE(std::string(error.what()).find(word), std::string::npos) << error.what();
+    }
+  };
+  const CachedPages pages = small.cache.pages;
+  AttentionConfig config = good;
+  config.dropout = Dropout{0.5F, 1};
+  refuses(config, pages, small.outputs(), "dropout");
+  config = good;
+  config.batch = 2;
+  refuses(config, pages, small.outputs(), "batch");
+  config = good;
+  config.d_head = 300;
+  refuses(config, pages, small.outputs(), "d_head");
+  config = good;
+  config.n_kv_heads = 4;
+  refuses(config, pages, small.outputs(), "the cache holds 2 heads");
+  CachedPages wrong = pages;
+  wrong.n_rows = 113;
+  refuses(good, wrong, small.outputs(), "113 rows need 8");
+  wrong = pages;
+  wrong.positions = std::span(small.cache.positions).first(7);
+  refuses(good, wrong, small.outputs(), "positions");
+  std::vector<const std::byte*> parts(small.cache.parts);
+  parts[3] = nullptr;
+  wrong = pages;
+  wrong.pages = parts;
+  refuses(good, wrong, small.outputs(), "points to nothing");
+  CachedOutputs outputs = small.outputs();
+  outputs.logsumexp = outputs.logsumexp.first(1);
+  refuses(good, pages, outputs, "logsumexp");
+  outputs = small.outputs();
+  std::vector<float> probs(3);
+  outputs.probs = probs;
+  refuses(good, pages, outputs, "probs");
+}
+
+TEST(CachedAttention, StopsWhenAsked) {
+  std::stop_source stop;
+  stop.request_stop();
+  for (const int n_threads : {1, 2}) {
+    ThreadPool pool(n_threads);
+    CachedAttention attention(pool);
+    Small small(RowFormat::kInt4);
+    EXPECT_THROW(attention.run(small.round.c.config, small.problem->inputs.q, small.cache.pages, small.outputs(), stop.get_token()),
+                 Cancelled);
   }
 }
 

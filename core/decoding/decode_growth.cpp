@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <thread>
 
 #include "core/attention/counter_hash.h"
 #include "core/decoding/timed_pass.h"
@@ -12,8 +13,10 @@ namespace headroom {
 namespace {
 
 constexpr int kFittedPoints = 3;
-constexpr int kMostRuns = 16, kMostWholeRuns = 5;
-constexpr double kEnoughMs = 300;  ///< of runs of one point together
+constexpr int kRounds = 4;
+constexpr int kMostRuns = 16, kMostWholeRuns = 8;  ///< in all rounds
+constexpr std::chrono::milliseconds kPause{2};     ///< before each round: who has just slept is not interrupted soon
+constexpr double kEnoughMs = 300;                  ///< of runs of one point together
 
 /// In [-1, 1), seeded.
 float value_at(std::uint32_t i) {
@@ -78,8 +81,7 @@ class Measuring {
 
   std::shared_ptr<const DecodeGrowth> run() {
     for (const std::int64_t n : lengths_) {
-      measure_cached(n);
-      measure_whole(n);
+      measure(n);
       growth_.is_finished = n == lengths_.back();
       set_fits(growth_.cached);
       set_fits(growth_.whole);
@@ -106,49 +108,56 @@ class Measuring {
     }
   }
 
-  void measure_cached(std::int64_t n) {
-    if (!growth_.cached.note.empty()) return;
-    if (!growth_.cached.points.empty()) {
-      const double ms = expected_ms(growth_.cached, n, 0);
-      if (ms > 1000 * job_.longest_call) growth_.cached.note = too_long(n, ms);
-      if (!growth_.cached.note.empty()) return;
+  /// In turns, so that a moment at which the machine was busy does not decide one of the two.
+  void measure(std::int64_t n) {
+    const bool is_cached = goes_on(growth_.cached, n, 0), is_whole = goes_on(growth_.whole, n, 1);
+    if (is_cached) {
+      kept_.cache.reserve(n + kMostRuns);
+      fill(n);
     }
-    kept_.cache.reserve(n + kMostRuns);
-    fill(n);
-    // Each run leaves a token more: a few among at least as many, which the time does not tell apart.
-    const int most = static_cast<int>(std::clamp<std::int64_t>(n / 8, 1, kMostRuns));
-    growth_.cached.points.push_back(best_of(n, most, [&](StepCost& cost) {
-      kept_.layer.begin_rows();
-      const std::int64_t position = n + cost.n_runs;
-      timed_run(pass_, {std::span(ids_).first(1), position, DecoderPass::Logits::kLast, DecoderPass::Positions::kWrapped},
-                kept_.layer, cost, job_.stop);
-    }));
+    // Each run leaves a token more: a few among far more, which the time does not tell apart.
+    const int most_cached = static_cast<int>(std::clamp<std::int64_t>(n / 8, 1, kMostRuns));
+    Series cached, whole;
+    for (int round = 0; round < kRounds; ++round) {
+      std::this_thread::sleep_for(kPause);
+      if (is_cached) run_cached(n, (most_cached + kRounds - 1) / kRounds, cached);
+      if (is_whole) run_whole(n, kMostWholeRuns / kRounds, whole);
+    }
+    if (is_cached) growth_.cached.points.push_back({n, cached.cost.ms, cached.cost.attention_ms});
+    if (is_whole) growth_.whole.points.push_back({n, whole.cost.ms, whole.cost.attention_ms});
   }
 
-  void measure_whole(std::int64_t n) {
-    if (!growth_.whole.note.empty()) return;
-    if (!growth_.whole.points.empty()) {
-      const double ms = expected_ms(growth_.whole, n, 1);
-      if (ms > 1000 * job_.longest_call) growth_.whole.note = too_long(n, ms);
-      if (!growth_.whole.note.empty()) return;
-    }
-    growth_.whole.points.push_back(best_of(n, kMostWholeRuns, [&](StepCost& cost) {
-      timed_run(
-          pass_,
-          {std::span(ids_).first(static_cast<std::size_t>(n + 1)), 0, DecoderPass::Logits::kLast, DecoderPass::Positions::kWrapped},
-          *whole_, cost, job_.stop);
-    }));
-  }
-
-  template <typename Run>
-  static DecodeGrowthPoint best_of(std::int64_t n, int most, const Run& run) {
+  struct Series {
     StepCost cost;
     double spent_ms = 0;
-    do {
-      run(cost);
-      spent_ms += cost.ms;
-    } while (cost.n_runs < most && spent_ms < kEnoughMs);
-    return {n, cost.ms, cost.attention_ms};
+  };
+
+  /// Notes where the next point would take too long.
+  bool goes_on(DecodeGrowthSeries& series, std::int64_t n, double least_exponent) const {
+    if (!series.note.empty()) return false;
+    if (series.points.empty()) return true;
+    const double ms = expected_ms(series, n, least_exponent);
+    if (ms > 1000 * job_.longest_call) series.note = too_long(n, ms);
+    return series.note.empty();
+  }
+
+  void run_cached(std::int64_t n, int runs, Series& series) {
+    for (int i = 0; i < runs && (series.cost.n_runs == 0 || series.spent_ms < kEnoughMs); ++i) {
+      kept_.layer.begin_rows();
+      const std::int64_t position = n + series.cost.n_runs;
+      timed_run(pass_, {std::span(ids_).first(1), position, DecoderPass::Logits::kLast, DecoderPass::Positions::kWrapped},
+                kept_.layer, series.cost, job_.stop);
+      series.spent_ms += series.cost.ms;
+    }
+  }
+
+  void run_whole(std::int64_t n, int runs, Series& series) {
+    const DecoderPass::Rows rows{std::span(ids_).first(static_cast<std::size_t>(n + 1)), 0, DecoderPass::Logits::kLast,
+                                 DecoderPass::Positions::kWrapped};
+    for (int i = 0; i < runs && (series.cost.n_runs == 0 || series.spent_ms < kEnoughMs); ++i) {
+      timed_run(pass_, rows, *whole_, series.cost, job_.stop);
+      series.spent_ms += series.cost.ms;
+    }
   }
 
   const DecodeGrowthJob& job_;

@@ -132,13 +132,6 @@ std::optional<DecodeLook> decode_look(const View& view, const DecodeState& state
 
 DecodeSigns decode_signs(const Theme& theme) { return {theme.accent, theme.naive}; }
 
-std::string flop_text(double flops) {
-  for (const auto& [unit, name] : {std::pair{1e12, " TFLOP"}, {1e9, " GFLOP"}, {1e6, " MFLOP"}, {1e3, " kFLOP"}}) {
-    if (flops >= 0.9995 * unit) return compact(flops / unit) + name;
-  }
-  return compact(flops) + " FLOP";
-}
-
 DecodeLayout lay_out_decode(Size size) {
   DecodeLayout layout;
   if (size.w < 200 || size.h < 120) return layout;

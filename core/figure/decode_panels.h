@@ -50,9 +50,6 @@ void draw_decode_cache(Canvas& canvas, const Rect& area, const DecodeLook& look)
 void draw_decode_bytes(Canvas& canvas, const Rect& area, const DecodeLook& look);  ///< layer by K/V head
 void draw_decode_row(Canvas& canvas, const Rect& area, const DecodeLook& look);    ///< what the newest token gives each
 
-/// "4.2 MFLOP"
-std::string flop_text(double flops);
-
 /// The two ways, as all parts show them.
 struct DecodeSigns {
   Color cached, whole;

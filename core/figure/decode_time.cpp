@@ -3,6 +3,7 @@
 #include <cmath>
 #include <functional>
 
+#include "core/cost/thousands.h"
 #include "core/figure/decode_panels.h"
 #include "core/figure/log_plot.h"
 #include "core/figure/number_text.h"

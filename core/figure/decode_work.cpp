@@ -2,6 +2,7 @@
 #include <array>
 #include <cmath>
 
+#include "core/cost/thousands.h"
 #include "core/figure/card_panels.h"
 #include "core/figure/decode_panels.h"
 #include "core/figure/number_text.h"

@@ -56,8 +56,8 @@ void number(const Frame& frame, const PlanNumber& what) {
                                                    .value = plan.*what.value,
                                                    .shown = what.shown,
                                                    .enabled = what.enabled,
-                                                   .label_width = 62,
-                                                   .value_width = 84})) {
+                                                   .label_width = 68,
+                                                   .value_width = 78})) {
     plan.*what.value = *value;
     set_edited_plan(frame, plan, what.name);
   }

@@ -183,7 +183,7 @@ double draw_plan_choices(Canvas& canvas, const Rect& area, const PlanPart& part)
 
 void draw_plan_differences(Canvas& canvas, const Rect& area, const PlanCost& first, const PlanCost& second) {
   double y = area.y + canvas.panel_title({area.x, area.y}, "THE SECOND AGAINST THE FIRST", "", area.w) + 4;
-  const std::vector<PlanDifference> differences = compare_plans(first, second);
+  std::vector<PlanDifference> differences = compare_plans(first, second);
   double column = 60, ratio = 60;  // as wide as the longest number, where the names keep some room
   for (const PlanDifference& difference : differences) {
     column = std::max({column, canvas.width(difference.first, canvas.mono()), canvas.width(difference.second, canvas.mono())});
@@ -201,6 +201,9 @@ void draw_plan_differences(Canvas& canvas, const Rect& area, const PlanCost& fir
   y += kRow;
   const auto room = static_cast<std::size_t>(std::max(0.0, std::floor((area.y + area.h - y) / kRow)));
   const std::size_t n = differences.size() <= room ? differences.size() : room > 0 ? room - 1 : 0;
+  // Where there is no room for all, what differs is worth more.
+  if (n < differences.size())
+    std::stable_partition(differences.begin(), differences.end(), [](const PlanDifference& d) { return d.text != "the same"; });
   for (std::size_t i = 0; i < n; ++i) {
     const PlanDifference& difference = differences[i];
     const double middle = y + kRow / 2;

@@ -19,7 +19,7 @@ std::string provenance(const PlanCost& cost) {
           ? "Bytes and FLOP are computed from the configuration; bandwidth and FLOP/s were measured on this machine; "
           : "Bytes and FLOP are computed from the configuration; the device's limits are its maker's; ";
   text += "times are what both limits allow at best: estimated.";
-  if (!device.source.empty()) text += " " + device.source + (device.source.ends_with('.') ? "" : ".");
+  if (!device.source.empty()) text += " Device: " + device.source + (device.source.ends_with('.') ? "" : ".");
   return text;
 }
 
@@ -70,15 +70,18 @@ void draw_one(Canvas& canvas, const Rect& area, const PlanCost& cost) {
 void draw_two(Canvas& canvas, const Rect& area, const PlanCost& first, const PlanCost& second) {
   const double w = std::floor((area.w - kGap) / 2), bottom = area.y + area.h;
   const double full = std::max(memory_extent(first), memory_extent(second));
-  const auto column = [&](double x, const PlanPart& part, const char* which) {
-    double y = area.y + draw_header(canvas, {x, area.y, w, area.h}, part, which) + 6;
+  const PlanPart a{first, PlanSide::kFirst}, b{second, PlanSide::kSecond};
+  const double top = area.y + 6 +
+                     std::max(draw_header(canvas, {area.x, area.y, w, area.h}, a, "first"),
+                              draw_header(canvas, {area.x + w + kGap, area.y, w, area.h}, b, "second"));
+  const auto column = [&](double x, const PlanPart& part) {
+    double y = top;
     if (!part.cost.problem.empty() || bottom - y < 64) return y;
     y += draw_plan_memory(canvas, {x, y, w, bottom - y}, part, full) + 10;
     if (bottom - y >= 58) y += draw_plan_facts(canvas, {x, y, w, std::min(bottom - y, 116.0)}, part);
     return y;
   };
-  const PlanPart a{first, PlanSide::kFirst}, b{second, PlanSide::kSecond};
-  double y = std::max(column(area.x, a, "first"), column(area.x + w + kGap, b, "second")) + kBetween;
+  const double y = std::max(column(area.x, a), column(area.x + w + kGap, b)) + kBetween;
   if (!first.problem.empty() || !second.problem.empty()) return;
   const double h = bottom - y;
   if (h < 110) return;

@@ -27,8 +27,8 @@ class MemoryBar {
 
   double draw() {
     const Device& device = cost_.device;
-    const std::string detail = short_bytes_text(device.memory_bytes) + ", " + basis_name(device.basis) + " · " +
-                               percent_text(device.usable_share) + " of it planned with, assumed";
+    std::string detail = short_bytes_text(device.memory_bytes) + ", " + basis_name(device.basis);
+    if (device.usable_share < 1) detail += " · " + percent_text(device.usable_share) + " of it planned with, assumed";
     double y =
         area_.y +
         canvas_.panel_title({area_.x, area_.y}, cost_.plan.tensor_parallel > 1 ? "MEMORY OF EACH DEVICE" : "MEMORY OF THE DEVICE",

@@ -225,7 +225,7 @@ void Program::open(const fs::path& path) { state_->open(path); }
 void Program::update(double now) {
   State& state = *state_;
   state.model.now = now;
-  for (Background* background : {&state.files, &state.exports}) {
+  for (Background* background : {&state.files, &state.exports, &state.measures}) {
     for (const Background::Then& then : background->take())
       then();
   }

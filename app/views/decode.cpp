@@ -75,6 +75,10 @@ std::int64_t decode_step_shown(const Frame& frame) {
 bool can_step_decoding(const Frame& frame) { return decode_step_shown(frame) >= 0; }
 
 void step_decoding(const Frame& frame, int steps) {
+  if (frame.session.view.decode_section == DecodeSection::kBatch) {
+    step_batch(frame, steps);
+    return;
+  }
   const DecodeRun* run = run_of(frame);
   if (run == nullptr || run->steps.empty() || frame.session.view.decode_section != DecodeSection::kSteps) return;
   frame.state.decode.is_playing = false;

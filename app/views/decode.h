@@ -1,5 +1,6 @@
 #pragma once
 
+#include "app/views/bar_flow.h"
 #include "app/views/context.h"
 
 namespace headroom {
@@ -27,6 +28,9 @@ void start_decoding(const Frame& frame);
 void start_decode_section(const Frame& frame);
 /// The cache's type and layout, which all sections share: contiguous or pages with their tokens, number format.
 void decode_cache_form(const Frame& frame);
+/// Parts of it: the tokens of a page; the number format.
+void decode_page_rows(const Frame& frame);
+void decode_type_form(const Frame& frame);
 /// Likewise which tokens it keeps.
 void decode_eviction_form(const Frame& frame);
 /// A button that becomes Stop while the engine is at this part.
@@ -38,6 +42,11 @@ struct DecodeButton {
   Command command;
 };
 void decode_button(const Frame& frame, const DecodeButton& spec);
+
+/// Of the simulated requests: so many steps later, or earlier.
+void step_batch(const Frame& frame, int steps);
+/// What is done for a part and how far it is, with a button that stops it; nothing while it is not at work.
+void decode_progress(const Frame& frame, BarFlow& flow, DecodePart part);
 
 // The step looked at, of the run as far as it is.
 /// Where the view stands, counted from 0; -1: no step yet.

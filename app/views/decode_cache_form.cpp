@@ -79,6 +79,32 @@ void number(const Frame& frame, const CacheNumber& what) {
 
 }  // namespace
 
+void decode_page_rows(const Frame& frame) {
+  number(frame,
+         {"decode/page_rows", "page",
+          "Tokens of a page\nSmall pages leave less memory empty; large ones need a shorter table. The last page of a text is "
+          "the only one that is not full.",
+          kPageRows, &KvCacheOptions::page_rows});
+}
+
+void decode_type_form(const Frame& frame) {
+  const Look& look = frame.look;
+  const KvCacheOptions& cache = cache_of(frame);
+  gap(look, 6);
+  const int type = static_cast<int>(std::find(kTypes.begin(), kTypes.end(), cache.type) - kTypes.begin());
+  if (const auto chosen = dropdown(look, {.name = "decode/type",
+                                          .tooltip = "How each number of K and V is kept\nThe kernel reads it as it lies: fewer "
+                                                     "bytes are fewer bytes to read for each token.",
+                                          .value = kTypeChoices[static_cast<std::size_t>(type)].label,
+                                          .choices = kTypeChoices,
+                                          .selected = type,
+                                          .width = ImGui::GetContentRegionAvail().x})) {
+    KvCacheOptions wanted = cache;
+    wanted.type = kTypes[static_cast<std::size_t>(*chosen)];
+    set(frame, wanted, "decode type");
+  }
+}
+
 void decode_cache_form(const Frame& frame) {
   const Look& look = frame.look;
   const KvCacheOptions& cache = cache_of(frame);
@@ -89,25 +115,8 @@ void decode_cache_form(const Frame& frame) {
     wanted.layout = static_cast<CacheLayout>(*layout);
     set(frame, wanted, "decode layout");
   }
-  if (cache.layout == CacheLayout::kPaged)
-    number(frame,
-           {"decode/page_rows", "page",
-            "Tokens of a page\nSmall pages leave less memory empty; large ones need a shorter table. The last page of a text is "
-            "the only one that is not full.",
-            kPageRows, &KvCacheOptions::page_rows});
-  gap(look, 6);
-  const int type = static_cast<int>(std::find(kTypes.begin(), kTypes.end(), cache.type) - kTypes.begin());
-  if (const auto chosen = dropdown(look, {.name = "decode/type",
-                                          .tooltip = "How each number of K and V is kept\nThe kernel reads it as it lies: fewer "
-                                                     "bytes are fewer bytes to read for each token.",
-                                          .value = kTypeChoices[static_cast<std::size_t>(type)].label,
-                                          .choices = kTypeChoices,
-                                          .selected = type,
-                                          .width = width})) {
-    KvCacheOptions wanted = cache;
-    wanted.type = kTypes[static_cast<std::size_t>(*chosen)];
-    set(frame, wanted, "decode type");
-  }
+  if (cache.layout == CacheLayout::kPaged) decode_page_rows(frame);
+  decode_type_form(frame);
 }
 
 void decode_eviction_form(const Frame& frame) {

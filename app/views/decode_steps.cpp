@@ -142,18 +142,22 @@ void growth(const Frame& frame, BarFlow& flow) {
 
 }  // namespace
 
+void decode_progress(const Frame& frame, BarFlow& flow, DecodePart part) {
+  const EngineProgress& progress = frame.model.progress;
+  if (progress.decode_part != part) return;
+  const auto width = std::min(frame.look.px(280), static_cast<float>(std::max(flow.rest(), 8.0 * frame.look.px(20))));
+  flow.next(width);
+  if (progress_bar(frame.look, {.name = "decode/progress", .stage = progress.stage, .share = progress.share, .width = width}))
+    frame.command(CancelDecode{});
+}
+
 double decode_steps_bar(const Frame& frame, const Rect& area) {
   BarFlow flow(frame.look, area);
   player(frame, flow);
   speed(frame, flow);
   growth(frame, flow);
-  const EngineProgress& progress = frame.model.progress;
-  if (progress.decode_part == DecodePart::kSteps || progress.decode_part == DecodePart::kGrowth) {
-    const float width = std::min(frame.look.px(280), static_cast<float>(area.w));
-    flow.next(width);
-    if (progress_bar(frame.look, {.name = "decode/progress", .stage = progress.stage, .share = progress.share, .width = width}))
-      frame.command(CancelDecode{});
-  }
+  decode_progress(frame, flow, DecodePart::kSteps);
+  decode_progress(frame, flow, DecodePart::kGrowth);
   return flow.height();
 }
 

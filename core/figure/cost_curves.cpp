@@ -142,8 +142,8 @@ class BatchPlot : public PlanPlot {
       return;
     }
     key("both together", sample(theme.accent, 2, 0), Marker::kDisc);
-    key("bandwidth alone", sample(theme.linear, 1.5, kPlanDash));
-    key("arithmetic alone", sample(theme.warning, 1.5, kBoundDash));
+    key("bandwidth alone", sample(theme.text_dim, 1.5, kPlanDash));
+    key("arithmetic alone", sample(theme.text_faint, 1.5, kBoundDash));
   }
 
   void draw_inside() {
@@ -160,8 +160,8 @@ class BatchPlot : public PlanPlot {
         compute.push_back(plot_.at(at, point.tokens_per_s_compute));
       }
       if (!is_compared()) {
-        curve(bandwidth, theme.linear, 1.5, kPlanDash);
-        curve(compute, theme.warning, 1.5, kBoundDash);
+        curve(bandwidth, theme.text_dim, 1.5, kPlanDash);
+        curve(compute, theme.text_faint, 1.5, kBoundDash);
         for (const auto* line : {&bandwidth, &compute})
           for (std::size_t i = 1; i < line->size(); ++i)
             placer.block_line((*line)[i - 1], (*line)[i]);

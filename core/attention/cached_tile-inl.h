@@ -173,17 +173,15 @@ struct Listed {
   }
   float at(std::int64_t key, std::int64_t c) const { return StoredValues<kFormat>::at(row(key), c, d_head); }
   /// Asks for kKeys of the rows that will be read next: a page's rows are too few for the processor to see
-  /// where they lead. Inlined: the compiler leaves out calls of what does nothing but this.
+  /// where they lead.
   template <std::size_t kKeys>
   HWY_INLINE void fetch(const Listed& v, std::int64_t from) const {
     if (ahead == nullptr || from >= ahead->n) return;
     const auto first = static_cast<std::size_t>(from);
     for (std::size_t key = first; key < first + kKeys; ++key) {
       const std::byte* const row = ahead->rows[key];
-      for (std::int64_t at = 0; at < bytes; at += 64)
-        __builtin_prefetch(row + offset + at, 0, 3);
-      for (std::int64_t at = 0; at < bytes; at += 64)
-        __builtin_prefetch(row + v.offset + at, 0, 3);
+      fetch_row(row + offset, bytes);
+      fetch_row(row + v.offset, bytes);
     }
   }
 

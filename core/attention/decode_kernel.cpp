@@ -66,6 +66,7 @@ class StretchRun {
 
   void run(float* partial) {
     const KeyRange common = flash_detail::common_keys(call_.config, stretch_);
+    end_ = common.end;
     // In the order of memory: where a head's rows follow each other, head by head; else all heads of some keys together.
     const bool is_head_major = memory_of(groups_.front()).first.stride == d_head_;
     const std::size_t n_together = is_head_major ? 1 : groups_.size();
@@ -131,7 +132,8 @@ class StretchRun {
   }
 
   void add_tile(GroupRows& rows, KeyRange keys) {
-    const auto [k, v] = memory_of(rows);
+    auto [k, v] = memory_of(rows);
+    k.ahead = {keys.end, end_, static_cast<std::int64_t>(sizeof(*k.first)) * d_head_};
     const DecodePanel<Memory> panel{k, v, d_head_, width_, scores_, terms_.is_any() ? &terms_ : nullptr};
     switch (computed_rows(rows.n_rows)) {
       case 1:
@@ -182,6 +184,7 @@ class StretchRun {
   std::vector<GroupRows> groups_;
   ScoreTerms terms_;
   float* scores_ = nullptr;
+  std::int64_t end_ = 0;
 };
 
 void DecodeStretch(const Call& call, const Stretch& stretch, float* partial, float* scratch) {

@@ -7,6 +7,7 @@
 #define HEADROOM_CORE_ATTENTION_DECODE_ROWS_INL_H_
 #endif
 
+#include <algorithm>
 #include <array>
 #include <cstddef>
 #include <cstdint>
@@ -42,6 +43,26 @@ HWY_INLINE void repeat(const Body& body) {
   for_each_index(std::make_index_sequence<kN>(), body);
 }
 
+/// Asks for the lines of a row. Inlined: the compiler leaves out calls of what does nothing but this.
+HWY_INLINE void fetch_row(const void* row, std::int64_t bytes) {
+  for (std::int64_t at = 0; at < bytes; at += 64)
+    __builtin_prefetch(static_cast<const char*>(row) + at, 0, 3);
+}
+
+/// What will be read next of rows that lie side by side: as far ahead as a tile is long.
+struct Ahead {
+  std::int64_t begin = 0, end = 0, row_bytes = 0;
+
+  template <std::size_t kKeys, typename Memory>
+  HWY_INLINE void fetch(const Memory& k, const Memory& v, std::int64_t from) const {
+    const std::int64_t first = begin + from, last = std::min(end, first + static_cast<std::int64_t>(kKeys));
+    for (std::int64_t key = first; key < last; ++key) {
+      fetch_row(k.row(key), row_bytes);
+      fetch_row(v.row(key), row_bytes);
+    }
+  }
+};
+
 /// Rows of K or V in one of the storages, read as float32 vectors.
 struct Wide {
   static constexpr KvStorage kStorage = KvStorage::kFloat32;
@@ -49,6 +70,7 @@ struct Wide {
   using Row = const float*;
   Row first;
   std::int64_t stride;
+  Ahead ahead = {};
   HWY_INLINE Row row(std::int64_t key) const { return first + key * stride; }
   /// Neighbouring vectors from value c on.
   template <std::size_t kN>
@@ -56,6 +78,10 @@ struct Wide {
     repeat<kN>([&](auto i) HEADROOM_INLINED { to[i()] = hn::LoadU(Floats(), from + c + static_cast<std::int64_t>(i()) * kLanes); });
   }
   float at(std::int64_t key, std::int64_t c) const { return row(key)[c]; }
+  template <std::size_t kKeys>
+  HWY_INLINE void fetch(const Wide& v, std::int64_t from) const {
+    ahead.fetch<kKeys>(*this, v, from);
+  }
 };
 template <typename Number, KvStorage kKind>
 struct Narrow {
@@ -64,6 +90,7 @@ struct Narrow {
   using Row = const std::uint16_t*;
   Row first;
   std::int64_t stride;
+  Ahead ahead = {};
   HWY_INLINE Row row(std::int64_t key) const { return first + key * stride; }
   template <std::size_t kN>
   HWY_INLINE void load(Row from, std::int64_t c, std::array<FloatVec, kN>& to) const {
@@ -74,6 +101,10 @@ struct Narrow {
   float at(std::int64_t key, std::int64_t c) const {
     const std::uint16_t bits = row(key)[c];
     return kKind == KvStorage::kFloat16 ? from_float16(bits) : from_bfloat16(bits);
+  }
+  template <std::size_t kKeys>
+  HWY_INLINE void fetch(const Narrow& v, std::int64_t from) const {
+    ahead.fetch<kKeys>(*this, v, from);
   }
 };
 

@@ -137,7 +137,7 @@ class DecodeTile {
     const std::int64_t d_head = panel_.d_head;
     std::array<typename Memory::Row, kKeys> rows;
     std::array<FloatVec, kKeys * kRows> sums;
-    if constexpr (Memory::kIsListed) panel_.k.template fetch<kKeys>(panel_.v, j);  // else the processor sees itself what comes next
+    panel_.k.template fetch<kKeys>(panel_.v, j);
     for (std::size_t key = 0; key < kKeys; ++key)
       rows[key] = panel_.k.row(keys_.begin + std::min(j + static_cast<std::int64_t>(key), n_keys() - 1));
     repeat<kKeys * kRows>([&](auto i) HEADROOM_INLINED { sums[i()] = hn::Zero(Floats()); });

@@ -27,70 +27,68 @@ std::string short_rate_text(double rate) {
 /// What a curve is drawn of, over the texts or over the tokens of each.
 class PlanPlot {
  public:
-  PlanPlot(Canvas& canvas, const Rect& area, const std::vector<PlanPart>& parts) : canvas_(canvas), area_(area), parts_(parts) {}
+  PlanPlot(Canvas& canvas, const Rect& area, const std::vector<PlanPart>& parts) : board(canvas), bounds(area), plans(parts) {}
 
  protected:
-  Color color_of(const PlanPart& part) const {
-    return part.side == PlanSide::kFirst ? canvas_.theme().accent : canvas_.theme().text;
-  }
+  Color color_of(const PlanPart& part) const { return part.side == PlanSide::kFirst ? board.theme().accent : board.theme().text; }
   Marker marker_of(const PlanPart& part) const { return part.side == PlanSide::kFirst ? Marker::kDisc : Marker::kRing; }
   std::string prefix(const PlanPart& part) const { return part.side == PlanSide::kFirst ? "cost/" : "cost/second "; }
-  bool is_compared() const { return parts_.size() > 1; }
+  bool is_compared() const { return plans.size() > 1; }
 
   /// A sample of a line, and what it is, left to right; a new row where it does not fit.
   void key(const std::string& text, const Polyline& sample, std::optional<Marker> marker = {}) {
-    const TextStyle style = canvas_.small();
-    const double w = 26 + canvas_.width(text, style);
-    if (key_x_ > area_.x && key_x_ + w > area_.x + area_.w) {
-      key_x_ = area_.x;
+    const TextStyle style = board.small();
+    const double w = 26 + board.width(text, style);
+    if (key_x_ > bounds.x && key_x_ + w > bounds.x + bounds.w) {
+      key_x_ = bounds.x;
       key_y_ += kSmallLine;
     }
     const double middle = key_y_ + kSmallLine / 2;
     Polyline drawn = sample;
     drawn.points = {{key_x_, middle}, {key_x_ + 20, middle}};
-    canvas_.add(drawn);
-    if (marker) draw_marker(canvas_, {key_x_ + 10, middle}, *marker, sample.color);
-    canvas_.text({key_x_ + 26, middle}, text, style, area_.w - 26);
+    board.add(drawn);
+    if (marker) draw_marker(board, {key_x_ + 10, middle}, *marker, sample.color);
+    board.text({key_x_ + 26, middle}, text, style, bounds.w - 26);
     key_x_ += w + 16;
   }
   void begin_key(double y) {
-    key_x_ = area_.x;
+    key_x_ = bounds.x;
     key_y_ = y;
   }
   double key_bottom() const { return key_y_ + kSmallLine + 4; }
 
   /// A level or upright line through the plot; nothing where it lies outside.
   void upright(double at, Color color, double dash) {
-    if (!(at >= plot_.x.low) || !(at <= plot_.x.high)) return;
-    const double x = plot_.at(at, plot_.y.low).x;
-    canvas_.add(Polyline{.points = {{x, plot_.rect.y}, {x, plot_.rect.y + plot_.rect.h}},
-                         .color = color,
-                         .width = 1.25,
-                         .is_closed = false,
-                         .fill = {},
-                         .dash = dash});
+    if (!(at >= axes.x.low) || !(at <= axes.x.high)) return;
+    const double x = axes.at(at, axes.y.low).x;
+    board.add(Polyline{.points = {{x, axes.rect.y}, {x, axes.rect.y + axes.rect.h}},
+                       .color = color,
+                       .width = 1.25,
+                       .is_closed = false,
+                       .fill = {},
+                       .dash = dash});
   }
   void curve(std::vector<Point> points, Color color, double width, double dash) {
     if (points.size() > 1)
-      canvas_.add(
+      board.add(
           Polyline{.points = std::move(points), .color = color, .width = width, .is_closed = false, .fill = {}, .dash = dash});
   }
   void label(LabelPlacer& placer, const std::string& text, Point near, Color color) {
-    TextStyle style = canvas_.small();
+    TextStyle style = board.small();
     style.color = color;
-    const Size size{canvas_.width(text, style) + 4, kSmallLine};
+    const Size size{board.width(text, style) + 4, kSmallLine};
     for (const LabelPlacer::Reach reach : {LabelPlacer::Reach::kNear, LabelPlacer::Reach::kFar}) {
       if (const auto rect = placer.place(LabelPlacer::around(near, size, reach))) {
-        canvas_.text({rect->x + 2, rect->y + rect->h / 2}, text, style);
+        board.text({rect->x + 2, rect->y + rect->h / 2}, text, style);
         return;
       }
     }
   }
 
-  Canvas& canvas_;
-  Rect area_;
-  const std::vector<PlanPart>& parts_;
-  LogPlot plot_;
+  Canvas& board;
+  Rect bounds;
+  const std::vector<PlanPart>& plans;
+  LogPlot axes;
 
  private:
   double key_x_ = 0, key_y_ = 0;
@@ -101,10 +99,10 @@ class BatchPlot : public PlanPlot {
   using PlanPlot::PlanPlot;
 
   void draw() {
-    double y = area_.y;
-    y += canvas_.panel_title({area_.x, y}, "TOKENS A SECOND", "decoding, all texts together, at best, estimated", area_.w) + 4;
+    double y = bounds.y;
+    y += board.panel_title({bounds.x, y}, "TOKENS A SECOND", "decoding, all texts together, at best, estimated", bounds.w) + 4;
     std::vector<double> batches, rates;
-    for (const PlanPart& part : parts_) {
+    for (const PlanPart& part : plans) {
       for (const PlanPoint& point : part.cost.by_batch) {
         if (!(point.tokens_per_s > 0)) continue;
         batches.push_back(static_cast<double>(point.at));
@@ -113,30 +111,30 @@ class BatchPlot : public PlanPlot {
       }
     }
     if (batches.empty()) {
-      canvas_.paragraph({area_.x, y, area_.w, 0}, "Nothing is decoded token by token here: an encoder reads a whole text at once.",
-                        canvas_.small(), 3);
+      board.paragraph({bounds.x, y, bounds.w, 0}, "Nothing is decoded token by token here: an encoder reads a whole text at once.",
+                      board.small(), 3);
       return;
     }
     begin_key(y);
     draw_key();
-    const Rect below{area_.x, key_bottom(), area_.w, area_.y + area_.h - key_bottom()};
+    const Rect below{bounds.x, key_bottom(), bounds.w, bounds.y + bounds.h - key_bottom()};
     if (below.h < 80) return;
     std::sort(batches.begin(), batches.end());
     batches.erase(std::unique(batches.begin(), batches.end()), batches.end());
     const LogAxis x = axis_around(batches), axis = axis_around(rates);
-    plot_ = draw_axes(canvas_, below, x, axis, {batches, short_tokens_text, "texts at once"},
-                      {decimal_ticks(axis), short_rate_text, ""});
+    axes =
+        draw_axes(board, below, x, axis, {batches, short_tokens_text, "texts at once"}, {decimal_ticks(axis), short_rate_text, ""});
     draw_inside();
   }
 
  private:
   void draw_key() {
-    const Theme& theme = canvas_.theme();
+    const Theme& theme = board.theme();
     const auto sample = [](Color color, double width, double dash) {
       return Polyline{.points = {}, .color = color, .width = width, .is_closed = false, .fill = {}, .dash = dash};
     };
     if (is_compared()) {
-      for (const PlanPart& part : parts_)
+      for (const PlanPart& part : plans)
         key(part.side == PlanSide::kFirst ? "first plan" : "second plan",
             sample(color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash), marker_of(part));
       return;
@@ -147,17 +145,17 @@ class BatchPlot : public PlanPlot {
   }
 
   void draw_inside() {
-    const Theme& theme = canvas_.theme();
-    LabelPlacer placer(plot_.rect);
-    if (!is_compared()) hatch_beyond(parts_.front().cost);
-    for (const PlanPart& part : parts_) {
+    const Theme& theme = board.theme();
+    LabelPlacer placer(axes.rect);
+    if (!is_compared()) hatch_beyond(plans.front().cost);
+    for (const PlanPart& part : plans) {
       std::vector<Point> both, bandwidth, compute;
       for (const PlanPoint& point : part.cost.by_batch) {
         if (!(point.tokens_per_s > 0)) continue;
         const auto at = static_cast<double>(point.at);
-        both.push_back(plot_.at(at, point.tokens_per_s));
-        bandwidth.push_back(plot_.at(at, point.tokens_per_s_bandwidth));
-        compute.push_back(plot_.at(at, point.tokens_per_s_compute));
+        both.push_back(axes.at(at, point.tokens_per_s));
+        bandwidth.push_back(axes.at(at, point.tokens_per_s_bandwidth));
+        compute.push_back(axes.at(at, point.tokens_per_s_compute));
       }
       if (!is_compared()) {
         curve(bandwidth, theme.text_dim, 1.5, kPlanDash);
@@ -171,55 +169,55 @@ class BatchPlot : public PlanPlot {
       curve(both, color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash);
       draw_points(part);
     }
-    for (const PlanPart& part : parts_)
+    for (const PlanPart& part : plans)
       draw_now(part, placer);
     if (is_compared()) return;
-    const PlanCost& cost = parts_.front().cost;
+    const PlanCost& cost = plans.front().cost;
     name_beyond(cost, placer);
     if (cost.turning_batch) {
       const auto at = static_cast<double>(*cost.turning_batch);
       upright(at, theme.text_faint, kBoundDash);
-      if (at <= plot_.x.high)
-        label(placer, "turns at " + count_text(*cost.turning_batch),
-              {plot_.at(at, plot_.y.low).x, plot_.rect.y + plot_.rect.h * 0.8}, theme.text_dim);
+      if (at <= axes.x.high)
+        label(placer, "turns at " + count_text(*cost.turning_batch), {axes.at(at, axes.y.low).x, axes.rect.y + axes.rect.h * 0.8},
+              theme.text_dim);
     }
   }
 
   /// Where the part of the plot begins whose texts do not fit; nothing where all do.
   std::optional<double> beyond(const PlanCost& cost) const {
-    const double most = std::max<double>(static_cast<double>(cost.largest_batch), plot_.x.low);
-    if (most >= plot_.x.high) return std::nullopt;
-    return plot_.at(most, plot_.y.low).x;
+    const double most = std::max<double>(static_cast<double>(cost.largest_batch), axes.x.low);
+    if (most >= axes.x.high) return std::nullopt;
+    return axes.at(most, axes.y.low).x;
   }
 
   void hatch_beyond(const PlanCost& cost) {
     const auto left = beyond(cost);
     if (!left) return;
-    const Theme& theme = canvas_.theme();
-    canvas_.add(Hatch{
-        .rect = {*left, plot_.rect.y, plot_.rect.x + plot_.rect.w - *left, plot_.rect.h}, .color = theme.masked, .spacing = 6});
-    canvas_.line({*left, plot_.rect.y}, {*left, plot_.rect.y + plot_.rect.h}, theme.bad, 1.25);
+    const Theme& theme = board.theme();
+    board.add(
+        Hatch{.rect = {*left, axes.rect.y, axes.rect.x + axes.rect.w - *left, axes.rect.h}, .color = theme.masked, .spacing = 6});
+    board.line({*left, axes.rect.y}, {*left, axes.rect.y + axes.rect.h}, theme.bad, 1.25);
   }
 
   void name_beyond(const PlanCost& cost, LabelPlacer& placer) {
     const auto left = beyond(cost);
     if (!left) return;
-    TextStyle style = canvas_.small();
-    style.color = canvas_.theme().bad;
+    TextStyle style = board.small();
+    style.color = board.theme().bad;
     const std::string text = cost.largest_batch > 0 ? "memory ends at " + count_text(cost.largest_batch) : "not even one fits";
-    const double w = canvas_.width(text, style);
-    const bool goes_left = *left + 6 + w > plot_.rect.x + plot_.rect.w;
+    const double w = board.width(text, style);
+    const bool goes_left = *left + 6 + w > axes.rect.x + axes.rect.w;
     std::vector<Rect> places;  // beside the line, as high as there is room
-    for (double y = plot_.rect.y + 2; y + kSmallLine < plot_.rect.y + plot_.rect.h; y += kSmallLine / 2)
+    for (double y = axes.rect.y + 2; y + kSmallLine < axes.rect.y + axes.rect.h; y += kSmallLine / 2)
       places.push_back({goes_left ? *left - 6 - w : *left + 6, y, w, kSmallLine});
-    if (const auto place = placer.place(places)) canvas_.text({place->x, place->y + kSmallLine / 2}, text, style);
+    if (const auto place = placer.place(places)) board.text({place->x, place->y + kSmallLine / 2}, text, style);
   }
 
   void draw_points(const PlanPart& part) {
     for (const PlanPoint& point : part.cost.by_batch) {
       if (!(point.tokens_per_s > 0)) continue;
-      const Point at = plot_.at(static_cast<double>(point.at), point.tokens_per_s);
-      canvas_.fill({at.x - 2, at.y - 2, 4, 4}, color_of(part), 2);
+      const Point at = axes.at(static_cast<double>(point.at), point.tokens_per_s);
+      board.fill({at.x - 2, at.y - 2, 4, 4}, color_of(part), 2);
       CostPlan plan = part.cost.plan;
       plan.batch = point.at;
       std::string tip = count_text(point.at) + (point.at == 1 ? " text" : " texts") + " at once" +
@@ -229,21 +227,21 @@ class BatchPlot : public PlanPlot {
                         rate_text(point.tokens_per_s_bandwidth) + ", arithmetic alone " + rate_text(point.tokens_per_s_compute) +
                         "\nK and V: " + short_bytes_text(point.kv_bytes) + ", computed" +
                         (point.fits ? "" : ", which does not fit") + "\nClick plans with so many texts.";
-      canvas_.hit({.shape = {at.x - 7, at.y - 7, 14, 14},
-                   .tooltip = std::move(tip),
-                   .click = with_plan(canvas_.input().session, part.side, plan),
-                   .double_click = {},
-                   .ctrl_click = {},
-                   .name = prefix(part) + "batch " + std::to_string(point.at)});
+      board.hit({.shape = {at.x - 7, at.y - 7, 14, 14},
+                 .tooltip = std::move(tip),
+                 .click = with_plan(board.input().session, part.side, plan),
+                 .double_click = {},
+                 .ctrl_click = {},
+                 .name = prefix(part) + "batch " + std::to_string(point.at)});
     }
   }
 
   void draw_now(const PlanPart& part, LabelPlacer& placer) {
     const auto batch = static_cast<double>(part.cost.plan.batch);
-    if (!(part.cost.tokens_per_s > 0) || batch < plot_.x.low || batch > plot_.x.high) return;
-    const Point at = plot_.at(batch, part.cost.tokens_per_s);
-    if (!plot_.rect.contains(at)) return;
-    draw_marker(canvas_, at, marker_of(part), color_of(part));
+    if (!(part.cost.tokens_per_s > 0) || batch < axes.x.low || batch > axes.x.high) return;
+    const Point at = axes.at(batch, part.cost.tokens_per_s);
+    if (!axes.rect.contains(at)) return;
+    draw_marker(board, at, marker_of(part), color_of(part));
     label(placer, rate_text(part.cost.tokens_per_s), at, color_of(part));
   }
 };
@@ -253,10 +251,10 @@ class ContextPlot : public PlanPlot {
   using PlanPlot::PlanPlot;
 
   void draw() {
-    double y = area_.y;
-    y += canvas_.panel_title({area_.x, y}, "K AND V OVER THE CONTEXT", "of one device, all texts, computed", area_.w) + 4;
+    double y = bounds.y;
+    y += board.panel_title({bounds.x, y}, "K AND V OVER THE CONTEXT", "of one device, all texts, computed", bounds.w) + 4;
     std::vector<double> tokens, bytes;
-    for (const PlanPart& part : parts_) {
+    for (const PlanPart& part : plans) {
       for (const PlanPoint& point : part.cost.by_context) {
         if (!(point.kv_bytes > 0)) continue;
         tokens.push_back(static_cast<double>(point.at));
@@ -265,20 +263,20 @@ class ContextPlot : public PlanPlot {
       if (room_of(part.cost) > 0) bytes.push_back(room_of(part.cost));
     }
     if (tokens.empty()) {
-      canvas_.paragraph({area_.x, y, area_.w, 0}, "Nothing is kept for later tokens: an encoder reads a whole text at once.",
-                        canvas_.small(), 3);
+      board.paragraph({bounds.x, y, bounds.w, 0}, "Nothing is kept for later tokens: an encoder reads a whole text at once.",
+                      board.small(), 3);
       return;
     }
     begin_key(y);
     draw_key();
-    const Rect below{area_.x, key_bottom(), area_.w, area_.y + area_.h - key_bottom()};
+    const Rect below{bounds.x, key_bottom(), bounds.w, bounds.y + bounds.h - key_bottom()};
     if (below.h < 80) return;
     std::sort(tokens.begin(), tokens.end());
     tokens.erase(std::unique(tokens.begin(), tokens.end()), tokens.end());
     const LogAxis x = axis_around(tokens), axis = axis_around(bytes);
-    plot_ = draw_axes(canvas_, below, x, axis, {tokens, short_tokens_text, "tokens of each text"},
-                      {byte_ticks(axis), short_bytes_text, ""});
-    for (const PlanPart& part : parts_)
+    axes = draw_axes(board, below, x, axis, {tokens, short_tokens_text, "tokens of each text"},
+                     {byte_ticks(axis), short_bytes_text, ""});
+    for (const PlanPart& part : plans)
       draw_part(part);
   }
 
@@ -286,7 +284,7 @@ class ContextPlot : public PlanPlot {
   static double room_of(const PlanCost& cost) { return cost.memory.usable - cost.memory.weights - cost.memory.activations; }
 
   void draw_key() {
-    for (const PlanPart& part : parts_) {
+    for (const PlanPart& part : plans) {
       const std::string whose = !is_compared() ? "" : part.side == PlanSide::kFirst ? ", first plan" : ", second plan";
       const double dash = part.side == PlanSide::kFirst ? 0 : kPlanDash;
       key("K and V" + whose,
@@ -294,44 +292,44 @@ class ContextPlot : public PlanPlot {
           marker_of(part));
     }
     key(is_compared() ? "room beside the weights"
-                      : "room beside the weights: " + short_bytes_text(std::max(0.0, room_of(parts_.front().cost))),
-        Polyline{.points = {}, .color = canvas_.theme().bad, .width = 1.25, .is_closed = false, .fill = {}, .dash = kBoundDash});
+                      : "room beside the weights: " + short_bytes_text(std::max(0.0, room_of(plans.front().cost))),
+        Polyline{.points = {}, .color = board.theme().bad, .width = 1.25, .is_closed = false, .fill = {}, .dash = kBoundDash});
   }
 
   void draw_part(const PlanPart& part) {
     std::vector<Point> line;
     for (const PlanPoint& point : part.cost.by_context) {
       if (!(point.kv_bytes > 0)) continue;
-      const Point at = plot_.at(static_cast<double>(point.at), point.kv_bytes);
+      const Point at = axes.at(static_cast<double>(point.at), point.kv_bytes);
       line.push_back(at);
-      canvas_.fill({at.x - 2, at.y - 2, 4, 4}, color_of(part), 2);
+      board.fill({at.x - 2, at.y - 2, 4, 4}, color_of(part), 2);
       CostPlan plan = part.cost.plan;
       plan.context = point.at;
-      canvas_.hit({.shape = {at.x - 7, at.y - 7, 14, 14},
-                   .tooltip = count_text(point.at) + (point.at == 1 ? " token" : " tokens") +
-                              " of each text\nK and V: " + short_bytes_text(point.kv_bytes) + ", computed" +
-                              (point.fits ? "" : ", which does not fit") + "\nfirst token after " +
-                              duration_text(point.first_token_s) + " at best (estimated)\nClick plans with such texts.",
-                   .click = with_plan(canvas_.input().session, part.side, plan),
-                   .double_click = {},
-                   .ctrl_click = {},
-                   .name = prefix(part) + "context " + std::to_string(point.at)});
+      board.hit({.shape = {at.x - 7, at.y - 7, 14, 14},
+                 .tooltip = count_text(point.at) + (point.at == 1 ? " token" : " tokens") +
+                            " of each text\nK and V: " + short_bytes_text(point.kv_bytes) + ", computed" +
+                            (point.fits ? "" : ", which does not fit") + "\nfirst token after " +
+                            duration_text(point.first_token_s) + " at best (estimated)\nClick plans with such texts.",
+                 .click = with_plan(board.input().session, part.side, plan),
+                 .double_click = {},
+                 .ctrl_click = {},
+                 .name = prefix(part) + "context " + std::to_string(point.at)});
     }
     curve(line, color_of(part), 2, part.side == PlanSide::kFirst ? 0 : kPlanDash);
     const double room = room_of(part.cost);
-    if (room >= plot_.y.low && room <= plot_.y.high) {
-      const double y = plot_.at(plot_.x.low, room).y;
-      canvas_.add(Polyline{.points = {{plot_.rect.x, y}, {plot_.rect.x + plot_.rect.w, y}},
-                           .color = canvas_.theme().bad,
-                           .width = 1.25,
-                           .is_closed = false,
-                           .fill = {},
-                           .dash = kBoundDash});
+    if (room >= axes.y.low && room <= axes.y.high) {
+      const double y = axes.at(axes.x.low, room).y;
+      board.add(Polyline{.points = {{axes.rect.x, y}, {axes.rect.x + axes.rect.w, y}},
+                         .color = board.theme().bad,
+                         .width = 1.25,
+                         .is_closed = false,
+                         .fill = {},
+                         .dash = kBoundDash});
     }
     const auto now = static_cast<double>(part.cost.plan.context);
-    if (part.cost.memory.kv > 0 && now >= plot_.x.low && now <= plot_.x.high) {
-      const Point at = plot_.at(now, part.cost.memory.kv);
-      if (plot_.rect.contains(at)) draw_marker(canvas_, at, marker_of(part), color_of(part));
+    if (part.cost.memory.kv > 0 && now >= axes.x.low && now <= axes.x.high) {
+      const Point at = axes.at(now, part.cost.memory.kv);
+      if (axes.rect.contains(at)) draw_marker(board, at, marker_of(part), color_of(part));
     }
   }
 };

@@ -111,8 +111,8 @@ double draw_plan_facts(Canvas& canvas, const Rect& area, const PlanPart& part) {
   const double width = area.w / static_cast<double>(columns);
   double used = 0;
   for (std::size_t i = 0; i < facts.size(); ++i) {
-    const double x = area.x + width * static_cast<double>(i % columns),
-                 y = area.y + (kHeight + 4) * static_cast<double>(i / columns);
+    const std::size_t row = i / columns, column = i % columns;
+    const double x = area.x + width * static_cast<double>(column), y = area.y + (kHeight + 4) * static_cast<double>(row);
     if (y + kHeight > area.y + area.h) break;
     const PlanFact& fact = facts[i];
     const TextStyle number{.color = canvas.theme().text, .size = kHeadingSize, .face = FontFace::kSansMedium};

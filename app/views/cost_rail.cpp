@@ -6,6 +6,7 @@
 #include "app/views/context.h"
 #include "app/views/cost.h"
 #include "app/widgets/controls.h"
+#include "core/session/plan_command.h"
 
 namespace headroom {
 namespace {
@@ -49,6 +50,14 @@ void compared(const Frame& frame) {
     frame.send(CostPlanSet{session.cost, session.cost});
 }
 
+void command_line(const Frame& frame) {
+  const std::string command = plan_command(edited_plan(frame), frame.session.compute);
+  if (command.empty()) return;
+  if (link(frame.look, "cost/copy_command", "Copy as a command",
+           "This plan for a shell\nheadroom cost prints the same figures with their formulas; with --json for other programs."))
+    frame.command(CopyText{command});
+}
+
 }  // namespace
 
 const CostPlan& edited_plan(const Frame& frame) {
@@ -69,6 +78,7 @@ void draw_cost_rail(const Frame& frame) {
   cost_cache_form(frame);
   rule(frame.look);
   cost_device_form(frame);
+  command_line(frame);
   gap(frame.look, 8);
 }
 

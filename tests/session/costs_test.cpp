@@ -8,6 +8,7 @@
 #include <fstream>
 #include <sstream>
 
+#include "core/session/plan_command.h"
 #include "core/session/reduce.h"
 
 namespace headroom {
@@ -99,6 +100,29 @@ TEST(Costs, ThisMachineTakesItsPlace) {
   ASSERT_EQ(state.plan->cost.problem, "");
   EXPECT_EQ(state.plan->cost.device, *known.this_machine);
   EXPECT_GT(state.plan->cost.tokens_per_s, 0);
+}
+
+TEST(Costs, APlanIsACommand) {
+  CostPlan plan;
+  plan.card = "card:llama-3-8b";
+  plan.context = 8192;
+  plan.kv = KvType::kInt8;
+  EXPECT_EQ(plan_command(plan, {}),
+            "headroom cost --model-card llama-3-8b --context 8192 --batch 1 --dtype float16 --kv-dtype int8 --device h100-sxm");
+  plan.card = "/my models/it's";
+  plan.tensor_parallel = 8;
+  plan.n_kv_heads = 1;
+  plan.window = 1024;
+  plan.page_rows = 16;
+  EXPECT_THAT(plan_command(plan, {}), HasSubstr("--model-card '/my models/it'\\''s' --context"));
+  EXPECT_THAT(plan_command(plan, {}), testing::EndsWith("--tensor-parallel 8 --kv-heads 1 --window 1024 --page 16"));
+  Compute compute;
+  plan.card = "";
+  EXPECT_THAT(plan_command(plan, compute), HasSubstr("--model-card grammar-base "));
+  compute.model_source = ModelSource::kCapture;
+  EXPECT_EQ(plan_command(plan, compute), "");
+  plan.card = "{}";
+  EXPECT_EQ(plan_command(plan, {}), "");
 }
 
 TEST(Costs, TheTableHoldsEveryPointAndFigureOfBothPlans) {

@@ -30,16 +30,19 @@ std::string readers_text(const DecodeRun& run, std::size_t layer, std::int64_t k
 void draw_decode_bytes(Canvas& canvas, const Rect& area, const DecodeLook& look) {
   const DecodeRun& run = look.run;
   double most = 0, all = 0;
+  bool is_even = true;
   std::size_t widest = 1;
   for (const LayerStep& layer : look.step.layers) {
     for (const std::int64_t bytes : layer.bytes) {
+      is_even = is_even && (most == 0 || most == static_cast<double>(bytes));
       most = std::max(most, static_cast<double>(bytes));
       all += static_cast<double>(bytes);
     }
     widest = std::max(widest, layer.bytes.size());
   }
   double y = area.y + canvas.panel_title({area.x, area.y}, "BYTES HELD", "layer by K/V head, counted", area.w) + 2;
-  canvas.parts({area.x, y + kSmallLine / 2}, short_bytes_text(all) + " in all layers", canvas.small(), area.w);
+  const std::string sum = short_bytes_text(all) + " in all layers" + (is_even ? ", " + short_bytes_text(most) + " a head" : "");
+  canvas.parts({area.x, y + kSmallLine / 2}, sum, canvas.small(), area.w);
   y += kSmallLine + 4;
   const std::size_t n_layers = look.step.layers.size();
   if (n_layers == 0) return;

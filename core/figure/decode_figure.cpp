@@ -132,12 +132,13 @@ std::optional<DecodeLook> decode_look(const View& view, const DecodeState& state
 
 DecodeSigns decode_signs(const Theme& theme) { return {theme.accent, theme.naive}; }
 
-DecodeLayout lay_out_decode(Size size) {
+DecodeLayout lay_out_decode(Size size, std::size_t token_rows) {
   DecodeLayout layout;
   if (size.w < 200 || size.h < 120) return layout;
   const double w = size.w - 2 * kMargin;
   layout.header = {kMargin, 2, w, kLine + kSmallLine};
-  const double lines = size.h >= 760 ? 3 : size.h >= 460 ? 2 : 1;
+  const double most_lines = size.h >= 760 ? 3 : size.h >= 460 ? 2 : 1;
+  const double lines = std::min(most_lines, static_cast<double>(std::max<std::size_t>(1, token_rows)));
   layout.tokens = {kMargin, layout.header.y + layout.header.h + 6, w, lines * 24};
   const double top = layout.tokens.y + layout.tokens.h + 14, h = size.h - kMargin - top;
   const auto column = [&](double from, double to) {
@@ -181,7 +182,7 @@ Figure decode_figure(const FigureInput& input, const DecodeState& state) {
   const std::optional<DecodeLook> look = decode_look(input.session.view, state);
   if (!look) return empty_figure(input, state);
   Canvas canvas(input, kTitle);
-  const DecodeLayout layout = lay_out_decode(input.size);
+  const DecodeLayout layout = lay_out_decode(input.size, decode_token_rows(canvas, input.size.w - 2 * kMargin, *look));
   if (layout.header.w <= 0) return canvas.take();
   draw_header(canvas, layout.header, *look, state);
   draw_decode_tokens(canvas, layout.tokens, *look);

@@ -38,7 +38,10 @@ struct DecodeLayout {
   Rect header, tokens, work, time, growth, cache, bytes, row;
   std::vector<std::string> left_out;
 };
-DecodeLayout lay_out_decode(Size size);
+/// `token_rows`: of the text's chips, if there is room for so many.
+DecodeLayout lay_out_decode(Size size, std::size_t token_rows);
+/// Rows that the chips of the text take in this width.
+std::size_t decode_token_rows(Canvas& canvas, double width, const DecodeLook& look);
 
 // The parts, each with its title.
 void draw_decode_tokens(Canvas& canvas, const Rect& area, const DecodeLook& look);  ///< the text as chips; click: its step

@@ -60,7 +60,8 @@ std::vector<double> few_ticks(const std::vector<double>& values) {
   std::vector<double> ticks = values;
   std::sort(ticks.begin(), ticks.end());
   ticks.erase(std::unique(ticks.begin(), ticks.end()), ticks.end());
-  return ticks;
+  constexpr std::size_t kMost = 24;
+  return ticks.size() <= kMost ? ticks : decimal_ticks(axis_around(ticks));
 }
 
 void draw_curves(Canvas& canvas, const Rect& area, const std::vector<TimeCurve>& curves, const PlotText& text) {

@@ -41,6 +41,8 @@ class TokenChips {
     lay_out();
   }
 
+  std::size_t n_rows() const { return chips_.empty() ? 0 : chips_.back().row + 1; }
+
   void draw() {
     if (chips_.empty()) return;
     const auto n_rows = static_cast<std::size_t>(std::max(1.0, std::floor(area_.h / kRow)));
@@ -140,6 +142,10 @@ class TokenChips {
 };
 
 }  // namespace
+
+std::size_t decode_token_rows(Canvas& canvas, double width, const DecodeLook& look) {
+  return TokenChips(canvas, {0, 0, width, 0}, look).n_rows();
+}
 
 void draw_decode_tokens(Canvas& canvas, const Rect& area, const DecodeLook& look) { TokenChips(canvas, area, look).draw(); }
 

@@ -114,9 +114,9 @@ std::vector<WorkLine> lines_of(const DecodeLook& look) {
        "all of the text, anew."});
   if (const auto pairs = pairs_of(look)) {
     lines.push_back(
-        {"pairs q·k a head", count_text(std::llround(pairs->cached)), count_text(std::llround(pairs->whole)),
+        {"pairs a head", count_text(std::llround(pairs->cached)), count_text(std::llround(pairs->whole)),
          pairs->cached > 0 ? pairs->whole / pairs->cached : 0,
-         "Pairs of a query and a key that one head looks at, computed\nA row sees the tokens before it and itself: without "
+         "Pairs q·k of a query and a key that one head looks at, computed\nA row sees the tokens before it and itself: without "
          "the cache n (n + 1) / 2, with it those of the new rows that are still held."});
   }
   lines.push_back({"work", flop_text(cached.flops), or_dash(flop_text(whole_of(&StepCost::flops))),
@@ -194,7 +194,8 @@ void draw_decode_work(Canvas& canvas, const Rect& area, const DecodeLook& look) 
   TextStyle name = canvas.small();
   name.anchor = Anchor::kRight;
   name.color = canvas.theme().text;
-  canvas.text({area.x + label + number - 6, y + kSmallLine / 2}, "with the cache", name, number - 8);
+  const char* cached_name = canvas.width("with the cache", name) <= number - 8 ? "with the cache" : "cached";
+  canvas.text({area.x + label + number - 6, y + kSmallLine / 2}, cached_name, name, number - 8);
   canvas.text({area.x + label + 2 * number - 6, y + kSmallLine / 2}, "without", name, number - 8);
   y += names;
   if (side >= 24) {

@@ -24,11 +24,11 @@ BatchRows lay_out_rows(double height) {
   };
   // The most telling first.
   constexpr double kText = 16 * kBatchTableRows;
-  const std::array<Row, 5> rows{{{&BatchRows::memory, 104, 3},
+  const std::array<Row, 5> rows{{{&BatchRows::memory, 120, 3},
                                  {&BatchRows::facts, kBatchFactsHeight, 0},
-                                 {&BatchRows::pages, 84, 3},
-                                 {&BatchRows::text, kText, 0.7},
-                                 {&BatchRows::queue, 88, 1.6}}};
+                                 {&BatchRows::pages, 84, 2},
+                                 {&BatchRows::text, kText, 0.5},
+                                 {&BatchRows::queue, 80, 1.2}}};
   BatchRows made;
   double left = height, weights = 0;
   for (const Row& row : rows) {
@@ -84,7 +84,7 @@ void draw_text_row(Canvas& canvas, const Rect& area, const BatchRun& run) {
     draw_batch_table(canvas, area, run);
     return;
   }
-  const double table = std::clamp(std::floor(area.w * 0.42), 280.0, 460.0);
+  const double table = std::clamp(std::floor(area.w * 0.34), 280.0, 460.0);
   draw_batch_table(canvas, {area.x, area.y, table, area.h}, run);
   draw_batch_assumptions(canvas, {area.x + table + kGap, area.y, area.w - table - kGap, area.h}, run.plan);
 }

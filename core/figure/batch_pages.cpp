@@ -175,7 +175,7 @@ Color request_tint(const Theme& theme, std::int64_t request) {
   // Steps of the golden angle: neighbours in the queue are far apart on the circle. Muted, so that none is taken for q, k or v.
   const double hue = std::fmod(0.08 + 0.381966 * static_cast<double>(request), 1.0);
   const bool is_dark = theme.name == ThemeName::kDark;
-  const double saturation = 0.36, lightness = is_dark ? 0.58 : 0.74;
+  const double saturation = 0.36, lightness = is_dark ? 0.64 : 0.74;
   const auto channel = [&](double shift) {
     const double t = std::fmod(hue + shift, 1.0);
     const double chroma = saturation * std::min(lightness, 1 - lightness);

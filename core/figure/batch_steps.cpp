@@ -145,7 +145,7 @@ class StepPlot {
     const LinearAxis axis{0, static_cast<double>(part_.n_steps)};
     const std::vector<double> ticks = round_ticks(axis, std::max(1, static_cast<int>(rect_.w / 84)));
     double free_from = rect_.x - 16;
-    for (const double tick : ticks) {
+    for (const double& tick : ticks) {
       if (tick != std::floor(tick)) continue;
       const std::string text = count_text(std::llround(tick)) + (&tick == &ticks.back() ? " steps" : "");
       const double half = canvas_.width(text, style) / 2;
@@ -221,7 +221,7 @@ void draw_batch_memory(Canvas& canvas, const Rect& area, const BatchPart& part) 
           part.is_paged() ? "Reserved and not used: the rest of each request's last page."
                           : "Reserved and not used: tokens that a request may still write, or never will.");
   if (part.run.plan.shared_prefix > 0)
-    key.add("saved by sharing " + bytes(now.shared), saved,
+    key.add("saved " + bytes(now.shared), saved,
             part.is_paged() ? "What the other copies of the shared beginning would take; it lies in memory once."
                             : "Stretches share nothing: each request has its own copy of the beginning.");
   key.add("memory " + short_bytes_text(part.memory()), limit, "All there is for keys and values.");
@@ -250,10 +250,11 @@ void draw_batch_memory(Canvas& canvas, const Rect& area, const BatchPart& part) 
 void draw_batch_queue(Canvas& canvas, const Rect& area, const BatchPart& part) {
   const Theme& theme = canvas.theme();
   const BatchStep now = part.now();
-  const double top = area.y + canvas.panel_title({area.x, area.y}, "REQUESTS", "over the steps, simulated", area.w);
+  const TextStyle title{.color = theme.text_dim, .size = kSmallTextSize, .face = FontFace::kSansMedium};
+  const double named = canvas.text({area.x, area.y + kSmallLine / 2}, "REQUESTS", title, area.w) + 12;
   const KeySign running{.kind = KeySign::Kind::kSolid, .color = theme.accent, .marker = {}},
       waiting{.kind = KeySign::Kind::kDashed, .color = theme.warning, .marker = {}, .width = 1.5};
-  PlotKey key(canvas, {area.x, top, area.w, 0});
+  PlotKey key(canvas, {area.x + named, area.y, std::max(60.0, area.w - named), 0});
   key.add(count_text(now.n_running) + " running", running, "Requests that get a token in the step looked at.");
   key.add(count_text(now.n_waiting) + " waiting", waiting, "Requests that have come and find no room, or were put back.");
   key.add(count_text(now.n_finished) + " finished", {.kind = KeySign::Kind::kArea, .color = theme.border, .marker = {}},
@@ -262,7 +263,9 @@ void draw_batch_queue(Canvas& canvas, const Rect& area, const BatchPart& part) {
   if (below.h < 36) return;
   StepPlot plot(canvas, part);
   const auto most = static_cast<double>(part.most_requests);
-  std::vector<double> ticks = round_ticks({0, most}, std::clamp(static_cast<int>((below.h - 24) / 24), 1, 4));
+  std::vector<double> ticks;
+  for (int parts = std::clamp(static_cast<int>((below.h - 24) / 24), 1, 4); parts <= 4 && ticks.size() < 2; ++parts)
+    ticks = round_ticks({0, most}, parts);
   std::erase_if(ticks, [](double tick) { return tick != std::floor(tick); });
   plot.draw_axes(below, {most * 1.04, ticks, [](double n) { return count_text(std::llround(n)); }});
   const auto bins = plot.bins();

@@ -85,7 +85,8 @@ std::vector<TableRow> table_rows(const BatchRun& run) {
   const BatchSide &a = run.contiguous, &b = run.paged;
   const std::string all = " of " + count_text(std::ssize(run.requests));
   return {{"finished", count_text(a.n_finished) + all, count_text(b.n_finished) + all, "Requests that got their whole answer."},
-          {"running, mean", compact(a.mean_running, 3), compact(b.mean_running, 3), "Requests in memory, mean over the steps."},
+          {"steps in all", count_text(std::ssize(a.steps)), count_text(std::ssize(b.steps)),
+           "Steps until the last request is done. How long a step takes is not modelled."},
           {"wait, mean", compact(a.mean_wait, 3) + " steps", compact(b.mean_wait, 3) + " steps",
            "Steps from a request's arrival to the one that admits it, mean over those admitted."},
           {"preempted", count_text(a.n_preempted) + (a.n_preempted == 1 ? " time" : " times"),

@@ -87,7 +87,7 @@ Figure report_figure(const FigureInput& input, const DecodeState& state) {
   const double top = header.y + header.h + 10, h = size.h - kMargin - top;
   if (h < 60) return canvas.take();
   const double table = quality_table_width(canvas, quality);
-  constexpr double kLeastPlot = 380;
+  constexpr double kLeastPlot = 340;
   if (w >= table + kGap + kLeastPlot) {
     draw_quality_plot(canvas, {kMargin, top, w - table - kGap, h}, quality);
     draw_quality_table(canvas, {kMargin + w - table, top, table, h}, quality);

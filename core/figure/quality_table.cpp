@@ -23,11 +23,18 @@ std::string change_text(const QualityReport& report, const QualityPoint& point) 
   const std::string change = signed_fixed(point.loss - report.full.loss, 4);
   return point.loss_error > 0 ? change + " ± " + fixed(point.loss_error, 4) : change;
 }
+std::string bytes_text(const QualityReport& report, const QualityPoint& point) {
+  const double bytes = bytes_a_token(report, point);
+  return bytes < 1000 ? compact(bytes, 4) : count_text(std::llround(bytes));
+}
+/// What is left of rounding is not shown as if it said something.
+std::string divergence_text(const QualityReport&, const QualityPoint& point) {
+  constexpr double kRounding = 1e-9;
+  return point.kl > 0 && point.kl < kRounding ? "< 1e−9" : compact(point.kl, 2);
+}
 const std::array<Column, 6>& columns() {
   static const std::array<Column, 6> all{
-      {{"B a token", 0,
-        [](const QualityReport& report, const QualityPoint& point) { return compact(bytes_a_token(report, point), 4); },
-        "Bytes of keys and values held at the end of a row, for each of its tokens: counted."},
+      {{"B a token", 0, bytes_text, "Bytes of keys and values held at the end of a row, for each of its tokens: counted."},
        {"of full", 4, [](const QualityReport&, const QualityPoint& point) { return percent_text(point.share_of_full); },
         "Share of the bytes that all tokens take in float32: counted."},
        {"loss", 3, [](const QualityReport&, const QualityPoint& point) { return fixed(point.loss, 4); },
@@ -38,7 +45,7 @@ const std::array<Column, 6>& columns() {
        {"other word", 2, [](const QualityReport&, const QualityPoint& point) { return percent_text(point.changed); },
         "Tokens after which another one is the most probable than with the full cache: measured. Text that is written would part "
         "from it there."},
-       {"KL", 5, [](const QualityReport&, const QualityPoint& point) { return compact(point.kl, 2); },
+       {"KL", 5, divergence_text,
         "How far the probabilities are from the full cache's, in nats a token, mean (Kullback-Leibler divergence): measured."}}};
   return all;
 }

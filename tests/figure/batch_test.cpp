@@ -122,7 +122,7 @@ TEST(BatchFigure, ReadsTheStepThatIsLookedAt) {
     const auto bytes = [](std::int64_t n) { return short_bytes_text(static_cast<double>(n)); };
     EXPECT_THAT(text, HasSubstr("used " + bytes(step.used) + "\n"));
     EXPECT_THAT(text, HasSubstr("empty " + bytes(step.wasted()) + "\n"));
-    EXPECT_THAT(text, HasSubstr("saved by sharing " + bytes(step.shared) + "\n"));
+    EXPECT_THAT(text, HasSubstr("saved " + bytes(step.shared) + "\n"));
     EXPECT_THAT(text, HasSubstr(count_text(step.n_running) + " running\n"));
     EXPECT_THAT(text, HasSubstr(count_text(step.n_waiting) + " waiting\n"));
   }
@@ -153,6 +153,16 @@ TEST(BatchFigure, DrawsBytesToScale) {
   EXPECT_TRUE(has_area(static_cast<double>(step.used)));
   EXPECT_TRUE(has_area(static_cast<double>(step.reserved)));
   EXPECT_FALSE(has_area(static_cast<double>(step.used) * 1.1));
+}
+
+TEST(BatchFigure, EveryAxisSaysWhatItCounts) {
+  const Session session = with_batch({.n_requests = 120});
+  const DecodeState state = batch_state(session);
+  const Figure figure = batch_figure(input_for(session, {1030, 620}), state);
+  std::size_t n_steps = 0;
+  for (const TextRun& run : items_of<TextRun>(figure))
+    n_steps += run.anchor == Anchor::kCentre && run.text.ends_with(" steps") ? 1 : 0;
+  EXPECT_EQ(n_steps, 4u) << "memory and requests of both ways";
 }
 
 TEST(BatchFigure, EveryStepCanBeClicked) {

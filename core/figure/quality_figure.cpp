@@ -64,8 +64,8 @@ void draw_header(Canvas& canvas, const Rect& area, const DecodeState& state) {
                area.w - used - 24);
   TextStyle style = canvas.small();
   std::string text =
-      "Every token is predicted from those before it, as they are kept by each cache (teacher forcing). What is further left "
-      "takes less memory; what stays near the dashed line costs nothing.";
+      "Each token is predicted from those before it, as a cache keeps them (teacher forcing). Further left takes less memory; near "
+      "the dashed line costs little.";
   const std::string& failure = state.failure(DecodePart::kQuality);
   const std::string warning = failure.empty() ? what_differs(quality, canvas.input().session) : "Not measured again: " + failure;
   if (!warning.empty()) {
@@ -87,7 +87,7 @@ Figure report_figure(const FigureInput& input, const DecodeState& state) {
   const double top = header.y + header.h + 10, h = size.h - kMargin - top;
   if (h < 60) return canvas.take();
   const double table = quality_table_width(canvas, quality);
-  constexpr double kLeastPlot = 340;
+  constexpr double kLeastPlot = 310;
   if (w >= table + kGap + kLeastPlot) {
     draw_quality_plot(canvas, {kMargin, top, w - table - kGap, h}, quality);
     draw_quality_table(canvas, {kMargin + w - table, top, table, h}, quality);

@@ -108,7 +108,7 @@ TEST(SpeedStage, WritesItsNumbersWholeOrNotAtAll) {
   Harness harness;
   const fs::path path = folder / "speed.csv";
   harness.command(ExportFigure{.view = "speed", .path = path});
-  EXPECT_TRUE(harness.has_toast("nothing has been measured"));
+  EXPECT_TRUE(harness.has_toast("nothing has been found for the view speed"));
   EXPECT_FALSE(fs::exists(path));
   harness.command(MeasureSpeed{SpeedSection::kLadder});
   ASSERT_TRUE(harness.until([&] { return harness.model().speed.report != nullptr; }));

@@ -134,9 +134,11 @@ void draw_decode(const Frame& frame, const Rect& area) {
   const double left = area.x + margin + tabs + look.px(18);
   const double bar = shown.bar(frame, {left, area.y + top, area.x + area.w - margin - left, area.h});
   const double used = std::max<double>(bar, look.px(24)) + 2 * top;
-  constexpr double presenter_zoom = 1.25;
-  const double zoom = frame.model.settings.is_presenter ? presenter_zoom : 1.0;
   const Rect place{area.x, area.y + used, area.w, area.h - used};
+  // A step has a fixed number of lines: a large window shows them larger, not more of them.
+  constexpr double kUsualWidth = 1320, kUsualHeight = 780, kMostZoom = 1.5, kPresenterZoom = 1.25;
+  const double room = std::min(place.w / look.scale / kUsualWidth, place.h / look.scale / kUsualHeight);
+  const double zoom = std::clamp(room, frame.model.settings.is_presenter ? kPresenterZoom : 1.0, kMostZoom);
   if (place.h >= 40) draw_figure(frame, {.kind = shown.kind, .name = "stage", .area = place, .zoom = zoom});
   if (section == DecodeSection::kSteps) play(frame);
 }

@@ -80,9 +80,9 @@ Figure empty_figure(const FigureInput& input, const DecodeState& state) {
   return message_figure(
       input, kTitle,
       {"Each next token, with a KV cache and without",
-       "Decode: the model writes on after the sentence, token by token. Beside each other stand what a step computes when keys and "
-       "values are kept and when the whole text is read anew, the time that it takes over the position, the cache itself with its "
-       "pages and what it gives up, and what the newest token looks at."});
+       "Decode (Enter): the model writes on after the sentence, token by token. Beside each other stand what a step computes when "
+       "keys and values are kept and when the whole text is read anew, the time that it takes over the position, the cache itself "
+       "with its pages and what it gives up, and what the newest token looks at."});
 }
 
 }  // namespace

@@ -1,0 +1,119 @@
+// The Decode stage in the program: generated on demand, stepped through, stopped, exported.
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <chrono>
+#include <filesystem>
+#include <functional>
+#include <thread>
+
+#include "app/window/export.h"
+#include "app/window/program.h"
+#include "core/tensor/error.h"
+#include "tests/app/run_program.h"
+
+namespace headroom {
+namespace {
+
+using testing::StartsWith;
+
+/// A program without a window and without a GPU, its Decode stage open.
+struct Harness {
+  std::unique_ptr<Program> program;
+
+  Harness() {
+    ProgramOptions options;
+    options.engine.assets = HEADROOM_SOURCE_DIR "/assets";
+    options.engine.measures_held_out_loss = false;
+    Session session;
+    session.view.stage = StageView::kDecode;
+    session.decode.tokens = 6;
+    options.session = session;
+    program = std::make_unique<Program>(std::move(options));
+    EXPECT_TRUE(until([&] { return model().snapshot != nullptr; }));
+  }
+  const AppModel& model() const { return program->model(); }
+  void act(Action action) {
+    Outbox outbox;
+    outbox.actions.push_back({std::move(action), {}});
+    program->apply(outbox);
+  }
+  void command(Command command) {
+    Outbox outbox;
+    outbox.commands.push_back(std::move(command));
+    program->apply(outbox);
+  }
+  bool until(const std::function<bool()>& is_so) {
+    for (int i = 0; i < 4000; ++i) {
+      program->update(0);
+      if (is_so()) return true;
+      std::this_thread::sleep_for(std::chrono::milliseconds(5));
+    }
+    return false;
+  }
+  bool is_decoded() {
+    return until([&] { return model().decode.decoded != nullptr && model().decode.decoded->run->is_finished; });
+  }
+};
+
+TEST(DecodeStage, GeneratesWhenItIsAskedTo) {
+  Harness harness;
+  EXPECT_EQ(harness.model().decode.decoded, nullptr) << "nothing runs by itself";
+  harness.command(DecodeOn{});
+  ASSERT_TRUE(harness.is_decoded());
+  const Decoded& decoded = *harness.model().decode.decoded;
+  EXPECT_EQ(decoded.run->steps.size(), 6u);
+  EXPECT_EQ(decoded.tokens.size(), decoded.run->prompt.size() + 6);
+  EXPECT_EQ(decoded.request, decode_request(harness.model().history.current()));
+}
+
+TEST(DecodeStage, AWishThatFailsKeepsWhatStandsAndSaysWhy) {
+  Harness harness;
+  harness.command(DecodeOn{});
+  ASSERT_TRUE(harness.is_decoded());
+  const auto before = harness.model().decode.decoded;
+  MaskPattern strided;
+  strided.kind = PatternKind::kStrided;
+  harness.act(PatternSet{strided});
+  harness.command(DecodeOn{});
+  ASSERT_TRUE(harness.until([&] { return !harness.model().decode.failure(DecodePart::kSteps).empty(); }));
+  EXPECT_EQ(harness.model().decode.decoded, before);
+  const auto says_it = [&](const Toast& toast) { return toast.text == harness.model().decode.failure(DecodePart::kSteps); };
+  const auto& toasts = harness.model().toasts;
+  EXPECT_TRUE(std::none_of(toasts.begin(), toasts.end(), says_it)) << "the picture says it";
+  harness.act(PatternSet{});
+  harness.command(DecodeOn{});
+  EXPECT_TRUE(harness.until([&] { return harness.model().decode.decoded != before; }));
+  EXPECT_EQ(harness.model().decode.failure(DecodePart::kSteps), "");
+}
+
+TEST(DecodeStage, CancelStopsItAndLeavesThePicture) {
+  Harness harness;
+  DecodePlan plan;
+  plan.tokens = 1024;
+  harness.act(DecodePlanSet{plan});
+  harness.command(DecodeOn{});
+  ASSERT_TRUE(harness.until([&] { return harness.model().decode.decoded != nullptr; }));
+  harness.command(CancelDecode{});
+  ASSERT_TRUE(harness.until([&] { return !harness.model().progress.decode_part; }));
+  EXPECT_LT(harness.model().decode.decoded->run->steps.size(), 1024u);
+  EXPECT_NE(harness.model().snapshot, nullptr);
+}
+
+TEST(DecodeStage, ItsNumbersAreExportedOnceTheyAreThere) {
+  Harness harness;
+  EXPECT_TRUE(is_csv_view("decode"));
+  EXPECT_FALSE(is_csv_view("heads"));
+  EXPECT_FALSE(has_numbers(harness.model(), "decode"));
+  EXPECT_THROW(export_csv(harness.model(), "decode"), Error);
+  EXPECT_THROW(export_csv(harness.model(), "heads"), Error);
+  harness.command(DecodeOn{});
+  ASSERT_TRUE(harness.is_decoded());
+  EXPECT_TRUE(has_numbers(harness.model(), "decode"));
+  EXPECT_THAT(export_csv(harness.model(), "decode"), StartsWith("step,position,id,token,"));
+}
+
+}  // namespace
+}  // namespace headroom

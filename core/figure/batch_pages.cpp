@@ -17,7 +17,8 @@ struct CellLayout {
   double w = 0, h = 0;
 
   Rect at(const Rect& area, std::size_t i) const {
-    const double x = area.x + w * static_cast<double>(i % columns), y = area.y + h * static_cast<double>(i / columns);
+    const std::size_t row = i / columns, column = i % columns;
+    const double x = area.x + w * static_cast<double>(column), y = area.y + h * static_cast<double>(row);
     const double gap = std::min(w, h) >= 6 ? 2 : 1;
     return {x, y, std::max(1.0, w - gap), std::max(1.0, h - gap)};
   }
@@ -27,7 +28,8 @@ CellLayout lay_out(const Rect& area, std::size_t n) {
   CellLayout best;
   double best_size = -1;
   for (std::size_t columns = 1; columns <= n; ++columns) {
-    const auto rows = static_cast<double>((n + columns - 1) / columns);
+    const std::size_t n_rows = (n + columns - 1) / columns;
+    const auto rows = static_cast<double>(n_rows);
     const CellLayout tried{columns, std::min(kWidest, std::floor(area.w / static_cast<double>(columns) * 2) / 2),
                            std::min(kTallest, std::floor(area.h / rows * 2) / 2)};
     const double size = std::min(tried.w / kWideness, tried.h);

@@ -71,6 +71,8 @@ class CachePicture {
         grid.pages_per_row =
             std::max<std::int64_t>(1, static_cast<std::int64_t>(room.w / (static_cast<double>(page_rows) * cell + kLabel + 6)));
       const std::int64_t rows_a_page = (page_rows + grid.per_row - 1) / grid.per_row;
+      // Rows of a page are equally long.
+      if (look_.run.cache.layout == CacheLayout::kPaged) grid.per_row = (page_rows + rows_a_page - 1) / rows_a_page;
       const std::int64_t rows = (n_pages + grid.pages_per_row - 1) / grid.pages_per_row * rows_a_page;
       grid.cell_w = cell;
       grid.row_h = std::min(kHighest + 3, std::floor(room.h / static_cast<double>(rows)));

@@ -9,10 +9,13 @@
 #include <functional>
 #include <thread>
 
+#include "app/painters/fonts.h"
 #include "app/window/export.h"
 #include "app/window/program.h"
 #include "core/tensor/error.h"
+#include "tests/app/picture.h"
 #include "tests/app/run_program.h"
+#include "tests/figure/decode_steps_fixture.h"
 
 namespace headroom {
 namespace {
@@ -113,6 +116,27 @@ TEST(DecodeStage, ItsNumbersAreExportedOnceTheyAreThere) {
   ASSERT_TRUE(harness.is_decoded());
   EXPECT_TRUE(has_numbers(harness.model(), "decode"));
   EXPECT_THAT(export_csv(harness.model(), "decode"), StartsWith("step,position,id,token,"));
+}
+
+TEST(DecodePictures, LookAsTheyShould) {
+  if (font_files().sans.string().find("Inter") == std::string::npos) GTEST_SKIP() << "the font Inter is not installed";
+  if (font_files().mono.string().find("JetBrains") == std::string::npos) GTEST_SKIP() << "the font JetBrains Mono is not installed";
+  Session session;
+  session.view.head = HeadRef{1, 2};
+  session.view.decode_step = 7;
+  session.decode.cache.layout = CacheLayout::kPaged;
+  session.decode.cache.page_rows = 4;
+  session.decode.cache.eviction = Eviction::kStreaming;
+  session.decode.cache.n_first = 2;
+  session.decode.cache.window = 8;
+  AppModel model = export_model(session, nullptr);
+  model.decode.decoded = made_up_decoded(session, {.cache = session.decode.cache});
+  model.decode.growth = made_up_decode_growth(session);
+  const TemporaryFolder folder;
+  for (const auto& [name, theme] : {std::pair{"decode-dark", ThemeName::kDark}, {"decode-light", ThemeName::kLight}}) {
+    write_bytes(folder / "x.png", export_view(model, {.view = "decode", .size = {1000, 607}, .theme = theme}));
+    EXPECT_EQ(check_against_golden(read_png(folder / "x.png"), name), "") << name;
+  }
 }
 
 }  // namespace

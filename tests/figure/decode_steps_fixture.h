@@ -103,14 +103,14 @@ inline std::shared_ptr<const Decoded> made_up_decoded(const Session& session, co
   run->kv_heads.assign(2, {0, 1});
   run->kv_head_of.assign(2, {0, 0, 1, 1});
   run->threads = spec.has_times ? 2 : 0;
-  if (spec.has_times) run->kernel = "cache kernel, AVX2";
+  run->kernel = std::string(spec.has_times ? "cache kernel, AVX2" : "");
   run->is_finished = true;
   auto decoded = std::make_shared<Decoded>();
   decoded->request = decode_request(session);
   for (std::int64_t i = 0; i < spec.prompt + spec.steps; ++i) {
     Token token;
     token.id = static_cast<std::int32_t>(i);
-    token.text = "t" + std::to_string(i);
+    token.text = std::string(1, 't').append(std::to_string(i));
     decoded->tokens.push_back(token);
   }
   for (std::int64_t i = 0; i < spec.prompt; ++i)

@@ -68,7 +68,8 @@ inline std::shared_ptr<const DecodeStep> made_up_step(const RunSpec& spec, std::
     layer.positions = positions;
     layer.bytes = {held * kRowBytes, held * kRowBytes};
     const bool gives_up = held < step->position;
-    layer.gave_up.assign(2, gives_up ? static_cast<std::int32_t>(step->position - held - 1) : -1);
+    const std::int64_t first = spec.cache.eviction == Eviction::kStreaming ? spec.cache.n_first : 0;
+    layer.gave_up.assign(2, gives_up ? static_cast<std::int32_t>(step->position - held - 1 + first) : -1);
     for (int h = 0; h < 4; ++h) {
       for (std::int64_t slot = 0; slot < held; ++slot)
         layer.probs.push_back(static_cast<float>((h + 1.0) * static_cast<double>(slot + 1)) /

@@ -125,7 +125,7 @@ TEST(DecodeFigure, SlotsAndPagesAreThoseOfTheCache) {
 
 TEST(DecodeFigure, WhatIsGivenUpIsNamed) {
   const Figure figure = shown_of({.cache = streaming()}, 5).figure();  // 11 read: 0, 1 and 7 to 10 are held
-  EXPECT_THAT(text_of(figure), HasSubstr("L1 K/V head 1 has given up 5 of 11 tokens, in this step 4 “t4”."));
+  EXPECT_THAT(text_of(figure), HasSubstr("L1 K/V head 1 has given up 5 of 11 tokens, in this step 6 “t6”."));
   EXPECT_THAT(find_hit(figure, "decode given up")->tooltip, HasSubstr("2 t2, 3 t3, 4 t4, 5 t5, 6 t6"));
   EXPECT_THAT(find_hit(figure, "decode token 3")->tooltip, HasSubstr("0 of 4 K/V heads"));
   EXPECT_THAT(find_hit(figure, "decode row 3")->tooltip, HasSubstr("given up by L1 K/V head 1"));

@@ -94,7 +94,8 @@ class CachePicture {
       const PageUse& page = look_.step.pages[i];
       const auto at = static_cast<std::int64_t>(i);
       const double x = room.x + static_cast<double>(at % grid.pages_per_row) * (page_w + 6);
-      const double y = room.y + static_cast<double>(at / grid.pages_per_row * rows_a_page) * grid.row_h;
+      const std::int64_t page_row = at / grid.pages_per_row * rows_a_page;
+      const double y = room.y + static_cast<double>(page_row) * grid.row_h;
       if (y + grid.cell_h > bottom + 0.5) {
         canvas_.text({room.x, bottom - kSmallLine / 2}, "…", canvas_.faint());
         return;
@@ -113,7 +114,8 @@ class CachePicture {
     const double inset = is_paged ? kLabel : 0;
     for (std::int64_t row = 0; row < page.rows; ++row) {
       const double x = rect.x + inset + static_cast<double>(row % grid.per_row) * grid.cell_w;
-      const double y = rect.y + static_cast<double>(row / grid.per_row) * grid.row_h;
+      const std::int64_t line = row / grid.per_row;
+      const double y = rect.y + static_cast<double>(line) * grid.row_h;
       if (y + grid.cell_h > area_.y + area_.h) break;
       const double gap = grid.cell_w > 6 ? 1 : 0;
       draw_slot({x, y, grid.cell_w - gap, grid.cell_h}, first_slot + row, row < page.rows_used);

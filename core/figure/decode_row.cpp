@@ -120,8 +120,9 @@ class CacheRow {
       if (probability(position) <= 0) return;
       const std::string word = look_.word(position);
       const double width = std::min(90.0, canvas_.width(word, style));
-      const double column = static_cast<double>(position * columns / n);
-      const double middle = std::clamp(plot.x + (column + 0.5) * w, plot.x - 30 + width / 2, plot.x + plot.w - width / 2);
+      const std::int64_t column = position * columns / n;
+      const double middle =
+          std::clamp(plot.x + (static_cast<double>(column) + 0.5) * w, plot.x - 30 + width / 2, plot.x + plot.w - width / 2);
       const auto room = placer.place({{middle - width / 2 - 3, plot.y + plot.h + 2, width + 6, kSmallLine}});
       if (!room) continue;
       canvas_.text({middle, plot.y + plot.h + 2 + kSmallLine / 2}, word, style, 90);

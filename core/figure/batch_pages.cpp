@@ -87,7 +87,8 @@ class PagePicture {
   /// Title and key; the rest of the area is returned.
   Rect draw_words(std::int64_t n_used) {
     const std::int64_t rows = part_.side.page_rows;
-    const std::string detail = part_.has_ended()
+    const std::string detail = part_.side.n_pages == 0 ? std::string("there is no room for one")
+                               : part_.has_ended()
                                    ? "all requests are done"
                                    : count_text(std::ssize(pages_)) + " of " + count_text(part_.side.n_pages) + " " + many() +
                                          " in use, each of " + count_text(rows) + (rows == 1 ? " token" : " tokens");

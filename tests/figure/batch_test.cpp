@@ -230,8 +230,10 @@ TEST(BatchFigure, AWayThatEndedEarlierHoldsNothing) {
 
 TEST(BatchFigure, SaysWhatDoesNotFit) {
   const Session nothing = with_batch({.memory_mib = 0.001});
-  EXPECT_THAT(text_at(nothing, batch_state(nothing)), AllOf(HasSubstr("Nothing fits: one stretch of 256 tokens takes 1 MiB"),
-                                                            HasSubstr("Nothing fits: one page of 16 tokens takes 64 KiB")));
+  EXPECT_THAT(text_at(nothing, batch_state(nothing)),
+              AllOf(HasSubstr("Nothing fits: one stretch of 256 tokens takes 1 MiB"),
+                    HasSubstr("Nothing fits: one page of 16 tokens takes 64 KiB"), HasSubstr("there is no room for one"),
+                    Not(HasSubstr("all requests are done"))));
   const Session some = with_batch({.memory_mib = 0.3});
   const DecodeState state = batch_state(some);
   ASSERT_GT(state.batch->run->paged.n_refused, 0);

@@ -6,8 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
-#include <functional>
-#include <thread>
 
 #include "app/commands/cost_now.h"
 #include "app/painters/fonts.h"
@@ -20,6 +18,7 @@
 #include "core/session/reduce.h"
 #include "core/tensor/error.h"
 #include "tests/app/picture.h"
+#include "tests/app/program_harness.h"
 #include "tests/app/run_program.h"
 
 namespace headroom {
@@ -51,37 +50,8 @@ Session two_plans() {
   return session;
 }
 
-/// A program without a window and without a GPU.
-struct Harness {
-  std::unique_ptr<Program> program;
-
-  Harness() {
-    ProgramOptions options;
-    options.engine.assets = kAssets;
-    options.engine.measures_held_out_loss = false;
-    program = std::make_unique<Program>(std::move(options));
-    EXPECT_TRUE(until([&] { return model().snapshot != nullptr; }));
-  }
-  const AppModel& model() const { return program->model(); }
-  const Session& session() const { return model().history.current(); }
-  void act(Action action) {
-    Outbox outbox;
-    outbox.actions.push_back({std::move(action), {}});
-    program->apply(outbox);
-  }
-  void command(Command command) {
-    Outbox outbox;
-    outbox.commands.push_back(std::move(command));
-    program->apply(outbox);
-  }
-  bool until(const std::function<bool()>& is_so) {
-    for (int i = 0; i < 4000; ++i) {
-      program->update(0);
-      if (is_so()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-  }
+struct Harness : test::ProgramHarness {
+  Harness() : ProgramHarness(std::chrono::seconds(40)) {}
 };
 
 TEST(CostStage, PlansWhatIsLookedAtAndFollowsTheSession) {

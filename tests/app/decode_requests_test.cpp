@@ -5,14 +5,13 @@
 #include <gtest/gtest.h>
 
 #include <chrono>
-#include <functional>
-#include <thread>
 
 #include "app/painters/fonts.h"
 #include "app/window/export.h"
 #include "app/window/program.h"
 #include "core/session/reduce.h"
 #include "tests/app/picture.h"
+#include "tests/app/program_harness.h"
 #include "tests/app/run_program.h"
 #include "tests/figure/decode_fixture.h"
 
@@ -22,39 +21,15 @@ namespace {
 namespace fs = std::filesystem;
 using testing::HasSubstr;
 
-/// A program without a window and without a GPU, its Decode stage open.
-struct Harness {
-  std::unique_ptr<Program> program;
+/// Its Decode stage open.
+struct Harness : test::ProgramHarness {
+  explicit Harness(DecodeSection section) : ProgramHarness(std::chrono::seconds(60), opening(section)) {}
 
-  explicit Harness(DecodeSection section) {
-    ProgramOptions options;
-    options.engine.assets = HEADROOM_SOURCE_DIR "/assets";
-    options.engine.measures_held_out_loss = false;
+  static Session opening(DecodeSection section) {
     Session session;
     session.view.stage = StageView::kDecode;
     session.view.decode_section = section;
-    options.session = session;
-    program = std::make_unique<Program>(std::move(options));
-    EXPECT_TRUE(until([&] { return model().snapshot != nullptr; }));
-  }
-  const AppModel& model() const { return program->model(); }
-  void act(Action action) {
-    Outbox outbox;
-    outbox.actions.push_back({std::move(action), {}});
-    program->apply(outbox);
-  }
-  void command(Command command) {
-    Outbox outbox;
-    outbox.commands.push_back(std::move(command));
-    program->apply(outbox);
-  }
-  bool until(const std::function<bool()>& is_so) {
-    for (int i = 0; i < 6000; ++i) {
-      program->update(0);
-      if (is_so()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
+    return session;
   }
 };
 

@@ -6,14 +6,13 @@
 #include <algorithm>
 #include <chrono>
 #include <filesystem>
-#include <functional>
-#include <thread>
 
 #include "app/painters/fonts.h"
 #include "app/window/export.h"
 #include "app/window/program.h"
 #include "core/tensor/error.h"
 #include "tests/app/picture.h"
+#include "tests/app/program_harness.h"
 #include "tests/app/run_program.h"
 #include "tests/figure/decode_steps_fixture.h"
 
@@ -22,39 +21,15 @@ namespace {
 
 using testing::StartsWith;
 
-/// A program without a window and without a GPU, its Decode stage open.
-struct Harness {
-  std::unique_ptr<Program> program;
+/// Its Decode stage open.
+struct Harness : test::ProgramHarness {
+  Harness() : ProgramHarness(std::chrono::seconds(20), opening()) {}
 
-  Harness() {
-    ProgramOptions options;
-    options.engine.assets = HEADROOM_SOURCE_DIR "/assets";
-    options.engine.measures_held_out_loss = false;
+  static Session opening() {
     Session session;
     session.view.stage = StageView::kDecode;
     session.decode.tokens = 6;
-    options.session = session;
-    program = std::make_unique<Program>(std::move(options));
-    EXPECT_TRUE(until([&] { return model().snapshot != nullptr; }));
-  }
-  const AppModel& model() const { return program->model(); }
-  void act(Action action) {
-    Outbox outbox;
-    outbox.actions.push_back({std::move(action), {}});
-    program->apply(outbox);
-  }
-  void command(Command command) {
-    Outbox outbox;
-    outbox.commands.push_back(std::move(command));
-    program->apply(outbox);
-  }
-  bool until(const std::function<bool()>& is_so) {
-    for (int i = 0; i < 4000; ++i) {
-      program->update(0);
-      if (is_so()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(5));
-    }
-    return false;
+    return session;
   }
   bool is_decoded() {
     return until([&] { return model().decode.decoded != nullptr && model().decode.decoded->run->is_finished; });

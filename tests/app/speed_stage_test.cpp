@@ -5,8 +5,6 @@
 
 #include <chrono>
 #include <cstdlib>
-#include <functional>
-#include <thread>
 
 #include "app/painters/fonts.h"
 #include "app/window/export.h"
@@ -17,6 +15,7 @@
 #include "core/session/reduce.h"
 #include "core/tensor/error.h"
 #include "tests/app/picture.h"
+#include "tests/app/program_harness.h"
 #include "tests/app/run_program.h"
 #include "tests/figure/speed_fixture.h"
 
@@ -29,46 +28,16 @@ using testing::StartsWith;
 
 const fs::path kAssets = HEADROOM_SOURCE_DIR "/assets";
 
-/// A program without a window and without a GPU, its Speed stage open with very short measurements.
-struct Harness {
-  std::unique_ptr<Program> program;
+/// Its Speed stage open with very short measurements.
+struct Harness : test::ProgramHarness {
+  Harness() : ProgramHarness(std::chrono::seconds(40), opening()) {}
 
-  Harness() {
-    ProgramOptions options;
-    options.engine.assets = kAssets;
-    options.engine.measures_held_out_loss = false;
+  static Session opening() {
     Session session;
     session.view.stage = StageView::kSpeed;
     session.view.speed_tokens = 16;
     session.view.speed_seconds = 0.001;
-    options.session = session;
-    program = std::make_unique<Program>(std::move(options));
-    EXPECT_TRUE(until([&] { return model().snapshot != nullptr; }));
-  }
-  const AppModel& model() const { return program->model(); }
-  void act(Action action) {
-    Outbox outbox;
-    outbox.actions.push_back({std::move(action), {}});
-    program->apply(outbox);
-  }
-  void command(Command command) {
-    Outbox outbox;
-    outbox.commands.push_back(std::move(command));
-    program->apply(outbox);
-  }
-  bool until(const std::function<bool()>& is_so) {
-    for (int i = 0; i < 4000; ++i) {
-      program->update(0);
-      if (is_so()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-  }
-  bool has_toast(const std::string& part) const {
-    for (const Toast& toast : model().toasts) {
-      if (toast.text.find(part) != std::string::npos) return true;
-    }
-    return false;
+    return session;
   }
 };
 

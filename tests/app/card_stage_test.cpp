@@ -6,14 +6,13 @@
 #include <chrono>
 #include <filesystem>
 #include <fstream>
-#include <functional>
-#include <thread>
 
 #include "app/views/commands.h"
 #include "app/widgets/input.h"
 #include "app/window/open_path.h"
 #include "app/window/program.h"
 #include "core/formats/safetensors.h"
+#include "tests/app/program_harness.h"
 #include "tests/app/run_program.h"
 
 namespace headroom {
@@ -42,37 +41,8 @@ std::string two_tensors() {
   return writer.bytes();
 }
 
-/// A program without a window and without a GPU.
-struct Harness {
-  std::unique_ptr<Program> program;
-
-  Harness() {
-    ProgramOptions options;
-    options.engine.assets = kAssets;
-    options.engine.measures_held_out_loss = false;
-    program = std::make_unique<Program>(std::move(options));
-    EXPECT_TRUE(until([&] { return model().snapshot != nullptr; }));
-  }
-  const AppModel& model() const { return program->model(); }
-  const Session& session() const { return model().history.current(); }
-  void act(Action action) {
-    Outbox outbox;
-    outbox.actions.push_back({std::move(action), {}});
-    program->apply(outbox);
-  }
-  bool until(const std::function<bool()>& is_so) {
-    for (int i = 0; i < 4000; ++i) {
-      program->update(0);
-      if (is_so()) return true;
-      std::this_thread::sleep_for(std::chrono::milliseconds(10));
-    }
-    return false;
-  }
-  bool has_toast(const std::string& part) const {
-    for (const Toast& toast : model().toasts)
-      if (toast.text.find(part) != std::string::npos) return true;
-    return false;
-  }
+struct Harness : test::ProgramHarness {
+  Harness() : ProgramHarness(std::chrono::seconds(40)) {}
 };
 
 TEST(CardStage, CardsAreReadWhenTheyAreLookedAt) {
